@@ -1,0 +1,58 @@
+# Everything runs in .venv, made from requirements.lock. `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+# -qq leaves errors, but no warnings about a package index.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install book chapter test lint bench lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@echo 'Another Python: make PYTHON=python3.12 book. Further options of a tool: make test ARGS="-k alignment"'
+
+install: $(INSTALLED) ## Install the pinned environment into .venv
+
+book: $(INSTALLED) ## Compute what is missing and write the book: _build/html/index.html
+	$(BIN)/jupyter-book build . $(ARGS)
+
+chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropout=0.7 layer=2"
+	@test -n '$(NAME)' || { echo 'Say which chapter: make chapter NAME=measures PARAMETERS="dropout=0.7 layer=2"'; exit 2; }
+	$(BIN)/python -m modularity_lib.rerun $(NAME) $(foreach pair,$(PARAMETERS),-p $(subst =, ,$(pair)))
+
+test: $(INSTALLED) ## Run the tests; those of the pages need the book and Chromium
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## Check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## Measure the speed of the library
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+lock: ## Write requirements.lock and environment.yml from pyproject.toml; needs uv
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \
+		pyproject.toml --output-file requirements.lock $(ARGS)
+	@# PyTorch goes without hashes: its wheel is another one for each platform and kind of accelerator.
+	awk '/^[^ ]/ { torch = /^torch==/ } torch { if (/^torch==/) print $$1; next } 1' requirements.lock > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	sed '/^      - /d' environment.yml > environment.yml.new
+	sed -n -E 's/^([a-z0-9].*[^ \\])[ \\]*$$/      - \1/p' requirements.lock >> environment.yml.new
+	echo '      - -e .' >> environment.yml.new
+	mv environment.yml.new environment.yml
+
+clean: ## Remove the book and all caches; .venv and the results in .modularity stay
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " \
+		+ sys.version.split()[0] + ". Name another one, as in: make PYTHON=python3.12 install")'
+	@echo 'Installing into .venv: about 2 GB, some minutes ...'
+	@$(PYTHON) -m venv .venv
+	@grep -v '^torch==' requirements.lock > .venv/hashed.lock
+	@$(PIP) --require-hashes --no-deps --requirement .venv/hashed.lock
+	@$(PIP) "$$(grep '^torch==' requirements.lock)"
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@

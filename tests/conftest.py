@@ -1,0 +1,24 @@
+"""What all tests share: one thread for each library, so that results and times do not depend on the machine's cores."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and PyTorch are imported
+
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _store_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the tests away from the results that the book is made of."""
+    os.environ["MODULARITY_STORE"] = str(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """Root of the checkout."""
+    return Path(__file__).resolve().parents[1]

@@ -1,0 +1,129 @@
+"""The files around the code agree with each other: pins, licence, citation, commands, chapters."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+
+@pytest.fixture(scope="module")
+def metadata(project: Path) -> dict[str, Any]:
+    """The project table of pyproject.toml."""
+    return tomllib.loads((project / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def pins(project: Path) -> list[Requirement]:
+    """Every pinned package of requirements.lock."""
+    lines = (project / "requirements.lock").read_text().splitlines()
+    return [Requirement(line.rstrip(" \\")) for line in lines if line and not line.startswith(" ")]
+
+
+def test_every_dependency_is_pinned_to_a_version_that_the_project_allows(
+    metadata: dict[str, Any], pins: list[Requirement]
+) -> None:
+    optional = [line for group in metadata["optional-dependencies"].values() for line in group]
+    for line in metadata["dependencies"] + optional:
+        wanted = Requirement(line)
+        versions = [str(pin.specifier) for pin in pins if canonicalize_name(pin.name) == canonicalize_name(wanted.name)]
+        assert versions, f"{line} is not in requirements.lock; run: make lock"
+        for version in versions:
+            assert Version(version.removeprefix("==")) in wanted.specifier, f"{line}, but {version}; run: make lock"
+
+
+def test_every_pinned_package_but_pytorch_is_known_by_its_hashes(project: Path) -> None:
+    entries = re.split(r"\n(?=\S)", (project / "requirements.lock").read_text().strip())
+    without = [entry for entry in entries if "--hash=sha256:" not in entry]
+    assert [Requirement(entry).name for entry in without] == ["torch"]
+
+
+def test_pytorch_is_pinned_for_every_kind_of_machine(pins: list[Requirement]) -> None:
+    [torch] = [pin for pin in pins if pin.name == "torch"]
+    assert "+" not in str(torch.specifier)  # as in +cpu, which only some package indexes have
+    assert torch.marker is None
+    assert not [pin.name for pin in pins if pin.name.startswith(("nvidia", "triton"))]
+
+
+def test_the_conda_environment_has_the_same_pins(project: Path, pins: list[Requirement]) -> None:
+    environment = yaml.safe_load((project / "environment.yml").read_text())
+    *lines, this_project = environment["dependencies"][-1]["pip"]
+    assert this_project == "-e ."
+    assert [str(Requirement(line)) for line in lines] == [str(pin) for pin in pins]
+
+
+def test_citation_names_the_paper_and_this_version(project: Path, metadata: dict[str, Any]) -> None:
+    citation = yaml.safe_load((project / "CITATION.cff").read_text())
+    assert str(citation["version"]) == metadata["version"]
+    assert citation["license"] == metadata["license"]
+    [paper] = citation["references"]
+    assert [author["family-names"] for author in paper["authors"]] == ["Lange", "Rolnick", "Kording"]
+    assert paper["identifiers"][0]["value"] == "arXiv:2203.11815"
+
+
+def test_every_make_target_is_in_the_help(project: Path) -> None:
+    makefile = (project / "Makefile").read_text()
+    [targets] = re.findall(r"^\.PHONY: (.+)$", makefile, flags=re.MULTILINE)
+    shown = subprocess.run(["make", "help"], cwd=project, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^make (\w+) +\S", shown, flags=re.MULTILINE) == targets.split()
+
+
+@pytest.mark.parametrize("page", ["README.md", "chapters/introduction.md"])
+def test_every_command_and_file_that_a_page_names_exists(project: Path, page: str) -> None:
+    text = (project / page).read_text()
+    commands = re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE)
+    [targets] = re.findall(r"^\.PHONY: (.+)$", (project / "Makefile").read_text(), flags=re.MULTILINE)
+    assert commands
+    assert set(commands) <= set(targets.split())
+    named = re.findall(r"`((?:modularity_lib|data|chapters|tests|benchmarks)/[\w./-]*)`", text)
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    assert [name for name in named + linked if not (project / name).exists()] == []
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_the_installation_refuses_an_old_python_with_a_way_out(project: Path, tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    old.write_text("#!/bin/sh\nexec python3 -c \"import sys; sys.version_info = (3, 9); sys.version = '3.9.1'; $2\"\n")
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(project / name, tmp_path)
+    made = subprocess.run(["make", "install", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode != 0
+    assert "Python 3.11 or newer is needed" in made.stderr
+    assert "make PYTHON=" in made.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def chapters_in_the_contents(project: Path) -> list[Path]:
+    """Files of the chapters; pages elsewhere, such as the references, hold no code."""
+    contents = yaml.safe_load((project / "_toc.yml").read_text())
+    files = [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
+    return [project / f"{name}.md" for name in files if name.startswith("chapters/")]
+
+
+def test_the_contents_list_every_chapter(project: Path) -> None:
+    assert sorted(chapters_in_the_contents(project)) == sorted((project / "chapters").glob("*.md"))
+
+
+def test_every_chapter_can_be_opened_as_a_notebook_and_has_parameters(project: Path) -> None:
+    for chapter in chapters_in_the_contents(project):
+        notebook = jupytext.read(chapter)
+        assert notebook.metadata["kernelspec"]["name"] == "python3", chapter.name
+        tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+        assert len(tagged) == 1, chapter.name
+
+
+def test_a_chapter_saved_as_a_notebook_by_jupytext_stays_the_same(project: Path) -> None:
+    for chapter in chapters_in_the_contents(project):
+        text = chapter.read_text()
+        saved = jupytext.writes(jupytext.reads(text, fmt="md:myst"), fmt="md:myst")
+        without_header = [part.split("\n---\n", 1)[1] for part in (text, saved)]  # it also holds Jupytext's version
+        assert without_header[1].strip() == without_header[0].strip(), chapter.name
