@@ -1,0 +1,125 @@
+"""The multi-layer perceptron of the paper: its parameters and the activity of every hidden layer."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Weights and biases of one multi-layer perceptron, input side first, as plain float32 arrays.
+
+    `weights[l]` has shape (units of layer l + 1, units of layer l), as in `torch.nn.Linear`; `biases[l]` has shape
+    (units of layer l + 1,).
+    """
+
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Width of every layer from the pixels to the logits."""
+        return (self.weights[0].shape[1], *(weight.shape[0] for weight in self.weights))
+
+
+class MLP(torch.nn.Module):
+    """Perceptron with ReLU, then dropout, after each hidden layer; `forward` gives logits.
+
+    The hidden layers are the submodules "hidden1", "hidden2", ... and the logits come from "output". The activity of a
+    hidden layer is the value after ReLU and dropout; in evaluation mode dropout does nothing. Weights and biases start as
+    `torch.nn.Linear` draws them: uniform on ±1/√fan_in.
+
+    Args:
+        sizes: width of every layer, e.g. [784, 64, 64, 10]; at least one hidden layer.
+        dropout: probability that a hidden unit is silenced in training, in [0, 1).
+    Raises:
+        ValueError: fewer than three sizes, a size below 1, or dropout outside [0, 1).
+
+    >>> MLP([784, 64, 64, 10], dropout=0.3).layers
+    ('hidden1', 'hidden2')
+    """
+
+    def __init__(self, sizes: Sequence[int], *, dropout: float = 0.0) -> None:
+        super().__init__()
+        if len(sizes) < 3 or any(int(size) != size or size < 1 for size in sizes):
+            raise ValueError(
+                f"sizes must be at least three positive whole numbers (pixels, hidden layers, logits), got "
+                f"{list(sizes)}. The paper's network is [784, 64, 64, 10]."
+            )
+        check_dropout(dropout)
+        self.sizes = tuple(int(size) for size in sizes)
+        self.dropout = float(dropout)
+        for index, (fan_in, fan_out) in enumerate(zip(self.sizes[:-2], self.sizes[1:-1], strict=True), start=1):
+            block = OrderedDict(
+                linear=torch.nn.Linear(fan_in, fan_out),
+                relu=torch.nn.ReLU(),
+                dropout=torch.nn.Dropout(dropout),
+            )
+            self.add_module(f"hidden{index}", torch.nn.Sequential(block))
+        self.output = torch.nn.Linear(self.sizes[-2], self.sizes[-1])
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the hidden layers, input side first."""
+        return tuple(f"hidden{index}" for index in range(1, len(self.sizes) - 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits, shape (images, classes), of images with shape (images, pixels)."""
+        activity = images
+        for layer in self.layers:
+            activity = self.get_submodule(layer)(activity)
+        return self.output(activity)
+
+    def linear_layers(self) -> list[torch.nn.Linear]:
+        """Every linear map of the network, input side first."""
+        return [module for module in self.modules() if isinstance(module, torch.nn.Linear)]
+
+
+def check_dropout(dropout: float) -> None:
+    """Raise ValueError unless dropout is a probability below 1."""
+    if not 0.0 <= dropout < 1.0:
+        raise ValueError(
+            f"dropout must be a probability in [0, 1), got {dropout!r}. It is the share of hidden units silenced in "
+            "each training step, not a percentage; the paper uses 0.05 to 0.70."
+        )
+
+
+def parameters_of(network: MLP) -> Parameters:
+    """Copy the weights and biases out of a network."""
+    linear = network.linear_layers()
+    return Parameters(
+        weights=tuple(module.weight.detach().cpu().numpy().copy() for module in linear),
+        biases=tuple(module.bias.detach().cpu().numpy().copy() for module in linear),
+    )
+
+
+def network_of(parameters: Parameters, *, dropout: float = 0.0) -> MLP:
+    """Network that carries these parameters; the inverse of `parameters_of`."""
+    with torch.random.fork_rng(devices=[]):  # the weights that MLP draws are not kept, so the draw leaves no trace
+        network = MLP(parameters.sizes, dropout=dropout)
+    with torch.no_grad():
+        for module, weight, bias in zip(network.linear_layers(), parameters.weights, parameters.biases, strict=True):
+            module.weight.copy_(torch.tensor(weight))
+            module.bias.copy_(torch.tensor(bias))
+    return network
+
+
+def initial_parameters(sizes: Sequence[int], *, seed: int) -> Parameters:
+    """Draw the initial weights and biases of a run: uniform on ±1/√fan_in, as `torch.nn.Linear` does.
+
+    The same seed gives the same arrays on every platform; torch's global random state is neither read nor changed.
+    """
+    random = np.random.default_rng([seed, _INITIAL_PARAMETERS_STREAM])
+    weights, biases = [], []
+    for fan_in, fan_out in pairwise(sizes):
+        bound = 1.0 / np.sqrt(fan_in)
+        weights.append(random.uniform(-bound, bound, size=(fan_out, fan_in)).astype(np.float32))
+        biases.append(random.uniform(-bound, bound, size=fan_out).astype(np.float32))
+    return Parameters(weights=tuple(weights), biases=tuple(biases))
+
+
+_INITIAL_PARAMETERS_STREAM = 0  # keeps this draw apart from the other random draws of a run (see training.py)

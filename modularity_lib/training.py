@@ -1,0 +1,262 @@
+"""Trains networks: several of one run side by side, on the same batches, with different regularisation."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from modularity_lib.backpropagation import Workspace, mean_cross_entropy, train_epoch, workspace_of
+from modularity_lib.data import Dataset, train_validation_split
+from modularity_lib.dropout import drop_arguments, mask_key
+from modularity_lib.flat_networks import Layout, Networks, aligned_zeros, layout_of, pack, unpack
+from modularity_lib.networks import Parameters, check_dropout, initial_parameters
+from modularity_lib.protocols import PROTOCOLS, Plateau
+from modularity_lib.sparse_images import SparseImages, sparse_images
+
+_BATCH_ORDER_STREAM = 2  # keeps this draw apart from the other random draws of a run (see networks.py, data.py)
+_SHARED_FIELDS = ("run", "hidden", "protocol", "batch_size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How one network is trained. Every field is a column of the results tables.
+
+    Adam, with its default betas, minimises the mean over a batch of
+
+        cross-entropy (in nats) + l1 sum |W| + l2 sum W^2,    the sums over all weight matrices, not the biases.
+
+    Raises:
+        ValueError: a field is out of its range.
+    Source: Lange et al. (2022), Methods.
+
+    >>> TrainingConfig(dropout=0.3, run=2).hidden
+    (64, 64)
+    """
+
+    hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer
+    l2: float = 1e-5  # weight of the sum of squared weights in the loss
+    l1: float = 0.0  # weight of the sum of absolute weights in the loss
+    dropout: float = 0.0  # probability that a hidden unit is silenced in a training step, in [0, 1)
+    run: int = 0  # seed of the split, the initial weights, the order of the batches and the dropout masks
+    protocol: str = "v1"  # "v1": constant learning rate, last network; "final": it falls, network of lowest loss
+    epochs: int = 500  # v1: number of epochs; final: the most; 0: the initial network
+    batch_size: int = 200  # images
+    learning_rate: float = 1e-3  # of Adam, at the start
+
+    def __post_init__(self) -> None:
+        check_dropout(self.dropout)
+        for name in ("l1", "l2"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(
+                    f"{name} must be a finite number >= 0, got {value!r}. It is the weight of a penalty in the loss, 0 "
+                    "for none; the paper uses 1e-5 to 1e-1."
+                )
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be a finite number > 0, got {self.learning_rate!r}. Try 1e-3.")
+        if not self.hidden or any(int(units) != units or units < 1 for units in self.hidden):
+            raise ValueError(
+                f"hidden must give the number of units of at least one layer, got {self.hidden!r}. The paper's is "
+                "(64, 64)."
+            )
+        for name, least in (("run", 0), ("epochs", 0), ("batch_size", 1)):
+            value = getattr(self, name)
+            if int(value) != value or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}, got {self.protocol!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A network at the end of its training, and how that went."""
+
+    config: TrainingConfig
+    parameters: Parameters
+    epochs: int  # epochs trained
+    validation_loss: float  # mean cross-entropy of these parameters on the validation images, in nats, no penalties
+    status: str  # "ok" or "diverged"
+    reason: str  # why it diverged; "" if it did not
+
+
+@dataclass
+class TrainingState:
+    """All that changes while networks of one run are trained. First axis of every array: networks, as in `configs`."""
+
+    configs: tuple[TrainingConfig, ...]
+    layout: Layout
+    networks: Networks  # parameters, moments and step sizes of Adam, regularisation
+    epoch: int  # epochs trained by those that still train
+    epochs: np.ndarray  # int64, epochs trained by each
+    training: np.ndarray  # bool, neither finished nor diverged
+    kept: np.ndarray  # float32, parameters to return: v1 the latest, final those of the lowest validation loss
+    plateaus: list[Plateau]  # final protocol
+    reasons: list[str]  # why a network diverged
+
+
+class RunImages(NamedTuple):
+    """Images that the networks of one run train on and validate on."""
+
+    train: SparseImages
+    train_labels: np.ndarray
+    validation: SparseImages
+    validation_labels: np.ndarray
+
+
+def train(
+    configs: Sequence[TrainingConfig], dataset: Dataset, *, progress: Callable[[int], object] | None = None
+) -> list[TrainedNetwork]:
+    """Train the networks of one run: they share the split, the initial parameters and the order of the batches.
+
+    Protocol "v1" trains for exactly `epochs` epochs and returns the last parameters. Protocol "final" multiplies the
+    learning rate by 0.25 when the validation loss has not fallen for more than 3 epochs (ReduceLROnPlateau), stops when
+    it has been above its lowest value for 6, and returns the parameters of that lowest value. The validation loss is
+    the mean cross-entropy, without penalties and without dropout.
+
+    A network depends on its own config alone, to the last bit, not on those beside it. It takes one thread.
+
+    Args:
+        configs: networks of one run, hidden layers, protocol and batch size, with any regularisation.
+        dataset: images; a tenth of the training images is set aside for validation.
+        progress: called after each epoch with the number of networks that trained in it, as `tqdm.update` wants it.
+    Returns:
+        The networks, in the order of configs. One whose parameters or moments (Adam) became infinite or NaN has status
+        "diverged", and the parameters of the last epoch before; the others are not affected.
+    Raises:
+        ValueError: configs is empty, or mixes runs, hidden layers, protocols or batch sizes.
+    Source: Lange et al. (2022), Methods.
+    """
+    state = start(configs, dataset)
+    images = _run_images(dataset, state)
+    while state.training.any():
+        n_training = int(state.training.sum())
+        advance(state, images)
+        if progress is not None:
+            progress(n_training)
+    return [_trained_network(state, network, images) for network in range(len(configs))]
+
+
+def start(configs: Sequence[TrainingConfig], dataset: Dataset) -> TrainingState:
+    """Begin to train networks: the state before the first epoch. Raises as `train` does."""
+    _check_one_run(configs)
+    n_classes = int(max(dataset.train_labels.max(), dataset.test_labels.max())) + 1
+    sizes = (dataset.train_images.shape[1], *configs[0].hidden, n_classes)
+    layout = layout_of(sizes)
+    initial = pack(initial_parameters(sizes, seed=configs[0].run), layout)
+    n_networks = len(configs)
+    levels, factors = zip(*(drop_arguments(config.dropout) for config in configs), strict=True)
+    networks = Networks(
+        parameters=aligned_zeros((n_networks, len(initial))),
+        first_moments=aligned_zeros((n_networks, len(initial))),
+        second_moments=aligned_zeros((n_networks, len(initial))),
+        learning_rates=np.array([config.learning_rate for config in configs], dtype=np.float64),
+        l1=np.array([config.l1 for config in configs], dtype=np.float32),
+        l2=np.array([config.l2 for config in configs], dtype=np.float32),
+        drop_levels=np.array(levels, dtype=np.uint32),
+        drop_factors=np.array(factors, dtype=np.float32),
+        mask_keys=np.array([mask_key_of(config) for config in configs], dtype=np.uint64),
+    )
+    networks.parameters[:] = initial
+    return TrainingState(
+        configs=tuple(configs),
+        layout=layout,
+        networks=networks,
+        epoch=0,
+        epochs=np.zeros(n_networks, dtype=np.int64),
+        training=np.array([config.epochs > 0 for config in configs]),
+        kept=networks.parameters.copy(),
+        plateaus=[Plateau()] * n_networks,
+        reasons=[""] * n_networks,
+    )
+
+
+def mask_key_of(config: TrainingConfig) -> np.uint64:
+    """Key of the dropout masks of a network, for `dropout.dropout_mask`; it depends on its run and regularisation."""
+    return mask_key(config.run, *config.hidden, config.l2, config.l1, config.dropout)
+
+
+def advance(state: TrainingState, images: RunImages) -> None:
+    """Train for one more epoch, in place, and decide for each network whether it goes on."""
+    config = state.configs[0]
+    order = np.random.default_rng([config.run, _BATCH_ORDER_STREAM, state.epoch]).permutation(len(images.train_labels))
+    steps_done = state.epoch * -(-len(order) // config.batch_size)
+    workspace = workspace_of(state.layout, config.batch_size)
+    trained = np.flatnonzero(state.training).tolist()
+    train_epoch(
+        images.train,
+        images.train_labels,
+        order,
+        config.batch_size,
+        steps_done,
+        state.layout,
+        state.networks,
+        state.training,
+        workspace,
+    )
+    state.epoch += 1
+    state.epochs[trained] = state.epoch
+    for network in trained:
+        if not _is_finite(state.networks, network):
+            state.training[network] = False
+            state.reasons[network] = f"weights or moments of Adam were not finite after epoch {state.epoch}"
+            continue
+        state.training[network] = state.epoch < state.configs[network].epochs
+        if config.protocol == "v1" or _falls(state, network, images, workspace):
+            state.kept[network] = state.networks.parameters[network]
+
+
+def _falls(state: TrainingState, network: int, images: RunImages, workspace: Workspace) -> bool:
+    """Final protocol: whether the validation loss is the lowest so far; sets the learning rate and when to stop."""
+    loss = _validation_loss(state.networks.parameters[network], state.layout, images, workspace)
+    rates = state.networks.learning_rates
+    plateau, rates[network] = state.plateaus[network].after(loss, rates[network])
+    state.plateaus[network] = plateau
+    state.training[network] &= not plateau.stops
+    return plateau.epochs_since_lowest == 0
+
+
+def _validation_loss(parameters: np.ndarray, layout: Layout, images: RunImages, workspace: Workspace) -> float:
+    return mean_cross_entropy(images.validation, images.validation_labels, layout, parameters, workspace)
+
+
+def _check_one_run(configs: Sequence[TrainingConfig]) -> None:
+    if not configs:
+        raise ValueError("configs is empty: give at least one TrainingConfig.")
+    for name in _SHARED_FIELDS:
+        values = sorted({getattr(config, name) for config in configs})
+        if len(values) > 1:
+            raise ValueError(
+                f"configs must share one {name}, got {', '.join(map(repr, values))}. Networks trained together differ "
+                "in regularisation only: call train once for each."
+            )
+
+
+def _run_images(dataset: Dataset, state: TrainingState) -> RunImages:
+    train_index, validation_index = train_validation_split(len(dataset.train_labels), seed=state.configs[0].run)
+    if not state.training.any():
+        train_index = train_index[:0]  # untrained networks come in hundreds, a run each
+    return RunImages(
+        train=sparse_images(dataset.train_images, train_index),
+        train_labels=dataset.train_labels[train_index],
+        validation=sparse_images(dataset.train_images, validation_index),
+        validation_labels=dataset.train_labels[validation_index],
+    )
+
+
+def _is_finite(networks: Networks, network: int) -> bool:
+    arrays = (networks.parameters, networks.first_moments, networks.second_moments)
+    return all(np.isfinite(array[network]).all() for array in arrays)
+
+
+def _trained_network(state: TrainingState, network: int, images: RunImages) -> TrainedNetwork:
+    kept, reason = state.kept[network], state.reasons[network]
+    return TrainedNetwork(
+        config=state.configs[network],
+        parameters=unpack(kept, state.layout),
+        epochs=int(state.epochs[network]),
+        validation_loss=_validation_loss(kept, state.layout, images, workspace_of(state.layout, 1)),
+        status="diverged" if reason else "ok",
+        reason=reason,
+    )
