@@ -1,0 +1,232 @@
+"""Newman's modularity of a similarity matrix: adjacency, unit strengths, the score Q and the gain of one move."""
+
+import numpy as np
+
+SYMMETRY_TOLERANCE = 1e-6  # largest |S_ij - S_ji| allowed, as a fraction of the largest off-diagonal |S|
+DEAD_TOLERANCE = 1e-12  # a unit whose share of the total weight is below this is dead
+
+
+class AllUnitsDead(ValueError):
+    """The similarity matrix has no weight off its diagonal, so no unit can belong to a module."""
+
+
+def to_adjacency(similarity: np.ndarray) -> np.ndarray:
+    """Weighted graph of the units: the similarity matrix without its diagonal.
+
+    A_ij = (S_ij + S_ji) / 2 for i != j,    A_ii = 0
+
+    Args:
+        similarity: S, shape (units, units); non-negative and symmetric off its diagonal, which is ignored. Any scale.
+    Returns:
+        A, float64, shape (units, units); exactly symmetric, on the scale of S.
+    Raises:
+        ValueError: S is not a square array of real numbers, not finite, not symmetric, or negative off the diagonal.
+        AllUnitsDead: S is zero everywhere off the diagonal.
+
+    >>> to_adjacency(np.array([[1.0, 0.5], [0.5, 1.0]]))
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+    given = np.asarray(similarity)
+    if given.ndim != 2 or given.shape[0] != given.shape[1] or given.dtype.kind not in "biuf":
+        raise ValueError(
+            f"similarity must be a square array of real numbers with shape (units, units), got shape {given.shape} of "
+            f"{given.dtype}. Pass the matrix of one layer; activity goes through a measure of similarity.py first."
+        )
+    adjacency = given.astype(np.float64)  # a copy: the caller's matrix keeps its diagonal
+    _check_finite(adjacency)
+    np.fill_diagonal(adjacency, 0.0)
+    _check_weights(adjacency)
+    return 0.5 * adjacency + 0.5 * adjacency.T  # halved before the sum: no overflow at any scale
+
+
+def normalised_adjacency(similarity: np.ndarray) -> np.ndarray:
+    """Share of the total weight on every pair of units: Ã = A / sum(A).
+
+    Args:
+        similarity: S, as in `to_adjacency`.
+    Returns:
+        Ã, float64, shape (units, units), dimensionless; sums to 1.
+    Raises:
+        ValueError, AllUnitsDead: as `to_adjacency`.
+
+    >>> normalised_adjacency(np.array([[9.0, 4.0], [4.0, 9.0]]))
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+    adjacency = to_adjacency(similarity)
+    adjacency /= adjacency.max()  # first, so that the sum neither overflows nor vanishes
+    return adjacency / adjacency.sum()
+
+
+def strengths(similarity: np.ndarray) -> np.ndarray:
+    """Strength of every unit as a share of the total: a_i = sum_j Ã_ij. Larger = more similar to the others.
+
+    Args:
+        similarity: S, as in `to_adjacency`.
+    Returns:
+        a, shape (units,), in [0, 1/2]; sums to 1.
+    Raises:
+        ValueError, AllUnitsDead: as `to_adjacency`.
+
+    >>> strengths(np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]]))
+    array([0.5 , 0.25, 0.25])
+    """
+    return normalised_adjacency(similarity).sum(axis=1)
+
+
+def dead_units(similarity: np.ndarray) -> np.ndarray:
+    """Which units belong to no module: a_i < 1e-12 (`DEAD_TOLERANCE`).
+
+    Args:
+        similarity: S, as in `to_adjacency`.
+    Returns:
+        boolean array, shape (units,); True = dead.
+    Raises:
+        ValueError, AllUnitsDead: as `to_adjacency`.
+
+    >>> dead_units(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]]))
+    array([False, False,  True])
+    """
+    return strengths(similarity) < DEAD_TOLERANCE
+
+
+def modularity_matrix(similarity: np.ndarray) -> np.ndarray:
+    """Weight of every pair beyond what unit strengths predict: B = Ã - a aᵀ.
+
+    Args:
+        similarity: S, as in `to_adjacency`.
+    Returns:
+        B, shape (units, units), dimensionless; every row sums to 0.
+    Raises:
+        ValueError, AllUnitsDead: as `to_adjacency`.
+    Source: Newman (2006), PNAS 103:8577.
+
+    >>> modularity_matrix(np.array([[0, 1], [1, 0]]))
+    array([[-0.25,  0.25],
+           [ 0.25, -0.25]])
+    """
+    share = normalised_adjacency(similarity)
+    strength = share.sum(axis=1)
+    return share - np.outer(strength, strength)
+
+
+def modularity_score(similarity: np.ndarray, labels: np.ndarray) -> float:
+    """Modularity Q: weight inside modules beyond what unit strengths predict. Higher = more modular.
+
+    Q = Tr Pᵀ(Ã - a aᵀ)P = sum_c [ sum_{i,j in c} Ã_ij - (sum_{i in c} a_i)^2 ]
+
+    Args:
+        similarity: S, as in `to_adjacency`.
+        labels: module of each unit, shape (units,), integers; -1 = in no module. Such a unit adds no term, but its
+            weight stays in the total (for a dead unit that weight is 0).
+    Returns:
+        Q, dimensionless, in [-1/2, 1) when every live unit has a module; 0 when they all share one.
+    Raises:
+        ValueError: S is refused by `to_adjacency`, or labels are not one integer >= -1 per unit.
+        AllUnitsDead: as `to_adjacency`.
+    Source: Newman (2006), PNAS 103:8577.
+
+    >>> two_pairs = np.kron(np.eye(2), np.ones((2, 2)))  # units 0-1 and 2-3 linked
+    >>> modularity_score(two_pairs, np.array([0, 0, 1, 1]))
+    0.5
+    """
+    share = normalised_adjacency(similarity)
+    labels = _checked_labels(labels, n_units=len(share))
+    clustered = labels >= 0
+    _, module = np.unique(labels[clustered], return_inverse=True)
+    inside = share[np.ix_(clustered, clustered)][module[:, None] == module[None, :]].sum()
+    expected = np.square(np.bincount(module, weights=share.sum(axis=1)[clustered])).sum()
+    return float(inside - expected)
+
+
+def gain_of_move(similarity: np.ndarray, labels: np.ndarray, unit: int, module: int) -> float:
+    """Change of Q when one unit moves to another module. Positive = Q rises.
+
+    g(module) - g(module of the unit),    g(c) = 2 sum_{j in c} (Ã_ij - a_i a_j) - a_i^2  (j != i),    g(-1) = 0
+
+    This is the sum that the Monte Carlo search keeps up to date; it costs one row of Ã instead of the whole matrix.
+
+    Args:
+        similarity: S, as in `to_adjacency`.
+        labels: module of each unit, as in `modularity_score`.
+        unit: index of the unit that moves.
+        module: where it goes; a label that no unit has is a new module, -1 is none.
+    Returns:
+        Q after the move minus Q before it, dimensionless.
+    Raises:
+        ValueError: as `modularity_score`, or unit or module is out of range.
+
+    >>> two_pairs = np.kron(np.eye(2), np.ones((2, 2)))
+    >>> gain_of_move(two_pairs, np.array([0, 0, 1, 1]), unit=1, module=1)
+    -0.625
+    """
+    share = normalised_adjacency(similarity)
+    labels = _checked_labels(labels, n_units=len(share))
+    if not 0 <= unit < len(labels):
+        raise ValueError(f"unit must be an index from 0 to {len(labels) - 1}, got {unit!r}. Units count from 0.")
+    if module < -1:
+        raise ValueError(f"module must be at least -1, got {module!r}. Use -1 to take the unit out of every module.")
+    strength = share.sum(axis=1)
+    beyond_chance = share[unit] - strength[unit] * strength
+
+    def contribution(label: int) -> float:
+        if label == -1:
+            return 0.0
+        others = (labels == label) & (np.arange(len(labels)) != unit)
+        return float(2.0 * beyond_chance[others].sum() - strength[unit] ** 2)
+
+    return contribution(module) - contribution(int(labels[unit]))
+
+
+def _check_finite(similarity: np.ndarray) -> None:
+    bad = np.argwhere(~np.isfinite(similarity))
+    if len(bad):
+        i, j = bad[0]
+        raise ValueError(
+            f"similarity must be finite, got {similarity[i, j]} at units ({i}, {j}), the first of {len(bad)} such "
+            "entries. A normalised measure must be 0, not NaN, where a unit's own similarity S_ii is 0."
+        )
+
+
+def _check_weights(adjacency: np.ndarray) -> None:
+    largest = np.abs(adjacency).max(initial=0.0)
+    if largest == 0.0:
+        raise AllUnitsDead(
+            f"similarity must have a non-zero entry off its diagonal, got none: all {len(adjacency)} units are dead, "
+            "so there are no modules to find. Leave this layer out, or check that its units respond to the images."
+        )
+    # Relative to the weights that count: a large diagonal must not make a lopsided matrix pass.
+    gap = np.abs(adjacency / largest - adjacency.T / largest)
+    i, j = np.unravel_index(np.argmax(gap), gap.shape)
+    if gap[i, j] > SYMMETRY_TOLERANCE:
+        raise ValueError(
+            f"similarity must be symmetric: units {i} and {j} have {adjacency[i, j]:.6g} one way and "
+            f"{adjacency[j, i]:.6g} the other, a gap of {gap[i, j]:.1e} of the largest entry (allowed "
+            f"{SYMMETRY_TOLERANCE:.0e}). If that is rounding, pass (S + S.T) / 2."
+        )
+    i, j = np.unravel_index(np.argmin(adjacency), adjacency.shape)
+    if adjacency[i, j] < 0.0:
+        raise ValueError(
+            f"similarity must not be negative off its diagonal, got {adjacency[i, j]:.6g} at units ({i}, {j}). Pass "
+            "np.abs(S), as the paper does: Q has no meaning for negative weights."
+        )
+
+
+def _checked_labels(labels: np.ndarray, *, n_units: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.shape != (n_units,):
+        raise ValueError(
+            f"labels must hold one module per unit, shape ({n_units},), got shape {labels.shape}. Labels and "
+            "similarity must come from the same layer, dead units included."
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be integers, got {labels.dtype}. Modules are counted 0, 1, ... and -1 marks a dead unit."
+        )
+    if labels.min() < -1:
+        unit = int(np.argmin(labels))
+        raise ValueError(
+            f"labels must be at least -1, got {labels[unit]} for unit {unit}. Use -1, and only -1, for a dead unit."
+        )
+    return labels
