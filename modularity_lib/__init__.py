@@ -1,0 +1,60 @@
+"""Modules of hidden units in neural networks, from upstream and downstream information."""
+
+from modularity_lib.alignment import (
+    agreement,
+    agreement_p_value,
+    element_centric_similarity,
+    expected_element_centric_similarity,
+    greedy_matching_score,
+    reduced_mutual_information,
+    similarity_spearman,
+    transfer,
+    variation_of_information,
+)
+from modularity_lib.clustering import Clustering, find_modules, spectral_modules
+from modularity_lib.data import Dataset, load_dataset
+from modularity_lib.experiments import STUDIES, Study
+from modularity_lib.modularity import AllUnitsDead, modularity_score
+from modularity_lib.networks import MLP, Parameters
+from modularity_lib.results import Results, StudyIncomplete
+from modularity_lib.similarity import FAMILY, MEASURES, similarity_matrices
+from modularity_lib.sources import DatasetAltered, DatasetUnavailable
+from modularity_lib.store import Store
+from modularity_lib.study import run_study, stored_network
+from modularity_lib.training import TrainedNetwork, TrainingConfig, train
+
+__all__ = [
+    "FAMILY",
+    "MEASURES",
+    "MLP",
+    "STUDIES",
+    "AllUnitsDead",
+    "Clustering",
+    "Dataset",
+    "DatasetAltered",
+    "DatasetUnavailable",
+    "Parameters",
+    "Results",
+    "Store",
+    "Study",
+    "StudyIncomplete",
+    "TrainedNetwork",
+    "TrainingConfig",
+    "agreement",
+    "agreement_p_value",
+    "element_centric_similarity",
+    "expected_element_centric_similarity",
+    "find_modules",
+    "greedy_matching_score",
+    "load_dataset",
+    "modularity_score",
+    "reduced_mutual_information",
+    "run_study",
+    "similarity_matrices",
+    "similarity_spearman",
+    "spectral_modules",
+    "stored_network",
+    "train",
+    "transfer",
+    "variation_of_information",
+]

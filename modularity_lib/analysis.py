@@ -1,0 +1,123 @@
+"""What is measured of one network: performance and norms, modules by each measure, agreement of every two measures."""
+
+from collections.abc import Mapping
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+
+from modularity_lib.alignment import agreement, expected_element_centric_similarity, similarity_spearman, transfer
+from modularity_lib.clustering import find_modules
+from modularity_lib.data import Dataset
+from modularity_lib.modularity import AllUnitsDead
+from modularity_lib.networks import Parameters, network_of
+from modularity_lib.performance import accuracy, weight_statistics
+from modularity_lib.similarity import MEASURES, similarity_matrices
+from modularity_lib.training import TrainedNetwork
+
+Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {layer: {measure: (units, units)}}
+
+
+def network_facts(trained: TrainedNetwork, dataset: Dataset) -> dict[str, Any]:
+    """Facts of one network: status, accuracies as fractions, validation loss in nats, sums and norms of its weights.
+
+    A network that diverged has status "diverged" and a reason, and None for what cannot be computed from it.
+    """
+    facts: dict[str, Any] = {"status": trained.status, "reason": trained.reason, "epochs": trained.epochs}
+    if trained.status != "ok":
+        missing = ("test_accuracy", "train_accuracy", "validation_loss", *_WEIGHT_STATISTICS)
+        return {**facts, **dict.fromkeys(missing)}
+    return {
+        **facts,
+        "test_accuracy": accuracy(trained.parameters, dataset.test_images, dataset.test_labels),
+        "train_accuracy": accuracy(trained.parameters, dataset.train_images, dataset.train_labels),
+        "validation_loss": trained.validation_loss,
+        **weight_statistics(trained.parameters),
+    }
+
+
+def measured_matrices(parameters: Parameters, dataset: Dataset) -> Matrices:
+    """The eight similarity matrices of every hidden layer, averaged over the test images."""
+    return similarity_matrices(network_of(parameters), dataset.test_images, dataset.test_labels)
+
+
+def module_rows(matrices: Matrices, *, seed: int, steps: int) -> list[dict[str, Any]]:
+    """One row per layer and measure: the modules found, their score Q, and the score of the spectral start.
+
+    A layer in which all units are dead for a measure is a row with status "all_units_dead" and a reason.
+    """
+    rows = []
+    for layer, by_measure in enumerate(matrices.values(), start=1):
+        for measure, matrix in by_measure.items():
+            row: dict[str, Any] = {"layer": layer, "measure": measure, "status": "ok", "reason": ""}
+            try:
+                modules = find_modules(matrix, seed=seed, steps=steps)
+            except AllUnitsDead as error:
+                labels = np.full(len(matrix), -1)
+                found: dict[str, Any] = {"score": None, "n_modules": None, "spectral_score": None}
+                row |= {"status": "all_units_dead", "reason": str(error)}
+            else:
+                labels = modules.labels
+                found = {
+                    "score": modules.score,
+                    "n_modules": modules.n_modules,
+                    "spectral_score": modules.spectral_score,
+                }
+            row |= {**found, "dead_units": int(np.sum(labels == -1)), "labels": labels.tolist()}
+            rows.append(row)
+    return rows
+
+
+def agreement_rows(
+    matrices: Matrices, modules: list[dict[str, Any]], *, seed: int, permutations: int
+) -> list[dict[str, Any]]:
+    """One row per layer and pair of measures (each with itself too): how alike the two clusterings are.
+
+    `element_centric_chance` is the expected element-centric similarity when the units of one clustering are shuffled.
+    """
+    found = {(row["layer"], row["measure"]): row for row in modules}
+    rows = []
+    for layer, by_measure in enumerate(matrices.values(), start=1):
+        for measure_a, measure_b in combinations_with_replacement(MEASURES, 2):
+            a, b = found[layer, measure_a], found[layer, measure_b]
+            row: dict[str, Any] = {"layer": layer, "measure_a": measure_a, "measure_b": measure_b}
+            if a["status"] != "ok" or b["status"] != "ok":
+                reason = a["reason"] or b["reason"]
+                rows.append({**row, "status": "all_units_dead", "reason": reason, **dict.fromkeys(_AGREEMENT)})
+                continue
+            labels_a, labels_b = np.asarray(a["labels"]), np.asarray(b["labels"])
+            matrix_a, matrix_b = by_measure[measure_a], by_measure[measure_b]
+            alike = agreement(labels_a, labels_b, permutations=permutations, seed=seed)
+            rows.append(
+                {
+                    **row,
+                    "status": "ok",
+                    "reason": "",
+                    "element_centric": alike.element_centric,
+                    "element_centric_chance": expected_element_centric_similarity(labels_a, labels_b),
+                    "rmi": alike.rmi,
+                    "rmi_norm": alike.rmi_norm,
+                    "vi": alike.vi,
+                    "vi_norm": alike.vi_norm,
+                    "greedy": alike.greedy,
+                    "p_value": alike.p_value,
+                    "similarity_spearman": similarity_spearman(matrix_a, matrix_b),
+                    "transfer": transfer(matrix_a, labels_a, matrix_b, labels_b),
+                }
+            )
+    return rows
+
+
+_WEIGHT_STATISTICS = ("sum_abs_weights", "sum_squared_weights", "sparsity", "nuclear_norm")
+_AGREEMENT = (
+    "element_centric",
+    "element_centric_chance",
+    "rmi",
+    "rmi_norm",
+    "vi",
+    "vi_norm",
+    "greedy",
+    "p_value",
+    "similarity_spearman",
+    "transfer",
+)

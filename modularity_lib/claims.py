@@ -1,0 +1,241 @@
+"""The paper's claims, and the rule by which each is judged, written down with what would refute it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from modularity_lib.inference import Effect, effect_over_runs
+from modularity_lib.paper import published
+from modularity_lib.results import Results, sweep
+from modularity_lib.similarity import FAMILY, MEASURES
+
+REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly reproduced", "not reproduced"
+COULD_NOT_TEST = "could not test"
+
+DRAMATIC = 1.5  # "dramatically": Q at the strongest dropout at least this many times Q without
+BAND = 3.0  # standard deviations of the untrained networks that a score has to clear
+ALPHA = 0.05  # level at which one pair of clusterings counts as agreeing beyond chance
+USUALLY = 0.5  # "usually agree": more than this share of the pairs
+LITTLE = 0.25  # "agree little": at most this far from chance (0) towards identity (1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Outcome of one claim: the decisive quantity here and in the paper, and what follows by the rule."""
+
+    status: str
+    quantity: str  # what `effect` and `paper` are
+    effect: Effect | None
+    paper: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper with its decision rule."""
+
+    id: str
+    statement: str
+    rule: str
+    refuted_by: str
+    judge: Callable[[Results], Verdict]
+
+
+def judge_all(results: Results) -> dict[str, Verdict]:
+    """Verdict on every claim, by claim id, from the tables of one study."""
+    return {claim.id: claim.judge(results) for claim in CLAIMS}
+
+
+def _modularity_by_run(results: Results, regulariser: str) -> pd.DataFrame:
+    """Q averaged over layers, one row per (strength, measure), one column per run; only settings all runs have."""
+    rows = sweep(results.analysed("modules", trained=True), results.study, regulariser)
+    return rows.pivot_table(index=["strength", "measure"], columns="run", values="score").dropna()
+
+
+def _rise(by_run: pd.DataFrame, strength: float) -> pd.DataFrame:
+    """Q at a strength minus Q at the left end of the curve: (measure, run)."""
+    return by_run.loc[strength] - by_run.loc[by_run.index.get_level_values("strength").min()]
+
+
+def _usable_strengths(by_run: pd.DataFrame) -> list[float]:
+    """Strengths above the baseline at which every measure has a score in every run."""
+    complete = by_run.groupby("strength").size() == len(MEASURES)
+    return list(complete[complete].index[1:])
+
+
+def _largest_rise(results: Results, regulariser: str) -> pd.Series | None:
+    """Rise of Q, averaged over measures, at the strength where its mean over runs is largest: one value per run."""
+    by_run = _modularity_by_run(results, regulariser)
+    rises = [_rise(by_run, strength).mean() for strength in _usable_strengths(by_run)]
+    return max(rises, key=lambda rise: rise.mean()) if rises else None
+
+
+def _judge_dropout(results: Results) -> Verdict:
+    by_run = _modularity_by_run(results, "dropout")
+    strengths = _usable_strengths(by_run)
+    quantity = "rise of Q from no dropout to the strongest, mean of 8 measures"
+    paper = _paper_rise("dropout", strongest=True)
+    if not strengths:
+        return Verdict(
+            COULD_NOT_TEST, quantity, None, paper, "no dropout strength at which every run could be analysed"
+        )
+    strongest, rise = strengths[-1], _rise(by_run, strengths[-1])
+    effect = effect_over_runs(rise.mean().to_numpy())
+    rising = [measure for measure in MEASURES if effect_over_runs(rise.loc[measure].to_numpy()).is_above_zero]
+    untrained = results.analysed("modules", trained=False).groupby("measure")["score"].agg(["mean", "std"])
+    limit = untrained["mean"] + BAND * untrained["std"]
+    above = [measure for measure in MEASURES if by_run.loc[strongest].loc[measure].mean() > limit[measure]]
+    factor = by_run.loc[strongest].to_numpy().mean() / by_run.loc[0.0].to_numpy().mean()
+    detail = (
+        f"At dropout {strongest:g}, Q is {factor:.1f} times its value without; it rises in {len(rising)} of 8 measures "
+        f"and lies above the untrained networks by more than {BAND:g} s.d. in {len(above)} of 8."
+    )
+    holds = [effect.is_above_zero, factor >= DRAMATIC, len(rising) == len(MEASURES), len(above) == len(MEASURES)]
+    status = REPRODUCED if all(holds) else PARTLY if effect.is_above_zero else NOT_REPRODUCED
+    return Verdict(status, quantity, effect, paper, detail)
+
+
+def _judge_penalties(results: Results) -> Verdict:
+    rises = {name: _largest_rise(results, name) for name in ("l2", "l1", "dropout")}
+    quantity = "largest rise of Q: dropout's minus the larger of L2's and L1's, mean of 8 measures"
+    paper = _paper_rise("dropout") - max(_paper_rise("l2"), _paper_rise("l1"))
+    if any(rise is None for rise in rises.values()):
+        return Verdict(
+            COULD_NOT_TEST, quantity, None, paper, "a sweep has no strength at which every run could be analysed"
+        )
+    l2, l1, dropout = (rise for rise in rises.values() if rise is not None)
+    margins = {"L2": effect_over_runs((dropout - l2).to_numpy()), "L1": effect_over_runs((dropout - l1).to_numpy())}
+    smaller = [name for name, margin in margins.items() if margin.is_above_zero]
+    larger_penalty = l2 if l2.mean() > l1.mean() else l1
+    detail = (
+        f"Largest rise of Q: L2 {l2.mean():.3f}, L1 {l1.mean():.3f}, dropout {dropout.mean():.3f}; dropout's is larger "
+        f"than that of {' and '.join(smaller) if smaller else 'neither penalty'} by the interval over runs."
+    )
+    status = REPRODUCED if len(smaller) == 2 else PARTLY if smaller else NOT_REPRODUCED
+    return Verdict(status, quantity, effect_over_runs((dropout - larger_penalty).to_numpy()), paper, detail)
+
+
+def pair_kind(measure_a: str, measure_b: str) -> str:
+    """Which families two measures come from: "upstream", "downstream" (both in it), or "across"."""
+    family_a, family_b = FAMILY[measure_a], FAMILY[measure_b]
+    return family_a if family_a == family_b else "across"
+
+
+def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame:
+    """Agreement rows of two different measures, with `kind` and `corrected` = (agreement - chance) / (1 - chance).
+
+    `corrected` is 0 for clusterings that agree as shuffled ones do, 1 for identical ones.
+    """
+    rows = results.analysed("agreement", trained=trained)
+    rows = rows[rows["measure_a"] != rows["measure_b"]]
+    kinds = [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]
+    chance = rows["element_centric_chance"]
+    # Two clusterings of one module each agree by necessity (chance = 1): they say nothing, so they count as chance.
+    room = (1 - chance).where(chance < 1, np.inf)
+    return rows.assign(kind=kinds, corrected=(rows["element_centric"] - chance) / room)
+
+
+def _judge_within(results: Results) -> Verdict:
+    rows = agreement_by_kind(results)
+    by_run = rows.pivot_table(index="run", columns="kind", values="element_centric")
+    quantity = "agreement within a family minus across, element-centric"
+    paper = _paper_agreement("within") - _paper_agreement("across")
+    beyond_chance = (rows["p_value"] < ALPHA).groupby(rows["kind"]).mean()
+    margins = {
+        kind: effect_over_runs((by_run[kind] - by_run["across"]).to_numpy()) for kind in ("upstream", "downstream")
+    }
+    holds = [kind for kind, margin in margins.items() if margin.is_above_zero and beyond_chance[kind] > USUALLY]
+    detail = " ".join(
+        f"Two {kind} measures agree beyond chance in {beyond_chance[kind]:.0%} of layers (agreement "
+        f"{by_run[kind].mean():.2f}; across families {by_run['across'].mean():.2f})."
+        for kind in margins
+    )
+    status = REPRODUCED if len(holds) == 2 else PARTLY if holds else NOT_REPRODUCED
+    within = (by_run["upstream"] + by_run["downstream"]) / 2
+    return Verdict(status, quantity, effect_over_runs((within - by_run["across"]).to_numpy()), paper, detail)
+
+
+def _judge_across(results: Results) -> Verdict:
+    rows = agreement_by_kind(results)
+    by_run = rows.pivot_table(index="run", columns="kind", values="corrected")
+    across = effect_over_runs(by_run["across"].to_numpy())
+    within = by_run[["upstream", "downstream"]].to_numpy().mean()
+    upper = across.high if across.high is not None else across.mean
+    chance = rows.loc[rows["kind"] == "across", "element_centric_chance"].mean()
+    raw = rows.loc[rows["kind"] == "across", "element_centric"].mean()
+    detail = (
+        f"Across families element-centric similarity is {raw:.2f} where shuffled clusterings give {chance:.2f}: "
+        f"{across.mean:.0%} of the way from chance to identity, against {within:.0%} within families."
+    )
+    holds = [upper <= LITTLE, across.mean < within / 2]
+    status = REPRODUCED if all(holds) else PARTLY if any(holds) else NOT_REPRODUCED
+    quantity = "agreement across families, 0 = chance, 1 = identical"
+    return Verdict(status, quantity, across, None, detail)
+
+
+def _paper_rise(regulariser: str, *, strongest: bool = False) -> float:
+    table = published("q_vs_regularisation")
+    curve = table[table["regulariser"] == regulariser].groupby("strength")["Q"].mean()
+    baseline = table[(table["regulariser"] == "dropout") & (table["strength"] == 0)]["Q"].mean()
+    return float((curve.iloc[-1] if strongest else curve.max()) - baseline)
+
+
+def _paper_agreement(kind: str) -> float:
+    table = published("agreement").query("networks == 'trained'")
+    kinds = pd.Series(
+        [pair_kind(a, b) for a, b in zip(table["measure_a"], table["measure_b"], strict=True)], table.index
+    )
+    if kind == "across":
+        return float(table.loc[kinds == "across", "element_centric"].mean())
+    return float(table["element_centric"].groupby(kinds).mean()[["upstream", "downstream"]].mean())
+
+
+CLAIMS = (
+    Claim(
+        id="dropout-raises-modularity",
+        statement="Dropout dramatically increases modularity.",
+        rule=(
+            f"Reproduced if, at the strongest dropout, Q averaged over measures is at least {DRAMATIC:g} times its "
+            f"value without dropout, the rise of every measure has a 95 % interval (over runs) above 0, and every "
+            f"measure's mean Q lies above the untrained mean by more than {BAND:g} s.d. Partly if only "
+            "the average rises."
+        ),
+        refuted_by="An interval of the average rise that reaches 0 or below.",
+        judge=_judge_dropout,
+    ),
+    Claim(
+        id="penalties-are-modest",
+        statement="L2 and L1 weight regularisation have more modest effects.",
+        rule=(
+            "For each penalty take the strength at which Q, averaged over measures, rises most. Reproduced if "
+            "dropout's largest rise exceeds that of both penalties, each with a 95 % interval (over runs) above 0. "
+            "Partly if that of one."
+        ),
+        refuted_by="A penalty whose largest rise equals or exceeds dropout's.",
+        judge=_judge_penalties,
+    ),
+    Claim(
+        id="families-agree-within",
+        statement="Clusters found by different upstream measures usually agree; so do those of downstream measures.",
+        rule=(
+            f"Reproduced if, within each family, more than {USUALLY:.0%} of the pairs of measures (per layer and "
+            f"network) agree beyond chance (permutation p < {ALPHA:g}), and the agreement exceeds that across families "
+            "with a 95 % interval (over runs) above 0. Partly if that holds for one family."
+        ),
+        refuted_by="Half or fewer of the pairs beyond chance, or no more agreement within than across, in both.",
+        judge=_judge_within,
+    ),
+    Claim(
+        id="families-differ",
+        statement="Upstream and downstream clusters agree little with each other.",
+        rule=(
+            "Take agreement across families on a scale where 0 is what shuffled clusterings give and 1 is identity. "
+            f"Reproduced if the 95 % interval (over runs) stays at or below {LITTLE:g} and the mean is less than half "
+            "of that within families. Partly if one of the two holds."
+        ),
+        refuted_by="Agreement across families above both limits.",
+        judge=_judge_across,
+    ),
+)

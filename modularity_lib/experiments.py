@@ -1,0 +1,153 @@
+"""The studies as data: which networks are trained, how, and how often. Each number of the grids lives here once."""
+
+import difflib
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modularity_lib.sources import DATASETS
+from modularity_lib.training import TrainingConfig
+
+REGULARISERS = ("l2", "l1", "dropout")
+BASELINE_L2 = 1e-5  # method: in each sweep the other two regularisers stay at L2 = 1e-5, L1 = 0, dropout = 0
+FIRST_UNTRAINED_RUN = 1000  # untrained networks are runs of their own, so that none starts like a trained one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One experiment: a dataset, a network shape, a protocol, three sweeps of regularisation, and how many runs.
+
+    In each sweep the other two regularisers stay at the baseline (L2 = 1e-5, L1 = 0, dropout = 0), which is a setting
+    of its own and the left end of all three curves.
+    """
+
+    name: str
+    dataset: str
+    hidden: tuple[int, ...] = (64, 64)
+    protocol: str = "v1"
+    epochs: int = 500
+    l2: tuple[float, ...] = ()
+    l1: tuple[float, ...] = ()
+    dropout: tuple[float, ...] = ()
+    runs: int
+    untrained: int
+    min_test_accuracy: float = 0.80  # networks below it are left out of every analysis, as in the paper
+    largest_analysed_l1: float = math.inf  # networks above it are trained but left out, as in the paper
+    search_steps: int = 5000  # Monte Carlo steps of one module search
+    permutations: int = 5000  # relabellings behind one p-value of agreement
+
+    def settings(self) -> list[dict[str, Any]]:
+        """Every regularisation setting once: the baseline, then the sweeps of L2, L1 and dropout."""
+        baseline = {"l2": BASELINE_L2, "l1": 0.0, "dropout": 0.0}
+        sweeps = [{**baseline, name: value} for name in REGULARISERS for value in getattr(self, name)]
+        return [baseline, *(setting for setting in sweeps if setting != baseline)]
+
+    def trained_configs(self) -> list[TrainingConfig]:
+        """Configuration of every trained network, run by run."""
+        common = TrainingConfig(hidden=self.hidden, protocol=self.protocol, epochs=self.epochs)
+        return [replace(common, run=run, **setting) for run in range(self.runs) for setting in self.settings()]
+
+    def untrained_configs(self) -> list[TrainingConfig]:
+        """Configuration of every untrained network: a fresh random initialisation, no training."""
+        return [
+            TrainingConfig(hidden=self.hidden, protocol=self.protocol, epochs=0, run=FIRST_UNTRAINED_RUN + index)
+            for index in range(self.untrained)
+        ]
+
+    def is_analysed(self, config: TrainingConfig, test_accuracy: float) -> bool:
+        """Whether a network that was trained without fault enters the analysis."""
+        return config.epochs == 0 or (test_accuracy >= self.min_test_accuracy and config.l1 <= self.largest_analysed_l1)
+
+    def strengths(self, regulariser: str) -> list[float]:
+        """Strengths along one sweep, the left end of its curve first; the baseline is 1e-5 for L2, else 0."""
+        baseline = BASELINE_L2 if regulariser == "l2" else 0.0
+        return sorted({baseline, *getattr(self, regulariser)})
+
+    def percent_regularisation(self, regulariser: str, strength: float) -> float:
+        """Position of a strength on the paper's common x axis, 0 to 1.
+
+        Dropout is its own rate; for L1 and L2 it is where log(strength) lies between the logs of the weakest and the
+        strongest strength of the sweep that is analysed. Strength 0 has no place on a logarithmic axis.
+
+        >>> STUDIES["v1"].percent_regularisation("l2", 1e-3)
+        0.5
+        """
+        if regulariser == "dropout":
+            return strength
+        limit = self.largest_analysed_l1 if regulariser == "l1" else math.inf
+        strengths = [value for value in getattr(self, regulariser) if value <= limit]
+        weakest, strongest = math.log(min(strengths)), math.log(max(strengths))
+        return (math.log(strength) - weakest) / (strongest - weakest) if strongest > weakest else 0.0
+
+
+def _log_spaced(exponent_from: int, exponent_to: int, per_decade: int) -> tuple[float, ...]:
+    steps = (exponent_to - exponent_from) * per_decade
+    return tuple(float(f"{10 ** (exponent_from + step / per_decade):.6g}") for step in range(steps + 1))
+
+
+def _evenly_spaced(start: float, stop: float, step: float) -> tuple[float, ...]:
+    return tuple(round(start + step * index, 10) for index in range(round((stop - start) / step) + 1))
+
+
+STUDIES = {
+    study.name: study
+    for study in (
+        # Seconds: for the tests, and to see that an installation works. Too small to judge a claim.
+        Study(
+            name="smoke",
+            dataset="mnist-5k",
+            hidden=(16, 16),
+            epochs=10,
+            l2=(1e-5, 1e-3),
+            l1=(1e-4,),
+            dropout=(0.3,),
+            runs=2,
+            untrained=4,
+            min_test_accuracy=0.5,
+            search_steps=500,
+            permutations=200,
+        ),
+        # Minutes on a laptop: the digits that the project ships, a coarser grid, fewer runs. The book computes it live.
+        Study(
+            name="quick",
+            dataset="mnist-5k",
+            epochs=150,
+            l2=(1e-5, 1e-4, 1e-3, 1e-2, 3.16228e-2),
+            l1=(1e-5, 1e-4, 1e-3, 3.16228e-3),
+            dropout=(0.1, 0.2, 0.3, 0.5, 0.7),
+            runs=3,
+            untrained=30,
+        ),
+        # The experiment of arXiv:2203.11815v1: 32 settings x 9 runs, and 500 untrained networks.
+        Study(
+            name="v1",
+            dataset="mnist",
+            l2=_log_spaced(-5, -1, 2),
+            l1=_log_spaced(-5, -1, 2),
+            largest_analysed_l1=1e-2,
+            dropout=_evenly_spaced(0.05, 0.70, 0.05),
+            runs=9,
+            untrained=500,
+        ),
+    )
+}
+
+
+def study_named(name: str | Study) -> Study:
+    """Look a study up by name; a `Study` comes back as it is.
+
+    Raises:
+        ValueError: no study has this name.
+    """
+    if isinstance(name, Study):
+        return name
+    if name not in STUDIES:
+        close = difflib.get_close_matches(str(name), STUDIES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"study must be one of {', '.join(map(repr, STUDIES))}, got {name!r}.{hint} "
+            "A study of your own is a modularity_lib.Study(...), which every function here takes as well."
+        )
+    study = STUDIES[name]
+    assert study.dataset in DATASETS
+    return study

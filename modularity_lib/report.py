@@ -1,0 +1,129 @@
+"""Sentences and tables of the report, generated from results so that no number is typed into prose."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
+from modularity_lib.claims import CLAIMS, Verdict
+from modularity_lib.clustering import Clustering
+from modularity_lib.data import Dataset
+from modularity_lib.experiments import REGULARISERS
+from modularity_lib.figures import LOOKS, MEASURE_LABELS
+from modularity_lib.inference import Effect
+from modularity_lib.results import Results, sweep
+
+
+def verdict_table(verdicts: Mapping[str, Verdict]) -> str:
+    """Markdown table: each claim, the deciding quantity in the paper and here, the verdict."""
+    lines = ["| claim | decided by | paper | here | verdict |", "|---|---|---|---|---|"]
+    for claim in CLAIMS:
+        verdict = verdicts[claim.id]
+        paper = "–" if verdict.paper is None else f"{verdict.paper:.2f}"
+        here = effect_text(verdict.effect)
+        lines.append(f"| {claim.statement} | {verdict.quantity} | {paper} | {here} | **{verdict.status}** |")
+    return "\n".join(lines)
+
+
+def effect_text(effect: Effect | None) -> str:
+    """An effect in words: mean, 95 % interval over runs, number of runs."""
+    if effect is None:
+        return "–"
+    interval = "" if effect.low is None or effect.high is None else f" [{effect.low:.2f}, {effect.high:.2f}]"
+    return f"{effect.mean:.2f}{interval}, {effect.n_runs} runs"
+
+
+def claim_text(claim_id: str, verdict: Verdict) -> str:
+    """Markdown paragraphs that judge one claim: verdict, evidence, uncertainty, and the rule that was applied."""
+    claim = next(claim for claim in CLAIMS if claim.id == claim_id)
+    lines = [f"**Verdict: {verdict.status}.** {verdict.detail}"]
+    if verdict.effect is not None:
+        effect = verdict.effect
+        paper = "" if verdict.paper is None else f" (read off the paper's figures: {verdict.paper:.3f})"
+        interval = (
+            ""
+            if effect.low is None or effect.high is None
+            else f", 95 % interval [{effect.low:.3f}, {effect.high:.3f}]"
+        )
+        lines.append(
+            f"{verdict.quantity[0].upper()}{verdict.quantity[1:]}: {effect.mean:.3f}{interval} over {effect.n_runs} "
+            f"runs{paper}; sign-flip p = {effect.p_value:.2g}, where {effect.n_runs} runs can give "
+            f"{effect.smallest_p:.2g} at the least."
+        )
+    lines.append(f"*Rule.* {claim.rule} *Refuted by:* {claim.refuted_by[0].lower()}{claim.refuted_by[1:]}")
+    return "\n\n".join(lines)
+
+
+def study_facts(results: Results, dataset: Dataset) -> dict[str, str]:
+    """The size of a study in words, for captions and prose."""
+    study, networks = results.study, results.networks
+    trained = networks[networks["trained"]]
+    left_out = trained[~trained["analysed"]]
+    diverged = int((trained["status"] != "ok").sum())
+    dead = results.modules[results.modules["status"] != "ok"]
+    return {
+        "study": study.name,
+        "dataset": study.dataset,
+        "hidden": " and ".join(map(str, study.hidden)),
+        "epochs": f"{study.epochs:,}",
+        "n_train": f"{len(dataset.train_labels):,}",
+        "n_test": f"{len(dataset.test_labels):,}",
+        "n_runs": str(study.runs),
+        "n_settings": str(len(study.settings())),
+        "n_trained": f"{len(trained):,}",
+        "n_analysed": f"{int(trained['analysed'].sum()):,}",
+        "n_left_out": _left_out_text(len(left_out), diverged, study.min_test_accuracy),
+        "n_untrained": f"{study.untrained:,}",
+        "n_dead_layers": f"{len(dead):,}",
+        "search_steps": f"{study.search_steps:,}",
+        "permutations": f"{study.permutations:,}",
+    }
+
+
+def _left_out_text(left_out: int, diverged: int, limit: float) -> str:
+    if not left_out:
+        return "No network had to be left out"
+    reasons = f"{left_out - diverged} with a test accuracy under {limit:.0%}"
+    if diverged:
+        reasons += f", {diverged} that diverged"
+    return f"Left out of every analysis, as in the paper: {reasons}"
+
+
+def accuracy_table(results: Results) -> str:
+    """Markdown table: test accuracy of every setting, mean and range over runs, and how many networks were left out."""
+    lines = ["| regulariser | strength | test accuracy | range over runs | left out |", "|---|---|---|---|---|"]
+    networks = results.networks[results.networks["trained"]]
+    for regulariser in REGULARISERS:
+        for strength, rows in sweep(networks, results.study, regulariser).groupby("strength"):
+            accuracies = rows["test_accuracy"].dropna()
+            mean, extremes = "–", "–"
+            if len(accuracies):
+                mean, extremes = f"{accuracies.mean():.1%}", f"{accuracies.min():.1%} to {accuracies.max():.1%}"
+            left_out = int((~rows["analysed"]).sum())
+            lines.append(
+                f"| {LOOKS[regulariser].label} | {strength:g} | {mean} | {extremes} | {left_out} of {len(rows)} |"
+            )
+    return "\n".join(lines)
+
+
+def pair_facts(
+    matrices: Mapping[str, np.ndarray],
+    modules: Mapping[str, Clustering],
+    scores: Mapping[tuple[str, str], float],
+    pair: tuple[str, str],
+) -> dict[str, str]:
+    """What two measures find in one layer, in words: their names, and how far each one's modules explain the other."""
+    a, b = pair
+    labels_a, labels_b = modules[a].labels, modules[b].labels
+    alike, chance = (
+        element_centric_similarity(labels_a, labels_b),
+        expected_element_centric_similarity(labels_a, labels_b),
+    )
+    verdict = (
+        f"Under its own modules the {MEASURE_LABELS[a]} matrix has Q = {scores[a, a]:.3f}, under those of the "
+        f"{MEASURE_LABELS[b]} {scores[a, b]:.3f}; the other way round it is {scores[b, b]:.3f} and {scores[b, a]:.3f}. "
+        f"The two clusterings have an element-centric similarity of {alike:.2f}, where shuffled units would give "
+        f"{chance:.2f} on average."
+    )
+    units = len(matrices[a])
+    return {"name_a": MEASURE_LABELS[a], "name_b": MEASURE_LABELS[b], "n_units": str(units), "pair_verdict": verdict}

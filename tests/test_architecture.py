@@ -1,0 +1,73 @@
+"""The package keeps its shape: imports point one way, nothing unsafe, every public name documented."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import modularity_lib
+
+PACKAGE = Path(modularity_lib.__file__).parent
+# In the order of the paper: a module imports only from those before it.
+ORDER = [
+    "sources",
+    "data",
+    "networks",
+    "sparse_images",
+    "dropout",
+    "flat_networks",
+    "adam",
+    "backpropagation",
+    "protocols",
+    "training",
+    "performance",
+    "derivatives",
+    "similarity",
+    "modularity",
+    "clustering",
+    "alignment",
+    "analysis",
+    "experiments",
+    "store",
+    "results",
+    "study",
+    "inference",
+    "paper",
+    "claims",
+    "figures",
+    "report",
+]
+
+
+def imports_of(file: Path) -> set[str]:
+    return {
+        node.module.split(".")[1]
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("modularity_lib.")
+    }
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_follow_the_order_of_the_paper(name: str) -> None:
+    file = PACKAGE / f"{name}.py" if (PACKAGE / f"{name}.py").exists() else PACKAGE / name / "__init__.py"
+    assert imports_of(file) <= set(ORDER[: ORDER.index(name)])
+
+
+def test_what_is_drawn_or_judged_comes_from_tables() -> None:
+    for name in ("claims", "figures"):
+        assert not imports_of(PACKAGE / f"{name}.py") & {"training", "study", "store", "analysis"}
+
+
+def test_nothing_unsafe_is_read_or_run() -> None:
+    unsafe = re.compile(r"\bpickle\b|torch\.load|allow_pickle\s*=\s*True|(?<![.\w])eval\(|(?<![.\w])exec\(")
+    for file in PACKAGE.rglob("*.py"):
+        assert not unsafe.search(file.read_text()), file.name
+
+
+@pytest.mark.parametrize("name", modularity_lib.__all__)
+def test_every_public_name_is_documented(name: str) -> None:
+    documented = getattr(modularity_lib, name)
+    if inspect.isclass(documented) or inspect.isfunction(documented):
+        assert inspect.getdoc(documented)

@@ -1,0 +1,79 @@
+"""Each verdict follows from the tables by its rule, and turns when the tables do."""
+
+import pytest
+
+from made_up_results import STUDY, made_up_results
+from modularity_lib.claims import (
+    CLAIMS,
+    COULD_NOT_TEST,
+    NOT_REPRODUCED,
+    PARTLY,
+    REPRODUCED,
+    agreement_by_kind,
+    judge_all,
+)
+from modularity_lib.similarity import MEASURES
+
+DROPOUT, PENALTIES, WITHIN, ACROSS = (claim.id for claim in CLAIMS)
+
+
+def test_every_claim_holds_where_all_effects_are_as_the_paper_says() -> None:
+    verdicts = judge_all(made_up_results())
+    assert {verdict.status for verdict in verdicts.values()} == {REPRODUCED}
+
+
+def test_the_effect_of_dropout_is_the_rise_at_the_strongest_dropout_paired_by_run() -> None:
+    verdict = judge_all(made_up_results(dropout_rise=0.2))[DROPOUT]
+    assert verdict.effect is not None
+    assert verdict.effect.mean == pytest.approx(0.2, abs=0.002)
+    assert verdict.effect.n_runs == STUDY.runs
+    assert verdict.paper == pytest.approx(0.2635 - 0.1080, abs=0.01)  # mean of the eight panels at dropout 0.7 and 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim", "status"),
+    [
+        ({"dropout_rise": 0.0}, DROPOUT, NOT_REPRODUCED),
+        ({"dropout_rise": -0.05}, DROPOUT, NOT_REPRODUCED),
+        ({"dropout_rise": 0.03}, DROPOUT, PARTLY),  # it rises, but not dramatically
+        ({"flat_measures": MEASURES[:1]}, DROPOUT, PARTLY),  # one measure does not rise
+        ({"low_accuracy_above": 0.1}, DROPOUT, COULD_NOT_TEST),
+        ({"l2_rise": 0.3, "l1_rise": 0.3}, PENALTIES, NOT_REPRODUCED),
+        ({"l2_rise": 0.3}, PENALTIES, PARTLY),
+        ({"l1_rise": 0.3}, PENALTIES, PARTLY),
+        ({"low_accuracy_above": 0.1}, PENALTIES, COULD_NOT_TEST),
+        ({"agreement": {"upstream": 0.3, "downstream": 0.3, "across": 0.3}}, WITHIN, NOT_REPRODUCED),
+        ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, WITHIN, PARTLY),
+        ({"p_value": {"upstream": 0.5, "downstream": 0.5, "across": 0.5}}, WITHIN, NOT_REPRODUCED),
+        ({"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.65}}, ACROSS, NOT_REPRODUCED),
+        ({"agreement": {"upstream": 0.9, "downstream": 0.9, "across": 0.5}}, ACROSS, PARTLY),
+    ],
+)
+def test_a_verdict_turns_when_its_rule_is_not_met(changes: dict, claim: str, status: str) -> None:
+    assert judge_all(made_up_results(**changes))[claim].status == status
+
+
+def test_networks_left_out_do_not_count() -> None:
+    verdict = judge_all(made_up_results(low_accuracy_above=0.4))[DROPOUT]
+    assert verdict.effect is not None
+    assert verdict.effect.mean == pytest.approx(0.1, abs=0.002)  # the strongest dropout left is 0.3, half of 0.6
+
+
+def test_agreement_is_corrected_to_zero_at_chance_and_one_at_identity() -> None:
+    rows = agreement_by_kind(made_up_results(agreement={"upstream": 1.0, "downstream": 0.25, "across": 0.625}))
+    means = rows.groupby("kind")["corrected"].mean()
+    assert means["upstream"] == pytest.approx(1.0, abs=0.01)
+    assert means["downstream"] == pytest.approx(0.0, abs=0.01)
+    assert means["across"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_two_clusterings_of_a_single_module_each_count_as_chance() -> None:
+    results = made_up_results()
+    results.agreement[["element_centric", "element_centric_chance"]] = 1.0
+    assert (agreement_by_kind(results)["corrected"] == 0).all()
+
+
+def test_every_claim_says_its_rule_and_what_would_refute_it() -> None:
+    for claim in CLAIMS:
+        assert "Reproduced if" in claim.rule
+        assert claim.refuted_by.endswith(".")

@@ -1,0 +1,89 @@
+"""Figures show what is in the tables."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+from made_up_results import STUDY, made_up_results
+from modularity_lib import figures
+from modularity_lib.clustering import Clustering, spectral_modules
+from modularity_lib.similarity import MEASURES
+
+matplotlib.use("Agg")
+
+
+def curve(axes, label: str) -> np.ndarray:
+    """Points of the curve with this label: (points, 2)."""
+    container = next(c for c in axes.containers if c.get_label() == label)
+    return container.lines[0].get_xydata()
+
+
+def test_the_curves_of_modularity_are_the_means_over_runs() -> None:
+    results = made_up_results()
+    axes = figures.modularity_of_measure(results, "input_gradient").axes[0]
+    rows = results.modules.query("measure == 'input_gradient' and trained and l2 == 1e-5 and l1 == 0")
+    means = rows.groupby("dropout")["score"].mean()
+    np.testing.assert_allclose(curve(axes, "dropout"), np.column_stack([means.index, means]))
+    assert len(curve(axes, "L1 penalty")) == len(STUDY.l1)
+    np.testing.assert_allclose(curve(axes, "L2 penalty")[:, 0], [0, 1])
+
+
+def test_every_measure_has_its_panel_with_axes_labelled() -> None:
+    figure = figures.modularity_against_regularisation(made_up_results())
+    titles = {axes.get_title() for axes in figure.axes}
+    assert titles == set(figures.MEASURE_LABELS.values())
+    assert figure.axes[0].get_ylabel() == "upstream\nmodularity Q"
+    assert figure.axes[4].get_xlabel() == "% regularisation"
+
+
+def test_performance_has_a_row_per_quantity_and_a_line_per_run() -> None:
+    figure = figures.performance_and_norms(made_up_results())
+    assert len(figure.axes) == 18
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(figures.QUANTITIES.values())
+    thin = [line for line in figure.axes[2].lines if line.get_linewidth() == 0.7]
+    assert len(thin) == STUDY.runs
+
+
+def test_agreement_is_drawn_symmetric_with_the_values_written_in() -> None:
+    results = made_up_results()
+    figure = figures.agreement_matrices(results)
+    drawn = figure.axes[0].collections[0].get_array().reshape(8, 8)
+    rows = results.agreement.query("trained and measure_a == 'output_hessian' and measure_b == 'input_gradient'")
+    expected = rows["element_centric"].mean()
+    row, column = MEASURES.index("output_hessian"), MEASURES.index("input_gradient")
+    assert drawn[row, column] == drawn[column, row] == pytest.approx(expected)
+    assert f"{expected:.2f}" in {text.get_text() for text in figure.axes[0].texts}
+
+
+def test_agreement_against_dropout_has_a_curve_per_kind_of_pair() -> None:
+    axes = figures.agreement_against_dropout(made_up_results()).axes[0]
+    assert [len(curve(axes, figures.LOOKS[kind].label)) for kind in ("upstream", "downstream", "across")] == [3, 3, 3]
+
+
+def blocks() -> tuple[np.ndarray, Clustering]:
+    matrix = np.kron(np.eye(2), np.ones((4, 4)))[:, [0, 4, 1, 5, 2, 6, 3, 7]][[0, 4, 1, 5, 2, 6, 3, 7]]
+    return matrix, spectral_modules(matrix)
+
+
+def test_a_sorted_matrix_shows_its_modules_as_blocks_and_no_diagonal() -> None:
+    matrix, modules = blocks()
+    figure = figures.all_measures(dict.fromkeys(MEASURES, matrix), dict.fromkeys(MEASURES, modules))
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(shown, np.kron(np.eye(2), np.ones((4, 4))) - np.eye(8))
+    assert f"Q = {modules.score:.3f}" in figure.axes[0].get_title()
+
+
+def test_dead_units_come_last() -> None:
+    matrix, _ = blocks()
+    matrix[0] = matrix[:, 0] = 0
+    modules = spectral_modules(matrix)
+    pair = ("input_gradient", "output_gradient")
+    scores = {(a, b): modules.score for a in pair for b in pair}
+    figure = figures.sorted_by_each_other(dict.fromkeys(pair, matrix), dict.fromkeys(pair, modules), scores)
+    assert not figure.axes[1].images[0].get_array()[-1].any()
+    assert figure.axes[0].images[0].get_array()[1].any()
+
+
+def test_no_two_things_share_a_colour_or_a_label() -> None:
+    looks = figures.LOOKS.values()
+    assert len({look.colour for look in looks}) == len({look.label for look in looks}) == len(looks)

@@ -1,0 +1,73 @@
+"""Sentences and tables of the report come from results: other results, other sentences."""
+
+import numpy as np
+import pytest
+
+from made_up_results import STUDY, made_up_results
+from modularity_lib.claims import CLAIMS, judge_all
+from modularity_lib.clustering import find_modules
+from modularity_lib.data import load_dataset
+from modularity_lib.modularity import modularity_score
+from modularity_lib.report import accuracy_table, claim_text, effect_text, pair_facts, study_facts, verdict_table
+
+
+def test_the_verdict_table_has_a_row_per_claim_and_follows_the_results() -> None:
+    table = verdict_table(judge_all(made_up_results()))
+    assert len(table.splitlines()) == 2 + len(CLAIMS)
+    assert "**reproduced**" in table
+    assert "0.20 [" in table
+    changed = verdict_table(judge_all(made_up_results(dropout_rise=0.0)))
+    assert "**not reproduced**" in changed
+
+
+def test_the_text_of_a_claim_gives_effect_interval_runs_paper_and_rule() -> None:
+    verdict = judge_all(made_up_results())["dropout-raises-modularity"]
+    text = claim_text("dropout-raises-modularity", verdict)
+    assert verdict.effect is not None
+    for part in (
+        "Verdict: reproduced",
+        f"{verdict.effect.mean:.3f}",
+        f"{verdict.effect.low:.3f}, {verdict.effect.high:.3f}",
+        f"{STUDY.runs} runs",
+        f"{verdict.paper:.3f}",
+        "*Rule.*",
+        "*Refuted by:*",
+    ):
+        assert part in text
+
+
+def test_the_facts_of_a_study_count_its_tables() -> None:
+    results, digits = made_up_results(low_accuracy_above=0.4), load_dataset("mnist-5k")
+    facts = study_facts(results, digits)
+    assert facts["n_trained"] == str(len(STUDY.trained_configs())) == "24"
+    assert facts["n_analysed"] == "20"
+    assert facts["n_left_out"].startswith(
+        "Left out of every analysis, as in the paper: 4 with a test accuracy under 80%"
+    )
+    assert facts["n_test"] == "1,000"
+    results.networks.loc[results.networks.index[0], ["status", "analysed"]] = ["diverged", False]
+    assert "1 that diverged" in study_facts(results, digits)["n_left_out"]
+
+
+def test_the_accuracy_table_has_a_row_per_setting_and_counts_networks_left_out() -> None:
+    rows = accuracy_table(made_up_results(low_accuracy_above=0.4)).splitlines()
+    assert len(rows) == 2 + 2 + 3 + 3  # header; L2; L1 and dropout with their baseline
+    assert rows[-1] == "| dropout | 0.6 | 50.0% | 50.0% to 50.0% | 4 of 4 |"
+
+
+def test_an_effect_without_interval_is_written_without_one() -> None:
+    assert effect_text(None) == "–"
+
+
+def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other() -> None:
+    random = np.random.default_rng(0)
+    blocks = np.kron(np.eye(2), np.ones((6, 6))) + 0.05 * random.random((12, 12))
+    a = (blocks + blocks.T) / 2
+    shuffled = random.permutation(12)
+    matrices = {"input_gradient": a, "output_gradient": a[np.ix_(shuffled, shuffled)]}
+    modules = {name: find_modules(matrix, seed=0) for name, matrix in matrices.items()}
+    scores = {(x, y): modularity_score(matrices[x], modules[y].labels) for x in matrices for y in matrices}
+    facts = pair_facts(matrices, modules, scores, ("input_gradient", "output_gradient"))
+    assert facts["name_b"] == "output gradient"
+    assert f"Q = {modules['input_gradient'].score:.3f}" in facts["pair_verdict"]
+    assert scores["input_gradient", "input_gradient"] == pytest.approx(0.5, abs=0.05)

@@ -1,0 +1,149 @@
+"""The store: entries are whole or absent, and checked whenever they are read."""
+
+import errno
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modularity_lib.store import Entry, Store, default_store_folder, key_of
+
+INGREDIENTS = {"run": 3, "l2": 1e-5}
+KEY = key_of(INGREDIENTS)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    entry = Entry({"accuracy": 0.5, "labels": [0, 1, -1]}, {"weight": np.arange(6, dtype=np.float32).reshape(2, 3)})
+    store.write("training", KEY, entry, ingredients=INGREDIENTS, seconds=1.5)
+    return store
+
+
+def place_of(store: Store) -> Path:
+    return store.root / "training" / KEY[:2] / KEY
+
+
+def test_what_was_written_is_read_back(store: Store) -> None:
+    entry = store.read("training", KEY)
+    assert entry is not None
+    assert entry.facts == {"accuracy": 0.5, "labels": [0, 1, -1]}
+    np.testing.assert_array_equal(entry.arrays["weight"], [[0, 1, 2], [3, 4, 5]])
+
+
+def test_an_entry_records_its_ingredients_and_how_it_was_made(store: Store) -> None:
+    facts = json.loads((place_of(store) / "facts.json").read_text())
+    assert facts["ingredients"] == INGREDIENTS
+    assert facts["provenance"]["seconds"] == 1.5
+    assert facts["provenance"]["packages"]["torch"].startswith("2.")
+
+
+def test_an_entry_that_is_not_there_is_none(store: Store) -> None:
+    assert store.read("training", key_of({"run": 4})) is None
+    assert not store.has("training", key_of({"run": 4}))
+
+
+def test_the_key_depends_on_values_and_not_on_their_order() -> None:
+    assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    assert key_of({"a": 1, "b": 2}) != key_of({"a": 1, "b": 3})
+
+
+def test_sha256sum_accepts_the_checksum_file(store: Store) -> None:
+    command = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(command, cwd=place_of(store)).returncode == 0
+
+
+def flip_a_bit(place: Path) -> None:
+    file = place / "arrays.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def truncate(place: Path) -> None:
+    file = place / "facts.json"
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def empty(place: Path) -> None:
+    (place / "arrays.safetensors").write_bytes(b"")
+
+
+def lose_a_file(place: Path) -> None:
+    (place / "arrays.safetensors").unlink()
+
+
+def lose_the_checksums(place: Path) -> None:
+    (place / "SHA256SUMS").unlink()
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty, lose_a_file, lose_the_checksums])
+def test_a_damaged_entry_is_set_aside_and_reported(damage, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    damage(place_of(store))
+    with caplog.at_level(logging.WARNING):
+        assert store.read("training", KEY) is None
+    assert "computed again" in caplog.text
+    assert not store.has("training", KEY)
+    assert len(list((store.root / "set-aside").iterdir())) == 1
+
+
+def test_an_entry_of_another_key_under_this_name_is_set_aside(store: Store) -> None:
+    other = key_of({"run": 4})
+    impostor = store.root / "training" / other[:2] / other
+    impostor.parent.mkdir(parents=True, exist_ok=True)
+    place_of(store).rename(impostor)
+    assert store.read("training", other) is None
+
+
+def test_the_first_of_two_writers_stays(store: Store) -> None:
+    store.write("training", KEY, Entry({"accuracy": 0.9}), ingredients=INGREDIENTS, seconds=0.0)
+    entry = store.read("training", KEY)
+    assert entry is not None
+    assert entry.facts["accuracy"] == 0.5
+    assert [folder.name for folder in place_of(store).parent.iterdir()] == [KEY]
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("modularity_lib.store._flush", full)
+    other = key_of({"run": 4})
+    with pytest.raises(OSError, match=r"No space left.*MODULARITY_STORE"):
+        store.write("training", other, Entry({}), ingredients={"run": 4}, seconds=0.0)
+    assert not store.has("training", other)
+    assert not list(store.root.glob("*/*/.*"))
+
+
+def test_a_value_that_json_cannot_hold_is_refused_rather_than_stored_as_nan(store: Store) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.write("training", key_of({}), Entry({"accuracy": float("nan")}), ingredients={}, seconds=0.0)
+    assert not list(store.root.glob("*/*/.*"))
+
+
+def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_kept(store: Store) -> None:
+    script = (
+        "import sys; from modularity_lib.store import _temporary_prefix;"
+        "import tempfile; print(tempfile.mkdtemp(prefix=_temporary_prefix(), dir=sys.argv[1]))"
+    )
+    folder = place_of(store).parent
+    dead = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True)
+    from modularity_lib.store import _temporary_prefix
+
+    living = folder / f"{_temporary_prefix()}abc"
+    living.mkdir()
+    assert store.remove_leftovers() == 1
+    assert not Path(dead.stdout.strip()).exists()
+    assert living.exists()
+
+
+def test_the_folder_of_the_store_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MODULARITY_STORE", str(tmp_path))
+    assert default_store_folder() == tmp_path
+    monkeypatch.delenv("MODULARITY_STORE")
+    assert default_store_folder() == Path(__file__).parents[1] / ".modularity"

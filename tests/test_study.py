@@ -1,0 +1,256 @@
+"""Running a study: complete tables, nothing computed twice, and what a change makes stale."""
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import modularity_lib
+from modularity_lib import analysis, study
+from modularity_lib.data import load_dataset
+from modularity_lib.experiments import STUDIES
+from modularity_lib.networks import initial_parameters, parameters_of
+from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete, tables_of
+from modularity_lib.similarity import MEASURES
+from modularity_lib.store import Store
+from modularity_lib.study import STAGE_SOURCES, network_keys, run_study, stored_network
+from modularity_lib.training import TrainedNetwork, TrainingConfig
+
+SMOKE = STUDIES["smoke"]
+TINY = replace(
+    SMOKE, name="tiny", l2=(1e-5,), l1=(), dropout=(0.3,), runs=1, untrained=1, epochs=1, min_test_accuracy=0.0
+)
+DIGITS = load_dataset("mnist-5k")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def smoke(store: Store) -> Results:
+    return run_study("smoke", store=store, workers=2, progress=False)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How often each stage is computed, with the pool replaced by this process."""
+    counts = dict.fromkeys(("training", "modules", "agreement"), 0)
+
+    def count(stage, function):
+        def counted(*args, **kwargs):
+            counts[stage] += len(args[0]) if stage == "training" else 1
+            return function(*args, **kwargs)
+
+        return counted
+
+    def run_here(tasks, chosen, store, workers, *, progress):
+        for configs in tasks:
+            study.compute(configs, chosen, store)
+
+    monkeypatch.setattr(study, "train", count("training", study.train))
+    monkeypatch.setattr(analysis, "module_rows", count("modules", analysis.module_rows))
+    monkeypatch.setattr(analysis, "agreement_rows", count("agreement", analysis.agreement_rows))
+    monkeypatch.setattr(study, "_run_tasks", run_here)
+    return counts
+
+
+def test_a_study_gives_a_row_per_network_clustering_and_pair(smoke: Results) -> None:
+    networks = len(SMOKE.trained_configs()) + len(SMOKE.untrained_configs())
+    assert len(smoke.networks) == networks == 12
+    assert len(smoke.modules) == networks * 2 * 8
+    assert len(smoke.agreement) == networks * 2 * 36
+    for table in (smoke.networks, smoke.modules, smoke.agreement):
+        assert list(table.columns[: len(IDENTIFYING)]) == IDENTIFYING
+        assert not table[["status", "analysed"]].isna().any().any()
+    assert smoke.networks.loc[smoke.networks["trained"], "test_accuracy"].min() > 0.5
+
+
+def test_scores_and_labels_belong_together(smoke: Results, store: Store) -> None:
+    network = stored_network("smoke", run=1, dropout=0.3, store=store)
+    matrices = modularity_lib.similarity_matrices(network, DIGITS.test_images)
+    rows = smoke.modules.query("run == 1 and dropout == 0.3")
+    assert len(rows) == 16
+    for row in rows.itertuples():
+        matrix = matrices[f"hidden{row.layer}"][row.measure]
+        assert modularity_lib.modularity_score(matrix, np.asarray(row.labels)) == pytest.approx(row.score, abs=1e-9)
+
+
+def test_a_measure_agrees_with_itself_and_chance_lies_below(smoke: Results) -> None:
+    same = smoke.agreement.query("measure_a == measure_b and status == 'ok'")
+    np.testing.assert_allclose(same["element_centric"], 1)
+    assert (same["element_centric_chance"] <= 1).all()
+    assert smoke.agreement["element_centric_chance"].mean() < smoke.agreement["element_centric"].mean()
+
+
+def test_the_number_of_workers_makes_no_difference(smoke: Results, tmp_path: Path) -> None:
+    alone = run_study("smoke", store=Store(tmp_path), workers=1, progress=False)
+    for name in ("networks", "modules", "agreement"):
+        pd.testing.assert_frame_equal(getattr(alone, name), getattr(smoke, name))
+
+
+def test_a_study_already_computed_is_not_computed_again(smoke: Results, store: Store, calls: dict[str, int]) -> None:
+    again = run_study("smoke", store=store, progress=False)
+    assert calls == {"training": 0, "modules": 0, "agreement": 0}
+    pd.testing.assert_frame_equal(again.modules, smoke.modules)
+
+
+def test_a_changed_configuration_computes_only_what_it_adds(tmp_path: Path, calls: dict[str, int]) -> None:
+    run_study(TINY, store=Store(tmp_path), progress=False)
+    assert calls == {"training": 3, "modules": 3, "agreement": 3}
+    run_study(replace(TINY, dropout=(0.3, 0.5)), store=Store(tmp_path), progress=False)
+    assert calls == {"training": 4, "modules": 4, "agreement": 4}
+
+
+@pytest.mark.parametrize(
+    ("changed", "computed_again"),
+    [
+        ({"permutations": 99}, {"training": 0, "modules": 0, "agreement": 3}),
+        ({"search_steps": 99}, {"training": 0, "modules": 3, "agreement": 3}),
+        ({"epochs": 2}, {"training": 2, "modules": 2, "agreement": 2}),  # the untrained network stays
+    ],
+)
+def test_a_changed_stage_is_computed_again_from_there(
+    changed: dict, computed_again: dict[str, int], tmp_path: Path, calls: dict[str, int]
+) -> None:
+    run_study(TINY, store=Store(tmp_path), progress=False)
+    before = dict(calls)
+    run_study(replace(TINY, **changed), store=Store(tmp_path), progress=False)
+    assert {stage: calls[stage] - before[stage] for stage in calls} == computed_again
+
+
+@pytest.mark.parametrize(
+    ("stage", "stale"),
+    [
+        ("training", ["training", "modules", "agreement"]),
+        ("modules", ["modules", "agreement"]),
+        ("agreement", ["agreement"]),
+    ],
+)
+def test_changed_code_of_a_stage_makes_it_and_the_later_ones_stale(
+    stage: str, stale: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TINY.trained_configs()[0]
+    before = network_keys(config, TINY, DIGITS).keys
+    fingerprint = study.stage_fingerprint
+    monkeypatch.setattr(study, "stage_fingerprint", lambda name: "changed" if name == stage else fingerprint(name))
+    after = network_keys(config, TINY, DIGITS).keys
+    assert [name for name in before if before[name] != after[name]] == stale
+
+
+def test_the_fingerprint_of_code_sees_code_and_not_comments_or_docstrings() -> None:
+    code = 'def f(x):\n    """Doc."""\n    return x + 1\n'
+    assert study._code_without_prose(code) == study._code_without_prose("# why\ndef f(x):\n    return (x + 1)\n")
+    assert study._code_without_prose(code) != study._code_without_prose(code.replace("+ 1", "+ 2"))
+
+
+def test_the_sources_of_a_stage_hold_all_that_it_imports() -> None:
+    folder = Path(modularity_lib.__file__).parent
+    known: set[str] = set()
+    for stage, sources in STAGE_SOURCES.items():
+        known |= set(sources)
+        for source in sources:
+            for node in ast.walk(ast.parse((folder / f"{source}.py").read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("modularity_lib."):
+                    imported = node.module.removeprefix("modularity_lib.")
+                    # sources.py: the checksum of the images is in the key; analysis.py joins this stage and the next
+                    exempt = imported == "sources" or (source, imported) == ("analysis", "alignment")
+                    assert imported in known or exempt, f"{stage}: {source}.py imports {imported}.py"
+
+
+def test_a_diverged_network_is_a_row_with_a_reason_and_no_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: dict[str, int]
+) -> None:
+    trained = study.train
+
+    def one_diverges(configs, dataset, **kwargs):
+        networks = trained(configs, dataset, **kwargs)
+        return [
+            replace(network, status="diverged", reason="the loss was not finite in epoch 1")
+            if network.config.dropout
+            else network
+            for network in networks
+        ]
+
+    monkeypatch.setattr(study, "train", one_diverges)
+    results = run_study(TINY, store=Store(tmp_path), progress=False)
+    row = results.networks.query("status == 'diverged'").iloc[0]
+    assert row["reason"] == "the loss was not finite in epoch 1"
+    assert not row["analysed"]
+    assert np.isnan(row["test_accuracy"])
+    assert len(results.modules) == 2 * 16
+    assert 0.3 not in set(results.analysed("networks", trained=True)["dropout"])
+
+
+def test_a_layer_of_dead_units_is_a_row_with_a_reason() -> None:
+    parameters = initial_parameters((784, 16, 16, 10), seed=0)
+    parameters.biases[1][:] = -100.0
+    matrices = analysis.measured_matrices(parameters, DIGITS)
+    rows = analysis.module_rows(matrices, seed=0, steps=10)
+    second = [row for row in rows if row["layer"] == 2 and row["measure"].startswith("input")]
+    assert {row["status"] for row in second} == {"all_units_dead"}
+    assert all(row["reason"] and row["score"] is None and row["dead_units"] == 16 for row in second)
+    pairs = analysis.agreement_rows(matrices, rows, seed=0, permutations=10)
+    affected = [row for row in pairs if row["layer"] == 2 and "input" in row["measure_a"] + row["measure_b"]]
+    assert {row["status"] for row in affected} == {"all_units_dead"}
+    assert {row["element_centric"] for row in affected} == {None}
+
+
+def test_the_facts_of_a_network_are_those_of_its_weights() -> None:
+    parameters = initial_parameters((784, 16, 16, 10), seed=0)
+    config = TrainingConfig(hidden=(16, 16), epochs=0)
+    network = TrainedNetwork(
+        config=config, parameters=parameters, epochs=0, validation_loss=2.3, status="ok", reason=""
+    )
+    facts = analysis.network_facts(network, DIGITS)
+    assert facts["sum_abs_weights"] == pytest.approx(sum(np.abs(w).sum() for w in parameters.weights), rel=1e-6)
+    assert 0 < facts["test_accuracy"] < 0.3
+
+
+def test_the_rows_hold_every_measure_and_pair_in_order() -> None:
+    matrices = analysis.measured_matrices(initial_parameters((784, 16, 16, 10), seed=0), DIGITS)
+    rows = analysis.module_rows(matrices, seed=0, steps=10)
+    assert [row["measure"] for row in rows] == [*MEASURES, *MEASURES]
+
+
+def test_an_incomplete_study_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(StudyIncomplete, match=r"3 networks of the study 'tiny'.*run_study"):
+        tables_of(TINY, DIGITS, Store(tmp_path), network_keys)
+
+
+def test_a_damaged_result_is_computed_again(tmp_path: Path, calls: dict[str, int]) -> None:
+    first = run_study(TINY, store=Store(tmp_path), progress=False)
+    victim = next(tmp_path.glob("training/*/*/arrays.safetensors"))
+    victim.write_bytes(victim.read_bytes()[:-4])
+    Store(tmp_path).read("training", victim.parent.name)  # noticed here, set aside
+    again = run_study(TINY, store=Store(tmp_path), progress=False)
+    assert calls["training"] == 4
+    pd.testing.assert_frame_equal(first.networks, again.networks)
+
+
+def test_a_stored_network_has_the_weights_that_were_trained(smoke: Results, store: Store) -> None:
+    network = stored_network("smoke", run=0, l1=1e-4, store=store)
+    row = smoke.networks.query("run == 0 and l1 == 1e-4").iloc[0]
+    total = sum(np.abs(weight).sum() for weight in parameters_of(network).weights)
+    assert total == pytest.approx(row["sum_abs_weights"], rel=1e-5)
+
+
+def test_a_network_the_study_does_not_have_is_refused_with_those_it_has(store: Store) -> None:
+    with pytest.raises(LookupError, match=r"runs 0 to 1 .* dropout: 0, 0.3"):
+        stored_network("smoke", dropout=0.4, store=store)
+
+
+def test_a_network_not_yet_computed_is_refused_with_the_way_to_compute_it(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match=r"run_study\('smoke'\) computes it"):
+        stored_network("smoke", dropout=0.3, store=Store(tmp_path))
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'smoke'"):
+        run_study("smok")
+    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+        run_study("smoke", workers=0)
