@@ -1,0 +1,124 @@
+"""Sphinx extension: runs the chapters of the book through Papermill, and keeps its pages readable offline.
+
+`_config.yml` lists it, so that plain `jupyter-book build .` does it all. A chapter whose key (see chapters.py) is new
+is executed before any page is read; its page is then rendered from the executed notebook. A chapter that fails is
+shown as far as it got, and the build ends with an error.
+"""
+
+import importlib.metadata
+from pathlib import Path
+
+import nbformat
+from myst_nb.core.read import is_myst_markdown_notebook
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from modularity_lib.chapters import (
+    CHAPTERS,
+    Chapter,
+    ChapterFailed,
+    chapter_key,
+    check_parameters,
+    executed_notebook,
+    find_chapter,
+    surroundings,
+)
+
+_log = logging.getLogger(__name__)
+_MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothing is fetched later
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.add_config_value("chapter_parameters", {}, "")  # chapter -> parameter -> value
+    app.connect("config-inited", ship_mathjax)
+    app.connect("env-get-outdated", execute_chapters)
+    app.connect("config-inited", leave_out_thebe)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def execute_chapters(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Execute what is not in the cache, have each chapter read from its executed notebook; return outdated pages."""
+    around = surroundings(Path(app.srcdir))
+    parameters_of = dict(app.config.chapter_parameters)
+    keys, formats = {}, {}
+    for chapter in _chapters(app, env):
+        parameters = parameters_of.pop(chapter.name, {})
+        key = chapter_key(chapter, parameters, around)
+        try:
+            check_parameters(chapter, parameters)
+            notebook = executed_notebook(chapter, parameters, key)
+            keys[chapter.name] = key
+        except ChapterFailed as failure:
+            _fail(app, f"chapter {chapter.name!r} failed: {failure}", (f"{CHAPTERS}/{chapter.name}", failure.line))
+            notebook = failure.notebook
+        except ValueError as error:
+            _fail(app, str(error))
+            continue
+        # The renderer picks a reader by the longest matching end of the path, so a full path means one chapter. In
+        # app.config the same would force a full rebuild each time.
+        formats[str(chapter.path)] = ["modularity_lib.book.read_executed", {"path": str(notebook)}, False]
+    for name in parameters_of:
+        _fail_for_unknown_chapter(app, name)
+    config = env.mystnb_config  # type: ignore[attr-defined]
+    env.mystnb_config = config.copy(custom_formats={**config.custom_formats, **formats})  # type: ignore[attr-defined]
+
+    # Any page may show a number of any chapter, so one new key outdates them all. A failed chapter has no key.
+    unchanged = keys == getattr(env, "chapter_keys", None) and len(keys) == len(formats)
+    env.chapter_keys = keys  # type: ignore[attr-defined]
+    return [] if unchanged else sorted(env.found_docs)
+
+
+def read_executed(text: str, path: str) -> NotebookNode:
+    """Executed notebook of a chapter, in place of the text of its file."""
+    return nbformat.read(path, as_version=4)
+
+
+def ship_mathjax(app: Sphinx, config: Config) -> None:
+    """Put MathJax into the book: by default each page would fetch it from another host."""
+    package = importlib.metadata.distribution("sphinx-mathjax-offline")
+    config.html_static_path.append(str(package.locate_file(f"sphinx-mathjax-offline/static/mathjax/{_MATHJAX}")))
+    config.mathjax_path = _MATHJAX
+
+
+def leave_out_thebe(app: Sphinx, config: Config) -> None:
+    """Drop the scripts of Thebe, which Jupyter Book always adds: unused here, and an error in the browser's console."""
+    for listeners in app.events.listeners.values():
+        for listener in list(listeners):
+            if getattr(listener.handler, "__module__", "") == "sphinx_thebe":
+                app.disconnect(listener.id)
+    app.registry.css_files = [style for style in app.registry.css_files if style[0] != "sphinx-thebe.css"]
+
+
+def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:
+    """The chapters with code, in the order of the table of contents."""
+    pages = [page for page in app.config.external_site_map if page in env.found_docs]
+    chapters = []
+    for page in pages:
+        path = Path(env.doc2path(page))
+        text = path.read_text(encoding="utf-8")
+        if path.parent == Path(app.srcdir, CHAPTERS) and is_myst_markdown_notebook(text):
+            chapters.append(Chapter(Path(app.srcdir), path.stem, text))
+    return chapters
+
+
+def _fail_for_unknown_chapter(app: Sphinx, name: str) -> None:
+    try:
+        find_chapter(Path(app.srcdir), name)
+    except ValueError as error:
+        _fail(app, f"chapter_parameters: {error}")
+
+
+def _fail(app: Sphinx, message: str, location: tuple[str, int] | None = None) -> None:
+    """Say what is wrong now; let the build end with status 1. An exception would bury the message."""
+    _log.error(message, location=location)
+    app.connect("build-finished", _end_with_failure)
+
+
+def _end_with_failure(app: Sphinx, error: Exception | None) -> None:
+    app.statuscode = 1

@@ -1,0 +1,259 @@
+"""Runs one chapter of the book with chosen parameters through Papermill, and remembers the executed notebook.
+
+A chapter is a MyST Markdown file with a Jupytext header. What it gave is kept under `_build/.jupyter_cache/`, named by
+a key of everything it may depend on, so that a chapter runs again when something has changed and only then.
+"""
+
+import difflib
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import jupytext.myst
+import nbformat
+import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from myst_nb.core.read import is_myst_markdown_notebook
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+
+from modularity_lib.progress import Progress
+
+LIBRARY = Path(__file__).resolve().parent
+CHAPTERS = "chapters"  # folder of the chapters, in the root of the book
+CACHE = Path("_build", ".jupyter_cache")  # below the root of the book; `jupyter-book clean .` spares it
+STUDY_VARIABLE = "MODULARITY_STUDY"  # which study the chapters show; part of what they depend on
+LINE = "source_line"  # in the metadata of a cell: the line of the .md file, from 1, at which its text starts
+
+
+class ChapterFailed(Exception):
+    """A chapter could not be run to its end.
+
+    Attributes:
+        line: line of the .md file, from 1, that raised the error.
+        notebook: file of the notebook as far as it got.
+    """
+
+    def __init__(self, message: str, *, line: int, notebook: Path) -> None:
+        super().__init__(message)
+        self.line = line
+        self.notebook = notebook
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A MyST Markdown file with code in it, below the root of the book."""
+
+    root: Path
+    name: str
+    text: str
+
+    @property
+    def path(self) -> Path:
+        """File of the chapter."""
+        return self.root / CHAPTERS / f"{self.name}.md"
+
+    def notebook(self) -> NotebookNode:
+        """The chapter as a notebook without outputs; each cell knows its line in the file."""
+        notebook = jupytext.myst.myst_to_notebook(self.text, add_source_map=True)
+        for cell, line in zip(notebook.cells, notebook.metadata.pop("source_map"), strict=True):
+            cell.metadata[LINE] = _first_line(self.text.splitlines(), cell.source.splitlines(), line) + 1
+        # Without ids from the text itself, two runs of one chapter would differ in nothing but random ids.
+        for index, cell in enumerate(notebook.cells):
+            cell.id = f"cell-{index}"
+        return notebook
+
+    def defaults(self) -> dict[str, Any]:
+        """Names of the chapter's parameters and their default values; text where a default is an expression."""
+        inspected = papermill.inspect_notebook(self.notebook())
+        return {name: parse_value(parameter["default"]) for name, parameter in inspected.items()}
+
+
+def find_chapter(root: Path, name: str) -> Chapter:
+    """Chapter of this name, e.g. "networks" for chapters/networks.md.
+
+    Raises:
+        ValueError: there is no such chapter, or it is a page without code.
+    """
+    chapters = {path.stem: path.read_text(encoding="utf-8") for path in sorted((root / CHAPTERS).glob("*.md"))}
+    chapters = {stem: text for stem, text in chapters.items() if is_myst_markdown_notebook(text)}
+    if name not in chapters:
+        raise ValueError(f"there is no chapter with code named {name!r}{_closest(name, chapters)}")
+    return Chapter(root, name, chapters[name])
+
+
+def check_parameters(chapter: Chapter, parameters: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the chapter has these parameters and a number is not given as text.
+
+    Papermill itself only logs an unknown parameter and goes on, with results of the default.
+    """
+    defaults = chapter.defaults()
+    for name, value in parameters.items():
+        if name not in defaults:
+            raise ValueError(f"chapter {chapter.name!r} has no parameter {name!r}{_closest(name, defaults)}")
+        if isinstance(value, str) and isinstance(defaults[name], bool | int | float):
+            raise ValueError(
+                f"parameter {name!r} of chapter {chapter.name!r} must be a number or True or False, such as its "
+                f"default {defaults[name]!r}, got the text {value!r}."
+            )
+
+
+def parse_value(text: str) -> Any:
+    """Value that a parameter written as text stands for; what reads as nothing else is text.
+
+    >>> [parse_value(text) for text in ("0.3", "1e-5", "True", "[64, 64]", "input_gradient")]
+    [0.3, 1e-05, True, [64, 64], 'input_gradient']
+    """
+    constants = {"True": True, "False": False, "None": None}
+    if text in constants:
+        return constants[text]
+    with suppress(json.JSONDecodeError):
+        return json.loads(text)
+    return text.strip("'\"")
+
+
+def surroundings(root: Path) -> str:
+    """Digest of what every chapter depends on: library, data, installed packages, Python, the chosen study."""
+    digest = hashlib.sha256()
+    for folder in (LIBRARY, root / "data"):
+        files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        for path in sorted(files):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{folder.name}/{path.relative_to(folder).as_posix()} {content}\n".encode())
+    installed = sorted({f"{package.name}=={package.version}" for package in importlib.metadata.distributions()})
+    digest.update(json.dumps([installed, sys.version, os.environ.get(STUDY_VARIABLE)]).encode())
+    return digest.hexdigest()
+
+
+def chapter_key(chapter: Chapter, parameters: Mapping[str, Any], around: str) -> str:
+    """Key of an executed chapter; `around` comes from `surroundings`."""
+    ingredients = [chapter.name, chapter.text, dict(parameters), around]
+    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def executed_notebook(chapter: Chapter, parameters: Mapping[str, Any], key: str) -> Path:
+    """File of the executed chapter: the one remembered under this key, or one made now.
+
+    Raises:
+        ChapterFailed: a cell raised an error or the kernel died. Nothing is remembered.
+    """
+    executed = chapter.root / CACHE / CHAPTERS / f"{chapter.name}-{key}.ipynb"
+    if executed.exists():
+        return executed
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=executed.parent) as folder:
+        written = Path(folder, executed.name)
+        with Progress(f"{CHAPTERS}/{chapter.name}") as progress:
+            failure = _execute(chapter, parameters, written, progress)
+        if failure:
+            message, line = failure
+            partial = chapter.root / CACHE / "failed" / f"{chapter.name}.ipynb"
+            partial.parent.mkdir(exist_ok=True)
+            written.replace(partial)
+            raise ChapterFailed(message, line=line, notebook=partial)
+        written.replace(executed)  # whole or not at all
+    return executed
+
+
+def _execute(
+    chapter: Chapter, parameters: Mapping[str, Any], written: Path, progress: Progress
+) -> tuple[str, int] | None:
+    """Write the executed notebook, as far as it gets; return what failed, if anything, and its line."""
+    notebook = chapter.notebook()
+    nbformat.write(notebook, written)
+    failure = None
+    try:
+        papermill.execute_notebook(
+            written,
+            written,
+            dict(parameters),
+            kernel_name="python3",
+            cwd=chapter.root,
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            autosave_cell_every=0,
+            stderr_file=progress,
+            kernel_manager_class=_KernelOfThisPython,
+            coalesce_streams=True,
+            # Log level: no word from the kernel on the page. Folder: no settings and no history of the user's own.
+            extra_arguments=["--IPKernelApp.log_level=50", f"--IPKernelApp.ipython_dir={written.parent}"],
+        )
+    except papermill.PapermillExecutionError as error:
+        failed = nbformat.read(written, as_version=4).cells[error.cell_index + 2]  # papermill put two notes above it
+        failure = f"{error.ename}: {error.evalue}", _line_of_error(failed, error.traceback)
+    except DeadKernelError:
+        failure = "its kernel died; often it was ended for want of memory", notebook.cells[0].metadata[LINE]
+    executed = nbformat.read(written, as_version=4)
+    nbformat.write(_tidied(executed, chapter), written)
+    return failure
+
+
+class _KernelOfThisPython(AsyncKernelManager):
+    """Kernels of the interpreter that runs this, whatever "python3" the user has registered with Jupyter."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        search_path = [str(LIBRARY.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": os.pathsep.join(search_path)})
+
+
+def _tidied(notebook: NotebookNode, chapter: Chapter) -> NotebookNode:
+    """The executed notebook without progress bars and paths of this machine, and with the lines of its cells."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                output.text = "".join(line for line in output.text.splitlines(True) if not _is_progress(line))
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            cell.metadata["tags"] = []  # such as "remove-cell", which would hide the error
+    line = 1
+    lines = []
+    for cell in reversed(notebook.cells):  # a cell that Papermill put in takes the line of the cell below it
+        line = cell.metadata.get(LINE, line)
+        lines.append(line - 1)
+    notebook.metadata["source_map"] = lines[::-1]  # read by the renderer, so that its warnings name the line
+    if "papermill" in notebook.metadata:  # a dead kernel leaves none
+        notebook.metadata.papermill.update(input_path=f"{CHAPTERS}/{chapter.name}.md", output_path="")
+    return notebook
+
+
+def _is_progress(line: str) -> bool:
+    """Whether a line of standard error belongs to a progress bar of tqdm."""
+    return re.search(r"\d+%\|.*\||\d+it \[\d+:\d+", line) is not None
+
+
+def _first_line(lines: list[str], wanted: list[str], start: int) -> int:
+    """Index of the line at which the wanted lines start, at or after `start`: cells have options above their text."""
+    for index in range(start, len(lines)):
+        if lines[index : index + len(wanted)] == wanted:
+            return index
+    return start
+
+
+def _line_of_error(cell: NotebookNode, traceback: list[str]) -> int:
+    """Line of the chapter that a traceback of IPython points to, or the start of the cell."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
+    frame = re.search(rf"Cell In\[{cell.execution_count}\], line (\d+)", plain)
+    return int(cell.metadata.get(LINE, 1)) + (int(frame[1]) - 1 if frame else 0)
+
+
+def _closest(name: str, known: Mapping[str, Any]) -> str:
+    """End of a message about an unknown name: the closest known one, and all of them."""
+    if not known:
+        return "; it has none."
+    close = difflib.get_close_matches(name, known, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else "."
+    return f"{guess} There are: {', '.join(known)}."

@@ -1,0 +1,121 @@
+"""Runs one chapter again with other parameters: a notebook and a page of its own, beside the book.
+
+    python -m modularity_lib.rerun measures -p dropout 0.7 -p layer 2
+
+The notebook is `_build/chapters/measures/measures.ipynb`, the page `html/chapters/measures.html` beside it. The book
+itself stays as it is.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jupyter_book.sphinx import build_sphinx
+from myst_nb.core.read import is_myst_markdown_notebook
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+from modularity_lib.chapters import (
+    CHAPTERS,
+    LIBRARY,
+    ChapterFailed,
+    chapter_key,
+    check_parameters,
+    executed_notebook,
+    find_chapter,
+    parse_value,
+    surroundings,
+)
+
+RERUNS = Path("_build", CHAPTERS)  # below the root of the book
+
+
+def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.parent) -> tuple[Path, Path]:
+    """Run a chapter with these parameters; the others keep the values that the chapter gives them.
+
+    Args:
+        name: of the chapter, e.g. "measures" for chapters/measures.md.
+        parameters: new values, by name.
+        root: folder of the book.
+    Returns:
+        The executed notebook and the page, under `_build/chapters/<name>/`.
+    Raises:
+        ValueError: there is no such chapter or parameter; the message names those that there are.
+        ChapterFailed: a cell raised an error.
+    """
+    chapter = find_chapter(root, name)
+    check_parameters(chapter, parameters)
+    executed = executed_notebook(chapter, parameters, chapter_key(chapter, parameters, surroundings(root)))
+
+    folder = root / RERUNS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    notebook = folder / f"{name}.ipynb"
+    shutil.copyfile(executed, notebook)
+    contents = folder / "_toc.yml"
+    beside = "".join(f"\n- file: {page}" for page in _pages_without_code(root))
+    contents.write_text(f"format: jb-book\nroot: {CHAPTERS}/{name}\nchapters:{beside or ' []'}\n", encoding="utf-8")
+    status = build_sphinx(
+        root,
+        folder / "html",
+        path_config=root / "_config.yml",
+        noconfig=True,
+        confoverrides={
+            "external_toc_path": str(contents),
+            "latex_individualpages": False,
+            "chapter_parameters": {name: dict(parameters)},
+            "suppress_warnings": ["myst.xref_missing", "ref"],  # the other chapters are not part of this page
+        },
+        quiet=True,
+    )
+    if status != 0:
+        raise ChapterFailed(f"its page could not be rendered ({status})", line=1, notebook=notebook)
+    return notebook, folder / "html" / CHAPTERS / f"{name}.html"
+
+
+def _pages_without_code(root: Path) -> list[str]:
+    """The pages of the book that need no execution, such as the references; they go along with the chapter."""
+    pages = parse_toc_yaml(root / "_toc.yml")
+    return [page for page in pages if not is_myst_markdown_notebook((root / f"{page}.md").read_text(encoding="utf-8"))]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command to a parser."""
+    parser.add_argument("name", help="chapter, e.g. measures for chapters/measures.md")
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        metavar=("PARAMETER", "VALUE"),
+        action="append",
+        default=[],
+        help="set a parameter of the chapter; may be given several times",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the command; return its exit status."""
+    parameters = {name: parse_value(value) for name, value in arguments.parameters}
+    try:
+        notebook, page = rerun(arguments.name, parameters)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ChapterFailed as failure:
+        print(f"error: chapters/{arguments.name}.md:{failure.line}: {failure}", file=sys.stderr)
+        print(f"The notebook as far as it got: {failure.notebook}", file=sys.stderr)
+        return 1
+    print(f"notebook: {notebook}\npage: {page}")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m modularity_lib.rerun", description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The pages of the built book as a reader sees them: opened from disk in Chromium, nothing fetched from elsewhere."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag, urlparse
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, TimeoutError, sync_playwright
+
+PROJECT = Path(__file__).resolve().parents[1]
+HTML = PROJECT / "_build" / "html"
+CONTENTS = yaml.safe_load((PROJECT / "_toc.yml").read_text())
+TITLE = yaml.safe_load((PROJECT / "_config.yml").read_text())["title"]
+PAGES = [CONTENTS["root"], *(chapter["file"] for part in CONTENTS["parts"] for chapter in part["chapters"])]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ["background-networking", "component-update", "gpu", "quic", "sync"]  # what the browser does by itself
+
+# Run in the page: what is on it, as plain values.
+READ = """() => {
+    const article = document.querySelector("article");
+    const text = element => (element ? element.innerText : "").trim();
+    return {
+        title: document.title,
+        heading: text(article.querySelector("h1")),
+        text: text(article),
+        images: [...article.querySelectorAll("img")].map(image => ({
+            alt: image.alt,
+            drawn: image.complete && image.naturalWidth > 0,
+            caption: text(image.closest("figure")?.querySelector("figcaption")),
+        })),
+        equations: article.querySelectorAll(".math").length,
+        typeset: article.querySelectorAll(".math mjx-container").length,
+        errors: article.querySelectorAll(".math mjx-merror, .math [data-mjx-error]").length,
+        links: [...document.querySelectorAll("a[href]")].map(link => link.href),
+        overflow: article.scrollWidth - article.clientWidth,
+    };
+}"""
+
+TYPESET = """() => document.querySelectorAll("article .math mjx-container").length
+    === document.querySelectorAll("article .math").length"""
+
+
+@dataclass
+class Page:
+    """A page after it was loaded."""
+
+    seen: dict[str, Any] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+def cannot_run(reason: str) -> None:
+    """Skip, or fail where the pages must be tested."""
+    if os.environ.get("MODULARITY_REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    if executable is None:
+        cannot_run(f"the pages are not tested: none of {', '.join(BROWSERS)} is installed")
+    if not (HTML / f"{PAGES[0]}.html").exists():
+        cannot_run("the pages are not tested: the book is not built; run: make book")
+    options = ["--no-sandbox", "--no-first-run", *(f"--disable-{feature}" for feature in QUIET)]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
+    """A page of the book, loaded from disk without a network."""
+    loaded = Page()
+    tab = browser.new_page(viewport={"width": 1400, "height": 1000})
+    tab.on("request", lambda sent: loaded.requests.append(sent.url))
+    tab.on("requestfailed", lambda sent: loaded.complaints.append(f"not loaded: {sent.url}"))
+    tab.on("console", lambda said: loaded.complaints.append(said.text) if said.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: loaded.complaints.append(str(error)))
+    tab.goto((HTML / f"{request.param}.html").as_uri())
+    with suppress(TimeoutError):  # then the test of the equations fails
+        tab.wait_for_function(TYPESET, timeout=10_000)
+    loaded.seen = tab.evaluate(READ)
+    tab.close()
+    return loaded
+
+
+def test_a_page_loads_without_a_complaint_of_the_browser(page: Page) -> None:
+    assert page.complaints == []
+
+
+def test_a_page_fetches_nothing_from_elsewhere(page: Page) -> None:
+    assert [url for url in page.requests if urlparse(url).scheme not in ("file", "data", "blob")] == []
+
+
+def test_a_page_is_titled_by_its_heading_and_the_book(page: Page) -> None:
+    heading = page.seen["heading"].rstrip("#").strip()
+    assert heading
+    assert page.seen["title"] in (f"{heading} — {TITLE}", TITLE)
+
+
+def test_a_page_shows_no_error_of_a_chapter(page: Page) -> None:
+    for sign in ("Traceback (most recent call last)", "papermill encountered an exception"):
+        assert sign not in page.seen["text"]
+
+
+def test_every_figure_is_drawn_and_described_for_those_who_cannot_see_it(page: Page) -> None:
+    for image in page.seen["images"]:
+        assert image["drawn"]
+        assert len(image["alt"].split()) >= 8, f"the alternative text is no sentence: {image['alt']!r}"
+        assert image["alt"].strip().endswith(".")
+
+
+def test_every_figure_has_a_caption_that_says_what_it_shows(page: Page) -> None:
+    for image in page.seen["images"]:
+        assert len(image["caption"].split()) >= 12, f"caption: {image['caption']!r}, figure: {image['alt']!r}"
+
+
+def test_every_equation_is_typeset(page: Page) -> None:
+    assert page.seen["typeset"] == page.seen["equations"]
+    assert page.seen["errors"] == 0
+    for mark in (r"\(", r"\[", "$$", r"\begin{"):
+        assert mark not in page.seen["text"]
+
+
+def test_no_markup_is_left_in_the_text(page: Page) -> None:
+    for mark in ("{glue", "{numref}", "{eq}", "{cite", "{doc}", ":::", "```", "\n|", "|—"):
+        assert mark not in page.seen["text"]
+
+
+def test_every_link_within_the_book_leads_somewhere(page: Page) -> None:
+    for url in page.seen["links"]:
+        address, fragment = urldefrag(url)
+        if urlparse(address).scheme == "file":
+            target = Path(unquote(urlparse(address).path))
+            assert target.is_file(), url
+            if fragment and target.suffix == ".html":
+                assert f'id="{fragment}"' in target.read_text(encoding="utf-8"), url
+
+
+def test_a_page_fits_its_column(page: Page) -> None:
+    assert page.seen["overflow"] <= 1
+
+
+def test_the_front_page_leads_to_the_first_chapter() -> None:
+    if not (HTML / "index.html").exists():
+        cannot_run("the pages are not tested: the book is not built; run: make book")
+    assert f"{PAGES[0]}.html" in (HTML / "index.html").read_text()
+
+
+def test_the_search_finds_a_word_of_the_book(browser: Browser) -> None:
+    tab = browser.new_page()
+    tab.goto(f"{(HTML / 'search.html').as_uri()}?q=modularity")
+    tab.wait_for_selector("#search-results li a", timeout=20_000)
+    found = [link.get_attribute("href") for link in tab.locator("#search-results li a").all()]
+    tab.close()
+    assert any(PAGES[0] in (address or "") or "chapters/" in (address or "") for address in found)

@@ -1,0 +1,277 @@
+"""Chapters run through Papermill inside `jupyter-book build`, are remembered, and fail loudly. Tried on small books."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from modularity_lib import chapters
+from modularity_lib.chapters import (
+    Chapter,
+    ChapterFailed,
+    chapter_key,
+    check_parameters,
+    executed_notebook,
+    find_chapter,
+    parse_value,
+    surroundings,
+)
+
+HEADER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+"""
+# Each run adds a line to runs.txt, so that the tests can count them.
+ANSWER = """\
+# The answer
+
+It was found by {cite:t}`newman2006`.
+
+```{code-cell} ipython3
+:tags: [parameters]
+
+factor = 6  # a whole number
+label = "answer"
+```
+
+```{code-cell} ipython3
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from modularity_lib.numbers import SEVEN
+
+with Path("runs.txt").open("a") as runs:
+    print(factor, file=runs)
+for _ in tqdm(range(100_000)):
+    pass
+print("a warning that stays", file=sys.stderr)
+print(f"{label} {factor * SEVEN} by {sys.executable}")
+```
+"""
+BROKEN = """\
+# A chapter with a mistake
+
+```{code-cell} ipython3
+first = 1
+```
+
+```{code-cell} ipython3
+:tags: [remove-cell]
+
+second = first + 1
+second + third
+```
+"""
+KILLED = "# A chapter whose kernel dies\n\n```{code-cell} ipython3\nimport os\nos._exit(9)\n```\n"
+
+
+def make_book(root: Path, project: Path, pages: dict[str, str]) -> Path:
+    """A book with the settings and the extension of the real one, and a library of one number."""
+    for name in ("chapters", "data", "modularity_lib"):
+        (root / name).mkdir(parents=True)
+    shutil.copy(project / "_config.yml", root)
+    shutil.copy(project / "references.bib", root)
+    for name in ("book", "chapters", "progress", "rerun"):
+        shutil.copy(project / "modularity_lib" / f"{name}.py", root / "modularity_lib")
+    (root / "modularity_lib" / "__init__.py").touch()
+    (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")
+    (root / "data" / "numbers.csv").write_text("7\n")
+    for name, text in pages.items():
+        (root / "chapters" / f"{name}.md").write_text(text)
+    first, *others = pages
+    listed = "".join(f"\n- file: chapters/{name}" for name in others)
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/{first}\nchapters:{listed}\n")
+    return root
+
+
+def run_python(book: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a book whose user has registered a kernel "python3" that does not work any more."""
+    stale = book / "jupyter" / "kernels" / "python3"
+    stale.mkdir(parents=True, exist_ok=True)
+    gone = {"argv": ["/gone/python", "-f", "{connection_file}"], "display_name": "gone", "language": "python"}
+    (stale / "kernel.json").write_text(json.dumps(gone))
+    environment = os.environ | {"PYTHONPATH": str(book), "JUPYTER_PATH": str(stale.parents[1]), "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=book, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def build(book: Path) -> subprocess.CompletedProcess[str]:
+    return run_python(book, "-c", "from jupyter_book.cli.main import main; main()", "build", ".")
+
+
+def page_of(book: Path, name: str, html: str = "_build/html") -> str:
+    """Text of a page without its markup."""
+    text = (book / html / "chapters" / f"{name}.html").read_text()
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text))
+
+
+def runs_of(book: Path) -> list[str]:
+    return (book / "runs.txt").read_text().split()
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory, project: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A book with a plain page and a chapter, built once, and what the build said."""
+    introduction = "# A plain page\n\nNo code, only $a^2$.\n\n```{bibliography}\n```\n"
+    pages = {"introduction": introduction, "answer": HEADER + ANSWER}
+    root = make_book(tmp_path_factory.mktemp("book"), project, pages)
+    return root, build(root)
+
+
+@pytest.fixture
+def chapter(tmp_path: Path, project: Path) -> Chapter:
+    """A chapter of a book that nothing has run yet."""
+    return find_chapter(make_book(tmp_path / "book", project, {"answer": HEADER + ANSWER}), "answer")
+
+
+def test_a_build_executes_a_chapter_with_the_running_python_whatever_kernels_are_registered(book) -> None:
+    root, built = book
+    assert built.returncode == 0, built.stderr
+    assert f"answer 42 by {sys.executable}" in page_of(root, "answer")
+    assert runs_of(root) == ["6"]
+
+
+def test_a_build_says_in_a_few_lines_what_runs_and_gives_no_warning(book) -> None:
+    _, built = book
+    assert re.fullmatch(r"chapters/answer: running\nchapters/answer: ended after [\d.]+ s\n", built.stderr)
+
+
+def test_a_page_shows_warnings_but_no_progress_bars(book) -> None:
+    root, _ = book
+    assert "a warning that stays" in page_of(root, "answer")
+    assert "it/s" not in page_of(root, "answer")
+
+
+def test_pages_need_no_other_host(book) -> None:
+    root, _ = book
+    for page in (root / "_build" / "html" / "chapters").glob("*.html"):
+        loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"([^\"]+)\"", page.read_text())
+        assert any("tex-svg-full.js" in address for address in loaded) == (page.stem == "introduction")  # it has maths
+        assert [address for address in loaded if re.match(r"(?:https?:)?//", address)] == []
+        assert "thebe" not in page.read_text().lower()
+    assert (root / "_build" / "html" / "_static" / "tex-svg-full.js").exists()
+
+
+def test_what_is_unchanged_is_not_executed_again_and_a_changed_library_is(book) -> None:
+    root, _ = book
+    before = runs_of(root)
+    assert build(root).returncode == 0
+    assert runs_of(root) == before
+
+    (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 8\n")
+    assert build(root).returncode == 0
+    assert runs_of(root) == [*before, "6"]
+    assert "answer 48" in page_of(root, "answer")
+    (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")
+
+
+def test_one_chapter_can_be_run_again_with_other_parameters(book) -> None:
+    root, _ = book
+    rerun = run_python(root, "-m", "modularity_lib.rerun", "answer", "-p", "factor", "3", "-p", "label", "now")
+    assert rerun.returncode == 0, rerun.stderr
+    folder = root / "_build" / "chapters" / "answer"
+    assert rerun.stdout == f"notebook: {folder}/answer.ipynb\npage: {folder}/html/chapters/answer.html\n"
+    assert "now 21 by" in page_of(root, "answer", "_build/chapters/answer/html")
+    assert "It was found by Newman [New06]." in page_of(root, "answer", "_build/chapters/answer/html")
+    assert "now 21 by" in (folder / "answer.ipynb").read_text()
+
+
+def test_a_misspelt_parameter_on_the_command_line_fails_with_the_right_one(book) -> None:
+    root, _ = book
+    before = runs_of(root)
+    rerun = run_python(root, "-m", "modularity_lib.rerun", "answer", "-p", "facter", "3")
+    assert rerun.returncode == 2
+    assert "no parameter 'facter'; did you mean 'factor'? There are: factor, label." in rerun.stderr
+    assert runs_of(root) == before
+
+
+def test_a_build_with_failing_chapters_fails_and_says_where_and_why(tmp_path: Path, project: Path) -> None:
+    pages = {"introduction": "# A plain page\n", "answer": HEADER + ANSWER, "broken": HEADER + BROKEN}
+    root = make_book(tmp_path / "book", project, pages)
+    settings = (root / "_config.yml").read_text()
+    wrong = "chapter_parameters: {answer: {facter: 3}, anser: {}}"
+    (root / "_config.yml").write_text(settings.replace("chapter_parameters: {}", wrong))
+    built = build(root)
+    assert built.returncode != 0
+    line = (HEADER + BROKEN).splitlines().index("second + third") + 1
+    where = f"{root / 'chapters' / 'broken.md'}:{line}: ERROR"
+    assert f"{where}: chapter 'broken' failed: NameError: name 'third' is not defined" in built.stderr
+    assert "chapter 'answer' has no parameter 'facter'; did you mean 'factor'?" in built.stderr
+    assert "no chapter with code named 'anser'; did you mean 'answer'?" in built.stderr
+
+    assert "NameError: name 'third' is not defined" in page_of(root, "broken")  # although its cell was to be removed
+    assert not (root / "runs.txt").exists()
+    assert not list((root / "_build" / ".jupyter_cache" / "chapters").iterdir())
+
+
+def test_a_chapter_whose_kernel_dies_fails_and_is_not_remembered(tmp_path: Path, project: Path) -> None:
+    root = make_book(tmp_path / "book", project, {"killed": HEADER + KILLED})
+    with pytest.raises(ChapterFailed, match="kernel died") as failed:
+        executed_notebook(find_chapter(root, "killed"), {}, "key")
+    assert nbformat.read(failed.value.notebook, as_version=4).cells[0].source == "# A chapter whose kernel dies"
+    assert not list((root / "_build" / ".jupyter_cache" / "chapters").iterdir())
+
+
+def test_every_cell_knows_its_line(chapter: Chapter) -> None:
+    lines = chapter.text.splitlines()
+    for cell in chapter.notebook().cells:
+        assert lines[cell.metadata[chapters.LINE] - 1] == cell.source.splitlines()[0]
+
+
+def test_the_key_changes_with_everything_that_a_chapter_depends_on(
+    chapter: Chapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = chapter.root
+    monkeypatch.setattr(chapters, "LIBRARY", root / "modularity_lib")
+
+    def key(parameters: dict[str, object] | None = None) -> str:
+        return chapter_key(find_chapter(root, "answer"), parameters or {}, surroundings(root))
+
+    keys = [key(), key({"factor": 3}), key({"factor": 4}), key({"label": "3"})]
+    for file, text in {
+        "chapters/answer.md": chapter.text + "\nMore.\n",
+        "modularity_lib/numbers.py": "SEVEN = 8\n",
+        "modularity_lib/more/numbers.csv": "7\n",
+        "data/numbers.csv": "8\n",
+        "data/more/numbers.csv": "7\n",
+    }.items():
+        (root / file).parent.mkdir(exist_ok=True)
+        (root / file).write_text(text)
+        keys.append(key())
+    monkeypatch.setenv("MODULARITY_STUDY", "smoke")
+    keys.append(key())
+    monkeypatch.setattr(sys, "version", "3.99")
+    keys.append(key())
+    monkeypatch.setattr(chapters.importlib.metadata, "distributions", list)
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[-1]
+
+
+def test_an_unknown_chapter_fails_with_the_closest_one(chapter: Chapter) -> None:
+    with pytest.raises(ValueError, match=r"named 'answers'; did you mean 'answer'\? There are: answer\."):
+        find_chapter(chapter.root, "answers")
+
+
+def test_a_number_given_as_text_fails(chapter: Chapter) -> None:
+    with pytest.raises(ValueError, match=r"default 6, got the text 'O\.3'"):
+        check_parameters(chapter, {"factor": parse_value("O.3")})
+    check_parameters(chapter, {"factor": parse_value("0.3"), "label": parse_value("O.3")})
