@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install book chapter test lint bench lock clean
+.PHONY: help install book chapter test lint bench readme lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ lint: $(INSTALLED) ## Check format, style and types
 
 bench: $(INSTALLED) ## Measure the speed of the library
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+readme: $(INSTALLED) ## Write the README's table of verdicts from the quick study
+	$(BIN)/python -m modularity_lib.readme
 
 lock: ## Write requirements.lock and environment.yml from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \

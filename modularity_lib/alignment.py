@@ -6,13 +6,12 @@ them out. Names of modules are irrelevant to all of them.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy.special import gammaln
 from scipy.stats import rankdata
 
+from modularity_lib.matching import matched_share, matching_p_value, overlaps_of
 from modularity_lib.modularity import modularity_score
 
 TRANSFER_OFFSET = 1e-3  # method: keeps the ratio of two scores finite where the modules of a measure score 0
@@ -45,7 +44,7 @@ def agreement(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000, seed: i
     >>> result.element_centric, result.vi, result.greedy
     (1.0, 0.0, 1.0)
     """
-    overlaps = _overlaps(a, b)
+    overlaps = overlaps_of(a, b)
     _check_whole_number("permutations", permutations, at_least=1)
     _check_whole_number("seed", seed, at_least=0)
     rmi, rmi_norm = _reduced_mutual_information(overlaps.counts)
@@ -56,8 +55,8 @@ def agreement(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000, seed: i
         rmi_norm=rmi_norm,
         vi=vi,
         vi_norm=vi_norm,
-        greedy=_greedy_matching_score(overlaps),
-        p_value=_p_value(overlaps, permutations, seed),
+        greedy=matched_share(overlaps),
+        p_value=matching_p_value(overlaps, permutations, seed),
     )
 
 
@@ -80,7 +79,7 @@ def element_centric_similarity(a: np.ndarray, b: np.ndarray) -> float:
     >>> element_centric_similarity(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 0]))
     0.5
     """
-    return _element_centric_similarity(_overlaps(a, b).counts)
+    return _element_centric_similarity(overlaps_of(a, b).counts)
 
 
 def expected_element_centric_similarity(a: np.ndarray, b: np.ndarray) -> float:
@@ -100,7 +99,7 @@ def expected_element_centric_similarity(a: np.ndarray, b: np.ndarray) -> float:
     >>> expected_element_centric_similarity(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))   # 2/6 · 1 + 4/6 · 1/2
     0.6666666666666666
     """
-    counts = _overlaps(a, b).counts
+    counts = overlaps_of(a, b).counts
     n_units = counts.sum()
     rows, columns = counts.sum(axis=1)[:, None], counts.sum(axis=0)[None, :]
     pairs = rows * (rows - 1) * columns * (columns - 1) / (n_units * max(n_units - 1, 1))  # 0 for a single unit
@@ -124,7 +123,7 @@ def variation_of_information(a: np.ndarray, b: np.ndarray, *, normalized: bool =
     >>> variation_of_information(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), normalized=True)
     1.0
     """
-    return _variation_of_information(_overlaps(a, b).counts)[int(normalized)]
+    return _variation_of_information(overlaps_of(a, b).counts)[int(normalized)]
 
 
 def reduced_mutual_information(a: np.ndarray, b: np.ndarray, *, normalized: bool = False) -> float:
@@ -154,7 +153,7 @@ def reduced_mutual_information(a: np.ndarray, b: np.ndarray, *, normalized: bool
     >>> reduced_mutual_information(halves, 1 - halves, normalized=True)
     1.0
     """
-    return _reduced_mutual_information(_overlaps(a, b).counts)[int(normalized)]
+    return _reduced_mutual_information(overlaps_of(a, b).counts)[int(normalized)]
 
 
 def log_table_count(a_sizes: np.ndarray, b_sizes: np.ndarray) -> float:
@@ -211,7 +210,7 @@ def greedy_matching_score(a: np.ndarray, b: np.ndarray) -> float:
     >>> greedy_matching_score(np.array([0, 0, 0, 1, 1, -1]), np.array([1, 1, 0, 0, 0, 0]))   # (2 + 2) / 5
     0.8
     """
-    return _greedy_matching_score(_overlaps(a, b))
+    return matched_share(overlaps_of(a, b))
 
 
 def agreement_p_value(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000, seed: int = 0) -> float:
@@ -236,10 +235,10 @@ def agreement_p_value(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000,
     >>> agreement_p_value(np.arange(64) % 8, np.arange(64) % 8, permutations=99)
     0.01
     """
-    overlaps = _overlaps(a, b)
+    overlaps = overlaps_of(a, b)
     _check_whole_number("permutations", permutations, at_least=1)
     _check_whole_number("seed", seed, at_least=0)
-    return _p_value(overlaps, permutations, seed)
+    return matching_p_value(overlaps, permutations, seed)
 
 
 def transfer(similarity_a: np.ndarray, labels_a: np.ndarray, similarity_b: np.ndarray, labels_b: np.ndarray) -> float:
@@ -294,43 +293,6 @@ def similarity_spearman(similarity_a: np.ndarray, similarity_b: np.ndarray) -> f
     return float(centred_a @ centred_b / scale) if scale > 0 else 0.0
 
 
-@dataclass(frozen=True)
-class _Overlaps:
-    """Units shared by each cluster of a and each of b.
-
-    Modules come by size, largest first, of equal sizes the one with the first unit last: the later, the earlier its
-    turn among equal overlaps. Dead units follow.
-    """
-
-    counts: np.ndarray  # (clusters of a, clusters of b)
-    rows: np.ndarray  # (units,) row of each unit
-    columns: np.ndarray  # (units,) column of each unit
-    n_modules_a: int  # clusters of a but for the dead units
-    n_modules_b: int
-
-
-def _overlaps(a: np.ndarray, b: np.ndarray) -> _Overlaps:
-    a, b = _checked_labels("a", a), _checked_labels("b", b)
-    if a.size != b.size:
-        raise ValueError(
-            f"a and b must label the same units, got {a.size} and {b.size} labels. Two clusterings are compared within "
-            "one layer of one network."
-        )
-    rows, n_clusters_a, n_modules_a = _ranked(a)
-    columns, n_clusters_b, n_modules_b = _ranked(b)
-    counts = np.bincount(rows * n_clusters_b + columns, minlength=n_clusters_a * n_clusters_b)
-    return _Overlaps(counts.reshape(n_clusters_a, n_clusters_b), rows, columns, n_modules_a, n_modules_b)
-
-
-def _ranked(labels: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Rename clusters 0, 1, ... in the order of `_Overlaps`; with the number of clusters and of modules."""
-    names, first_unit, index, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
-    is_dead = names == -1
-    rank = np.empty(names.size, dtype=np.int64)
-    rank[np.lexsort((-first_unit, -sizes, is_dead))] = np.arange(names.size)
-    return rank[index], names.size, names.size - int(np.count_nonzero(is_dead))
-
-
 def _element_centric_similarity(counts: np.ndarray) -> float:
     larger = np.maximum.outer(counts.sum(axis=1), counts.sum(axis=0))
     return float((counts * counts / larger).sum() / counts.sum())
@@ -368,136 +330,6 @@ def _total_rmi(counts: np.ndarray, a_sizes: np.ndarray, b_sizes: np.ndarray) -> 
     return float(information) - log_table_count(a_sizes, b_sizes)
 
 
-def _greedy_matching_score(overlaps: _Overlaps) -> float:
-    n_clustered = min(overlaps.counts[: overlaps.n_modules_a].sum(), overlaps.counts[:, : overlaps.n_modules_b].sum())
-    if n_clustered == 0:
-        return 0.0
-    matching = _matching_without_units(overlaps)
-    return _matched_units(_keys(overlaps, matching), matching) / int(n_clustered)
-
-
-class _Matching(NamedTuple):
-    """What greedy matching needs to know of a table of overlaps, flattened row by row.
-
-    Each cell has a key of three bit fields: overlap, row, column. So no two keys are equal, the largest one names the
-    next match, and of equal overlaps that share a row (a column) it is the one with the last column (row).
-    """
-
-    empty_keys: np.ndarray  # (cells,) keys where all overlaps are 0; too negative to be matched for dead units
-    n_rows: int
-    n_columns: int
-    column_bits: int
-    bits: int  # of row and column together
-
-
-def _matching_without_units(overlaps: _Overlaps) -> _Matching:
-    n_rows, n_columns = overlaps.counts.shape
-    column_bits = (n_columns - 1).bit_length()
-    bits = (n_rows - 1).bit_length() + column_bits
-    rows, columns = np.indices((n_rows, n_columns)).reshape(2, -1)
-    empty_keys = (rows << column_bits) | columns
-    is_dead = (rows >= overlaps.n_modules_a) | (columns >= overlaps.n_modules_b)
-    empty_keys[is_dead] -= (overlaps.rows.size + 1) << bits
-    return _Matching(empty_keys, n_rows, n_columns, column_bits, bits)
-
-
-def _keys(overlaps: _Overlaps, matching: _Matching) -> np.ndarray:
-    return matching.empty_keys + (overlaps.counts.ravel() << matching.bits)
-
-
-def _p_value(overlaps: _Overlaps, permutations: int, seed: int) -> float:
-    matching = _matching_without_units(overlaps)
-    observed = _matched_units(_keys(overlaps, matching), matching)
-    # The cell of a unit is (first cell of its row) + (its column), so either clustering can be the one that is
-    # shuffled. The largest cluster of the other goes last: it takes what is left and needs no random numbers.
-    row_starts, columns = overlaps.rows * matching.n_columns, overlaps.columns
-    a_sizes, b_sizes = overlaps.counts.sum(axis=1), overlaps.counts.sum(axis=0)
-    if a_sizes.max() >= b_sizes.max():
-        fixed, shuffled, in_largest = row_starts, columns, overlaps.rows == a_sizes.argmax()
-    else:
-        fixed, shuffled, in_largest = columns, row_starts, columns == b_sizes.argmax()
-    largest_last = np.argsort(in_largest, kind="stable")
-    n_drawn = int(np.count_nonzero(~in_largest))
-    state = np.uint64(seed % 2**64)
-    k = _relabellings_as_high(observed, matching, fixed[largest_last], shuffled.copy(), n_drawn, permutations, state)
-    return (k + 1) / (permutations + 1)
-
-
-@njit(cache=True)
-def _match_largest(keys: np.ndarray, matching: _Matching) -> int:
-    """Take the largest overlap, with its row and its column, out of `keys`; 0 if none is left."""
-    largest = keys[0]
-    for cell in range(1, keys.size):
-        largest = max(largest, keys[cell])
-    overlap = largest >> matching.bits
-    if overlap <= 0:
-        return 0
-    column = largest & ((1 << matching.column_bits) - 1)
-    row = (largest & ((1 << matching.bits) - 1)) >> matching.column_bits
-    for cell in range(row * matching.n_columns, (row + 1) * matching.n_columns):
-        keys[cell] = -1
-    for cell in range(column, keys.size, matching.n_columns):
-        keys[cell] = -1
-    return overlap
-
-
-@njit(cache=True)
-def _matched_units(keys: np.ndarray, matching: _Matching) -> int:
-    """Number of units in greedily matched overlaps; uses up `keys`."""
-    matched = 0
-    overlap = _match_largest(keys, matching)
-    while overlap > 0:
-        matched += overlap
-        overlap = _match_largest(keys, matching)
-    return matched
-
-
-@njit(cache=True)
-def _matches_at_least(target: int, keys: np.ndarray, matching: _Matching) -> bool:
-    """Whether greedy matching comes to `target` units, from as few matches as decide it; uses up `keys`."""
-    matched = 0
-    for matches_left in range(min(matching.n_rows, matching.n_columns), 0, -1):
-        if matched >= target:
-            break
-        overlap = _match_largest(keys, matching)
-        if matched + overlap * matches_left < target:  # later overlaps are not larger
-            return False
-        matched += overlap
-    return matched >= target
-
-
-@njit(cache=True)
-def _relabellings_as_high(
-    observed: int,
-    matching: _Matching,
-    fixed: np.ndarray,
-    shuffled: np.ndarray,
-    n_drawn: int,
-    permutations: int,
-    state: np.uint64,
-) -> int:
-    """Count the relabellings that match at least `observed` units; uses up `shuffled`."""
-    n_units = fixed.size
-    unit_of_overlap = 1 << matching.bits
-    keys = np.empty_like(matching.empty_keys)
-    as_high = 0
-    for _ in range(permutations):
-        keys[:] = matching.empty_keys
-        for unit in range(n_drawn):  # Fisher-Yates; a shuffle may start from any order, so from the last one
-            state += np.uint64(0x9E3779B97F4A7C15)  # SplitMix64 (Steele, Lea & Flood 2014)
-            random = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            random = (random ^ (random >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            random = (random ^ (random >> np.uint64(31))) >> np.uint64(32)
-            # 32 random bits scaled to 0 ... n_units - unit - 1: off from uniform by less than n_units / 2^32.
-            other = unit + np.int64((random * np.uint64(n_units - unit)) >> np.uint64(32))
-            shuffled[unit], shuffled[other] = shuffled[other], shuffled[unit]
-            keys[fixed[unit] + shuffled[unit]] += unit_of_overlap
-        for unit in range(n_drawn, n_units):
-            keys[fixed[unit] + shuffled[unit]] += unit_of_overlap
-        as_high += _matches_at_least(observed, keys, matching)
-    return as_high
-
-
 def _kept(name: str, similarity: np.ndarray, own: np.ndarray, other: np.ndarray) -> float:
     """Score of a similarity under the other's modules, relative to its own."""
     score = modularity_score(similarity, own)
@@ -507,22 +339,6 @@ def _kept(name: str, similarity: np.ndarray, own: np.ndarray, other: np.ndarray)
             "less than all units in one module (0). Are the labels of a and b exchanged?"
         )
     return modularity_score(similarity, other) / (score + TRANSFER_OFFSET)
-
-
-def _checked_labels(name: str, labels: np.ndarray) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.size == 0:
-        raise ValueError(
-            f"{name} must be one label per unit, shape (units,) with at least one unit, got shape {labels.shape}."
-        )
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"{name} must hold whole numbers, got dtype {labels.dtype}. A label is the number of a module, or -1 for a "
-            "dead unit; convert with .astype(int)."
-        )
-    if labels.min() < -1:
-        raise ValueError(f"{name} must be module numbers >= 0, or -1 for a dead unit, got {labels.min()}.")
-    return labels
 
 
 def _check_whole_number(name: str, value: int, *, at_least: int) -> None:

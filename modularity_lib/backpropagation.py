@@ -1,12 +1,13 @@
-"""Compiled training of perceptrons: the gradient of the loss by backpropagation, and Adam.
+"""Compiled training of perceptrons: the gradient of the loss by backpropagation, dropout masks, and Adam.
 
 Everything runs in one thread, in float32, image by image, with loops of our own instead of a library's matrix products.
-Four of five pixels of a digit are 0, and so is half of the activity of the hidden units: `_add_rows` skips them, which
-on digits takes less time than the full product (on images without zeros it takes twice as long). No other threads are
-started, so processes side by side do not get in each other's way. And the result of a network does not depend, to the
-last bit, on which others are trained beside it.
+Four of five pixels of a digit are 0, and so is half of the activity of the hidden units: `_add_rows` skips them, so that
+a whole step takes little longer than its full matrix products alone (on images without zeros, twice to three times as
+long). No other threads are started, so processes side by side do not get in each other's way. And the result of a
+network does not depend, to the last bit, on which others are trained beside it.
 
-The parameters of a network are one flat vector, see `flat_networks`.
+All of it is in one file on purpose: numba keeps compiled functions on disk until the file that they are written in
+changes, and would not notice a change of what they call, or of a record that they read, in another file.
 """
 
 from typing import Any, NamedTuple
@@ -14,17 +15,55 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from modularity_lib.adam import adam_step
-from modularity_lib.dropout import drop, row_key
-from modularity_lib.flat_networks import Layout, Networks, aligned_zeros
-from modularity_lib.sparse_images import SparseImages, SparsePixels, empty_pixels, sort_by_pixel
-
+ADAM_BETAS = (0.9, 0.999)  # with ADAM_EPSILON the defaults of torch.optim.Adam
+ADAM_EPSILON = 1e-8
+DROP_LEVELS = 1 << 16  # a random number that decides on one unit has 16 bits
 NETWORKS_PER_PASS = 4  # share the preparation of a batch; of more, too little stays in the processor's cache
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of the counter of splitmix64
 
 # "contract" and "reassoc" let the compiler fuse and reorder sums, but NaN and infinity keep their meaning: they are how
 # divergence shows. In numpy's error model a division is not checked for zero, which would keep loops from vectorising.
 _COMPILED: dict[str, Any] = {"fastmath": {"contract", "reassoc"}, "error_model": "numpy", "cache": True}
 _INLINED = {**_COMPILED, "forceinline": True}  # a call that passes a Workspace copies a hundred numbers
+
+
+class SparseImages(NamedTuple):
+    """Non-zero pixels, image by image: those of image i are at starts[i] to starts[i + 1]."""
+
+    starts: np.ndarray  # (images + 1,), int64
+    pixels: np.ndarray  # (non-zero pixels,), uint32, which pixel of its image
+    values: np.ndarray  # (non-zero pixels,), float32
+
+
+class SparsePixels(NamedTuple):
+    """Non-zero pixels of a batch, pixel by pixel: those of pixel p are at starts[p] to starts[p + 1]."""
+
+    starts: np.ndarray  # (pixels + 1,), int64
+    images: np.ndarray  # (images * pixels,), uint32, which image of the batch
+    values: np.ndarray  # (images * pixels,), float32
+
+
+class Layout(NamedTuple):
+    """Where the linear maps of a network lie in its flat vector. All int64."""
+
+    sizes: np.ndarray  # (maps + 1,), width of every layer from the pixels to the logits
+    fan_in: np.ndarray  # (maps,), rows of weights, padding included
+    width: np.ndarray  # (maps,), numbers in a row, padding included
+    starts: np.ndarray  # (maps + 1,), where each map starts; the last is the length of the vector
+
+
+class Networks(NamedTuple):
+    """Networks of one run: parameters, state of Adam, and regularisation. First axis of every array: networks."""
+
+    parameters: np.ndarray  # (networks, layout.starts[-1]), float32, as the moments
+    first_moments: np.ndarray
+    second_moments: np.ndarray
+    learning_rates: np.ndarray  # (networks,), float64
+    l1: np.ndarray  # (networks,), float32, weight of the sum of absolute weights in the loss
+    l2: np.ndarray  # (networks,), float32, weight of the sum of squared weights in the loss
+    drop_levels: np.ndarray  # (networks,), uint32, see dropout.drop_arguments
+    drop_factors: np.ndarray  # (networks,), float32
+    mask_keys: np.ndarray  # (networks,), uint64, see dropout.mask_key
 
 
 class Workspace(NamedTuple):
@@ -39,25 +78,6 @@ class Workspace(NamedTuple):
     active_values: np.ndarray  # ... and a number for each, its activity or its delta
     n_active: np.ndarray  # (maps,), int64
     by_pixel: SparsePixels
-
-
-def workspace_of(layout: Layout, batch_size: int) -> Workspace:
-    """Memory for the training steps of networks with this layout."""
-    length = (int(layout.starts[-1]),)
-    outputs = (len(layout.width), int(layout.width.max()))
-    active = np.zeros(outputs, dtype=np.uint32)
-    active[-1] = np.arange(outputs[1])  # every logit has a delta
-    return Workspace(
-        gradient=aligned_zeros(length),
-        transposed=aligned_zeros(length),
-        activity=aligned_zeros(outputs),
-        delta=aligned_zeros(outputs),
-        first_delta=aligned_zeros((batch_size * int(layout.width[0]),)),
-        active=active,
-        active_values=aligned_zeros(outputs),
-        n_active=np.full(outputs[0], layout.sizes[-1]),
-        by_pixel=empty_pixels(batch_size, int(layout.fan_in[0])),
-    )
 
 
 @njit(**_COMPILED)
@@ -152,9 +172,9 @@ def _add_rows(
     """out += sum_k values[k] * row indices[k] of a flat matrix, for k from first to last."""
     # Unsigned, because numba would check whether a signed index counts from the end.
     width, at, end = np.uint64(len(out)), np.uint64(first), np.uint64(last)
-    one, four = np.uint64(1), np.uint64(4)
+    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
     while at + four <= end:  # four rows for each time that `out` is read and written
-        at1, at2, at3 = at + one, at + one + one, at + four - one
+        at1, at2, at3 = at + one, at + two, at + three
         row0, row1 = np.uint64(indices[at]) * width, np.uint64(indices[at1]) * width
         row2, row3 = np.uint64(indices[at2]) * width, np.uint64(indices[at3]) * width
         value0, value1, value2, value3 = values[at], values[at1], values[at2], values[at3]
@@ -223,7 +243,7 @@ def _forward(
             for j in range(width):
                 activity[j] = activity[j] if activity[j] > 0 else np.float32(0)
             if level > 0:
-                drop(activity, level, factor, row_key(key, step, layer, position))
+                _drop(activity, level, factor, _row_key(key, step, layer, position))
             workspace.n_active[layer] = _list_active(activity, workspace.active[layer], workspace.active_values[layer])
 
 
@@ -287,3 +307,95 @@ def _backward(position: int, layout: Layout, factor: np.float32, workspace: Work
         _add_rows(active, values, 0, workspace.n_active[layer], transposed, delta_below)
         for j in range(fan_in):
             delta_below[j] = delta_below[j] * factor if activity_below[j] > 0 else np.float32(0)
+
+
+@njit(**_COMPILED)
+def sort_by_pixel(images: SparseImages, batch: np.ndarray, by_pixel: SparsePixels) -> None:
+    """List the non-zero pixels of a batch pixel by pixel, in place (a counting sort)."""
+    starts = by_pixel.starts
+    starts[:] = 0
+    for image in batch:
+        for at in range(images.starts[image], images.starts[image + 1]):
+            starts[images.pixels[at] + 1] += 1
+    for pixel in range(len(starts) - 1):
+        starts[pixel + 1] += starts[pixel]
+    for position in range(len(batch)):
+        image = batch[position]
+        for at in range(images.starts[image], images.starts[image + 1]):
+            pixel = images.pixels[at]
+            to = starts[pixel]
+            by_pixel.images[to] = position
+            by_pixel.values[to] = images.values[at]
+            starts[pixel] = to + 1
+    for pixel in range(len(starts) - 1, 0, -1):  # each start has moved on to the next one's place
+        starts[pixel] = starts[pixel - 1]
+    starts[0] = 0
+
+
+@njit(**_COMPILED)
+def _row_key(key: np.uint64, step: int, layer: int, image: int) -> np.uint64:
+    """Key of the masks of one layer for one image in one training step."""
+    return _mix(_mix(key + np.uint64(step) * _GOLDEN) + np.uint64((layer << 32) + image) * _GOLDEN)
+
+
+@njit(**_COMPILED)
+def _drop(activity: np.ndarray, level: np.uint32, factor: np.float32, key: np.uint64) -> None:
+    """Apply one row of a mask to the activity of a layer, in place. One number of 64 bits serves four units."""
+    n_units = len(activity)
+    for quad in range((n_units + 3) // 4):
+        bits = _mix(key + np.uint64(quad + 1) * _GOLDEN)
+        for part in range(min(4, n_units - 4 * quad)):
+            random = np.uint32((bits >> np.uint64(16 * part)) & np.uint64(DROP_LEVELS - 1))
+            unit = 4 * quad + part
+            activity[unit] = activity[unit] * factor if random >= level else np.float32(0)
+
+
+@njit(**_COMPILED)
+def fill_mask(mask: np.ndarray, key: np.uint64, step: int, layer: int, level: np.uint32, factor: np.float32) -> None:
+    """Multiply a mask of ones, shape (images, units), by what a training step does to the activity of a layer."""
+    for image in range(len(mask)):
+        _drop(mask[image], level, factor, _row_key(key, step, layer, image))
+
+
+@njit(**_COMPILED)
+def _mix(bits: np.uint64) -> np.uint64:
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+@njit(**_COMPILED)
+def adam_step(step: int, network: int, layout: Layout, networks: Networks, gradient: np.ndarray) -> None:
+    """Add the gradients of the penalties to the weights' gradient, and take a step of Adam."""
+    size = np.float32(networks.learning_rates[network] / (1 - ADAM_BETAS[0] ** step))
+    root = np.float32(np.sqrt(1 - ADAM_BETAS[1] ** step))
+    parameters = networks.parameters[network]
+    first, second = networks.first_moments[network], networks.second_moments[network]
+    for layer in range(len(layout.width)):
+        start, stop = layout.starts[layer], layout.starts[layer + 1]
+        bias = stop - layout.width[layer]
+        l1, l2 = networks.l1[network], networks.l2[network]
+        _adam(parameters[start:bias], first[start:bias], second[start:bias], gradient[start:bias], l1, l2, size, root)
+        l1, l2 = np.float32(0), np.float32(0)
+        _adam(parameters[bias:stop], first[bias:stop], second[bias:stop], gradient[bias:stop], l1, l2, size, root)
+
+
+@njit(**_COMPILED)
+def _adam(
+    parameters: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    gradient: np.ndarray,
+    l1: np.float32,
+    l2: np.float32,
+    size: np.float32,
+    root: np.float32,
+) -> None:
+    beta1, beta2 = np.float32(ADAM_BETAS[0]), np.float32(ADAM_BETAS[1])
+    for j in range(len(parameters)):
+        weight = parameters[j]
+        sign = np.float32(weight > 0) - np.float32(weight < 0)
+        slope = gradient[j] + l1 * sign + np.float32(2) * l2 * weight
+        first[j] += (slope - first[j]) * (np.float32(1) - beta1)
+        second[j] = beta2 * second[j] + (np.float32(1) - beta2) * slope * slope
+        parameters[j] = weight - size * first[j] / (np.sqrt(second[j]) / root + np.float32(ADAM_EPSILON))

@@ -157,12 +157,12 @@ def executed_notebook(chapter: Chapter, parameters: Mapping[str, Any], key: str)
         written = Path(folder, executed.name)
         with Progress(f"{CHAPTERS}/{chapter.name}") as progress:
             failure = _execute(chapter, parameters, written, progress)
-        if failure:
-            message, line = failure
-            partial = chapter.root / CACHE / "failed" / f"{chapter.name}.ipynb"
-            partial.parent.mkdir(exist_ok=True)
-            written.replace(partial)
-            raise ChapterFailed(message, line=line, notebook=partial)
+            if failure:
+                message, line = failure
+                partial = chapter.root / CACHE / "failed" / f"{chapter.name}.ipynb"
+                partial.parent.mkdir(exist_ok=True)
+                written.replace(partial)
+                raise ChapterFailed(message, line=line, notebook=partial)
         written.replace(executed)  # whole or not at all
     return executed
 

@@ -143,7 +143,7 @@ def _measuring(network: torch.nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in network.modules()}
     try:
         network.eval()
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False):  # ends the caller's no_grad() too
             yield
     finally:
         for module, mode in modes.items():

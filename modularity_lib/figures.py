@@ -56,8 +56,8 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8,
     "legend.fontsize": 9,
     "legend.frameon": False,
-    "figure.dpi": 110,
-    "savefig.dpi": 110,
+    "figure.dpi": 130,
+    "savefig.dpi": 130,
 }
 
 
@@ -65,7 +65,7 @@ def performance_and_norms(results: Results) -> Figure:
     """Accuracy and norms of the weights against each regulariser: lines per run, mean, untrained band."""
     with plt.rc_context(_STYLE):
         figure, panels = plt.subplots(
-            len(QUANTITIES), 3, figsize=(9, 11), sharey="row", sharex="col", layout="constrained"
+            len(QUANTITIES), 3, figsize=(8, 10.5), sharey="row", sharex="col", layout="constrained"
         )
         networks = results.analysed("networks", trained=True)
         untrained = results.analysed("networks", trained=False)
@@ -88,7 +88,7 @@ def performance_and_norms(results: Results) -> Figure:
 def modularity_against_regularisation(results: Results, *, quantity: str = "score") -> Figure:
     """Modularity Q (or "n_modules") against the strength of each regulariser, one panel per measure, untrained band."""
     with plt.rc_context(_STYLE):
-        figure, panels = plt.subplots(2, 4, figsize=(10, 5.2), sharex=True, sharey=True, layout="constrained")
+        figure, panels = plt.subplots(2, 4, figsize=(8.6, 4.9), sharex=True, sharey=True, layout="constrained")
         for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
             _draw_sweeps(axes, results, measure, quantity)
             axes.set_title(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
@@ -136,17 +136,19 @@ def agreement_matrices(results: Results) -> Figure:
         "chance: trained,\nunits shuffled": _square(trained, "element_centric_chance"),
     }
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(11, 4.9), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(10, 5.4), layout="constrained")
         for panel, (title, matrix) in zip(axes, panels.items(), strict=True):
             if title.startswith("chance"):
                 matrix = matrix.mask(np.eye(len(matrix), dtype=bool))
             heatmap = {"vmin": 0, "vmax": 1, "cmap": "cividis", "square": True, "cbar": False}
-            sns.heatmap(matrix, ax=panel, annot=True, fmt=".2f", annot_kws={"size": 7}, **heatmap)
+            written = matrix.map(lambda value: f"{value:.2f}".removeprefix("0"))
+            sns.heatmap(matrix, ax=panel, annot=written, fmt="", annot_kws={"size": 9}, **heatmap)
             panel.axhline(4, color="white", linewidth=2)
             panel.axvline(4, color="white", linewidth=2)
             panel.set_title(title)
             _measure_ticks(panel, named=panel is axes[0])
-        figure.colorbar(axes[0].collections[0], ax=axes, shrink=0.7, label="element-centric similarity (0 to 1)")
+        label = "element-centric similarity (0 to 1)"
+        figure.colorbar(axes[0].collections[0], ax=axes, location="bottom", shrink=0.4, aspect=30, label=label)
         return figure
 
 
@@ -180,7 +182,7 @@ def sorted_by_each_other(
     """
     first, second = matrices
     with plt.rc_context(_STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(10, 6.8), layout="constrained")
+        figure, panels = plt.subplots(2, 3, figsize=(8.6, 6.2), layout="constrained")
         for row, (measure, other) in zip(panels, ((first, second), (second, first)), strict=True):
             for axes, order in zip(row, (None, measure, other), strict=True):
                 image = _draw_matrix(axes, matrices[measure], None if order is None else modules[order].labels)
@@ -196,7 +198,7 @@ def sorted_by_each_other(
 def all_measures(matrices: Mapping[str, np.ndarray], modules: Mapping[str, Clustering]) -> Figure:
     """The eight similarity matrices of one layer, each sorted by its own modules."""
     with plt.rc_context(_STYLE):
-        figure, panels = plt.subplots(2, 4, figsize=(11, 5.8), layout="constrained")
+        figure, panels = plt.subplots(2, 4, figsize=(8.6, 5.2), layout="constrained")
         for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
             image = _draw_matrix(axes, matrices[measure], modules[measure].labels)
             axes.set_title(

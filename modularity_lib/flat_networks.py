@@ -5,36 +5,14 @@ are padded with zeros to whole cache lines; the padding stays zero in training.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from modularity_lib.backpropagation import Layout, Workspace
 from modularity_lib.networks import Parameters
+from modularity_lib.sparse_images import empty_pixels
 
 _LINE = 16  # float32 numbers in a cache line of 64 bytes
-
-
-class Layout(NamedTuple):
-    """Where the linear maps of a network lie in its flat vector. All int64."""
-
-    sizes: np.ndarray  # (maps + 1,), width of every layer from the pixels to the logits
-    fan_in: np.ndarray  # (maps,), rows of weights, padding included
-    width: np.ndarray  # (maps,), numbers in a row, padding included
-    starts: np.ndarray  # (maps + 1,), where each map starts; the last is the length of the vector
-
-
-class Networks(NamedTuple):
-    """Networks of one run: parameters, state of Adam, and regularisation. First axis of every array: networks."""
-
-    parameters: np.ndarray  # (networks, layout.starts[-1]), float32, as the moments
-    first_moments: np.ndarray
-    second_moments: np.ndarray
-    learning_rates: np.ndarray  # (networks,), float64
-    l1: np.ndarray  # (networks,), float32, weight of the sum of absolute weights in the loss
-    l2: np.ndarray  # (networks,), float32, weight of the sum of squared weights in the loss
-    drop_levels: np.ndarray  # (networks,), uint32, see dropout.drop_arguments
-    drop_factors: np.ndarray  # (networks,), float32
-    mask_keys: np.ndarray  # (networks,), uint64, see dropout.mask_key
 
 
 def layout_of(sizes: Sequence[int]) -> Layout:
@@ -63,6 +41,25 @@ def unpack(flat: np.ndarray, layout: Layout) -> Parameters:
     return Parameters(
         weights=tuple(rows[:fan_in, :fan_out].T.copy(order="C") for rows, fan_in, fan_out in maps),
         biases=tuple(rows[-1, :fan_out].copy() for rows, _, fan_out in maps),
+    )
+
+
+def workspace_of(layout: Layout, batch_size: int) -> Workspace:
+    """Memory for the training steps of networks with this layout."""
+    length = (int(layout.starts[-1]),)
+    outputs = (len(layout.width), int(layout.width.max()))
+    active = np.zeros(outputs, dtype=np.uint32)
+    active[-1] = np.arange(outputs[1])  # every logit has a delta
+    return Workspace(
+        gradient=aligned_zeros(length),
+        transposed=aligned_zeros(length),
+        activity=aligned_zeros(outputs),
+        delta=aligned_zeros(outputs),
+        first_delta=aligned_zeros((batch_size * int(layout.width[0]),)),
+        active=active,
+        active_values=aligned_zeros(outputs),
+        n_active=np.full(outputs[0], layout.sizes[-1]),
+        by_pixel=empty_pixels(batch_size, int(layout.fan_in[0])),
     )
 
 

@@ -30,8 +30,8 @@ class MLP(torch.nn.Module):
     """Perceptron with ReLU, then dropout, after each hidden layer; `forward` gives logits.
 
     The hidden layers are the submodules "hidden1", "hidden2", ... and the logits come from "output". The activity of a
-    hidden layer is the value after ReLU and dropout; in evaluation mode dropout does nothing. Weights and biases start as
-    `torch.nn.Linear` draws them: uniform on ±1/√fan_in.
+    hidden layer is the value after ReLU and dropout; in evaluation mode dropout does nothing. Weights and biases start
+    as `torch.nn.Linear` draws them: uniform on ±1/√fan_in.
 
     Args:
         sizes: width of every layer, e.g. [784, 64, 64, 10]; at least one hidden layer.

@@ -9,6 +9,7 @@ itself stays as it is.
 import argparse
 import shutil
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.pare
     contents = folder / "_toc.yml"
     beside = "".join(f"\n- file: {page}" for page in _pages_without_code(root))
     contents.write_text(f"format: jb-book\nroot: {CHAPTERS}/{name}\nchapters:{beside or ' []'}\n", encoding="utf-8")
+    # An extension of Jupyter Book looks at every object there is, and PyTorch warns that one of its own is deprecated.
+    warnings.filterwarnings("ignore", message=r".*torch\.distributed\.reduce_op", category=FutureWarning)
     status = build_sphinx(
         root,
         folder / "html",

@@ -129,6 +129,14 @@ def _chosen(
     return tuple(dict.fromkeys(wanted))
 
 
+def two_measures(measure_a: str, measure_b: str) -> tuple[str, str]:
+    """The names of two different measures, as they are; ValueError if one is unknown or both are the same."""
+    pair = _chosen("measures", [measure_a, measure_b], MEASURES, default=None)
+    if len(pair) < 2:
+        raise ValueError(f"measures must be two different ones, got {measure_a!r} twice.")
+    return pair[0], pair[1]
+
+
 def _as_array(values: Iterable[int] | Images) -> np.ndarray:
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 

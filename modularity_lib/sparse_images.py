@@ -1,27 +1,13 @@
 """Images as lists of their non-zero pixels: four of five pixels of a digit are 0, and nothing is computed for those."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from modularity_lib.backpropagation import SparseImages, SparsePixels
+
 _COMPILED: dict[str, Any] = {"error_model": "numpy", "cache": True}
-
-
-class SparseImages(NamedTuple):
-    """Non-zero pixels, image by image: those of image i are at starts[i] to starts[i + 1]."""
-
-    starts: np.ndarray  # (images + 1,), int64
-    pixels: np.ndarray  # (non-zero pixels,), uint32, which pixel of its image
-    values: np.ndarray  # (non-zero pixels,), float32
-
-
-class SparsePixels(NamedTuple):
-    """Non-zero pixels of a batch, pixel by pixel: those of pixel p are at starts[p] to starts[p + 1]."""
-
-    starts: np.ndarray  # (pixels + 1,), int64
-    images: np.ndarray  # (images * pixels,), uint32, which image of the batch
-    values: np.ndarray  # (images * pixels,), float32
 
 
 def sparse_images(images: np.ndarray, index: np.ndarray) -> SparseImages:
@@ -36,9 +22,9 @@ def sparse_images(images: np.ndarray, index: np.ndarray) -> SparseImages:
     """
     starts = np.zeros(len(index) + 1, dtype=np.int64)
     _count(images, index, starts)
-    sparse = SparseImages(starts, np.empty(starts[-1], dtype=np.uint32), np.empty(starts[-1], dtype=np.float32))
-    _fill(images, index, sparse)
-    return sparse
+    pixels, values = np.empty(starts[-1], dtype=np.uint32), np.empty(starts[-1], dtype=np.float32)
+    _fill(images, index, starts, pixels, values)
+    return SparseImages(starts, pixels, values)
 
 
 def empty_pixels(n_images: int, n_pixels: int) -> SparsePixels:
@@ -51,29 +37,6 @@ def empty_pixels(n_images: int, n_pixels: int) -> SparsePixels:
 
 
 @njit(**_COMPILED)
-def sort_by_pixel(images: SparseImages, batch: np.ndarray, by_pixel: SparsePixels) -> None:
-    """List the non-zero pixels of a batch pixel by pixel, in place (a counting sort)."""
-    starts = by_pixel.starts
-    starts[:] = 0
-    for image in batch:
-        for at in range(images.starts[image], images.starts[image + 1]):
-            starts[images.pixels[at] + 1] += 1
-    for pixel in range(len(starts) - 1):
-        starts[pixel + 1] += starts[pixel]
-    for position in range(len(batch)):
-        image = batch[position]
-        for at in range(images.starts[image], images.starts[image + 1]):
-            pixel = images.pixels[at]
-            to = starts[pixel]
-            by_pixel.images[to] = position
-            by_pixel.values[to] = images.values[at]
-            starts[pixel] = to + 1
-    for pixel in range(len(starts) - 1, 0, -1):  # each start has moved on to the next one's place
-        starts[pixel] = starts[pixel - 1]
-    starts[0] = 0
-
-
-@njit(**_COMPILED)
 def _count(images: np.ndarray, index: np.ndarray, starts: np.ndarray) -> None:
     for position in range(len(index)):
         image = images[index[position]]
@@ -83,12 +46,12 @@ def _count(images: np.ndarray, index: np.ndarray, starts: np.ndarray) -> None:
 
 
 @njit(**_COMPILED)
-def _fill(images: np.ndarray, index: np.ndarray, sparse: SparseImages) -> None:
+def _fill(images: np.ndarray, index: np.ndarray, starts: np.ndarray, pixels: np.ndarray, values: np.ndarray) -> None:
     for position in range(len(index)):
         image = images[index[position]]
-        at = sparse.starts[position]
+        at = starts[position]
         for pixel in range(len(image)):
             if image[pixel] != 0:
-                sparse.pixels[at] = pixel
-                sparse.values[at] = image[pixel]
+                pixels[at] = pixel
+                values[at] = image[pixel]
                 at += 1

@@ -29,17 +29,16 @@ STAGE_SOURCES = {
     "training": (
         "data",
         "networks",
+        "backpropagation",
         "sparse_images",
         "dropout",
         "flat_networks",
-        "adam",
-        "backpropagation",
         "protocols",
         "training",
         "performance",
     ),
-    "modules": ("derivatives", "similarity", "modularity", "clustering", "analysis"),
-    "agreement": ("alignment",),
+    "modules": ("derivatives", "similarity", "modularity", "monte_carlo", "clustering", "analysis"),
+    "agreement": ("matching", "alignment"),
 }
 NETWORKS_PER_TASK = 8  # trained together as one batch; more do not fit the processor's cache
 

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from modularity_lib.backpropagation import Workspace, mean_cross_entropy, train_epoch, workspace_of
+from modularity_lib.backpropagation import Layout, Networks, SparseImages, Workspace, mean_cross_entropy, train_epoch
 from modularity_lib.data import Dataset, train_validation_split
 from modularity_lib.dropout import drop_arguments, mask_key
-from modularity_lib.flat_networks import Layout, Networks, aligned_zeros, layout_of, pack, unpack
+from modularity_lib.flat_networks import aligned_zeros, layout_of, pack, unpack, workspace_of
 from modularity_lib.networks import Parameters, check_dropout, initial_parameters
 from modularity_lib.protocols import PROTOCOLS, Plateau
-from modularity_lib.sparse_images import SparseImages, sparse_images
+from modularity_lib.sparse_images import sparse_images
 
 _BATCH_ORDER_STREAM = 2  # keeps this draw apart from the other random draws of a run (see networks.py, data.py)
 _SHARED_FIELDS = ("run", "hidden", "protocol", "batch_size")
@@ -129,7 +129,8 @@ def train(
     Source: Lange et al. (2022), Methods.
     """
     state = start(configs, dataset)
-    images = _run_images(dataset, state)
+    # Untrained networks come in hundreds, each a run of its own: they are spared the images they never see.
+    images = images_of_run(dataset, run=configs[0].run, validation_only=not state.training.any())
     while state.training.any():
         n_training = int(state.training.sum())
         advance(state, images)
@@ -172,6 +173,19 @@ def start(configs: Sequence[TrainingConfig], dataset: Dataset) -> TrainingState:
     )
 
 
+def images_of_run(dataset: Dataset, *, run: int, validation_only: bool = False) -> RunImages:
+    """Images that the networks of a run train on (none if validation_only) and validate on."""
+    train_index, validation_index = train_validation_split(len(dataset.train_labels), seed=run)
+    if validation_only:
+        train_index = train_index[:0]
+    return RunImages(
+        train=sparse_images(dataset.train_images, train_index),
+        train_labels=dataset.train_labels[train_index],
+        validation=sparse_images(dataset.train_images, validation_index),
+        validation_labels=dataset.train_labels[validation_index],
+    )
+
+
 def mask_key_of(config: TrainingConfig) -> np.uint64:
     """Key of the dropout masks of a network, for `dropout.dropout_mask`; it depends on its run and regularisation."""
     return mask_key(config.run, *config.hidden, config.l2, config.l1, config.dropout)
@@ -182,7 +196,7 @@ def advance(state: TrainingState, images: RunImages) -> None:
     config = state.configs[0]
     order = np.random.default_rng([config.run, _BATCH_ORDER_STREAM, state.epoch]).permutation(len(images.train_labels))
     steps_done = state.epoch * -(-len(order) // config.batch_size)
-    workspace = workspace_of(state.layout, config.batch_size)
+    workspace = workspace_of(state.layout, min(config.batch_size, len(order)))
     trained = np.flatnonzero(state.training).tolist()
     train_epoch(
         images.train,
@@ -231,18 +245,6 @@ def _check_one_run(configs: Sequence[TrainingConfig]) -> None:
                 f"configs must share one {name}, got {', '.join(map(repr, values))}. Networks trained together differ "
                 "in regularisation only: call train once for each."
             )
-
-
-def _run_images(dataset: Dataset, state: TrainingState) -> RunImages:
-    train_index, validation_index = train_validation_split(len(dataset.train_labels), seed=state.configs[0].run)
-    if not state.training.any():
-        train_index = train_index[:0]  # untrained networks come in hundreds, a run each
-    return RunImages(
-        train=sparse_images(dataset.train_images, train_index),
-        train_labels=dataset.train_labels[train_index],
-        validation=sparse_images(dataset.train_images, validation_index),
-        validation_labels=dataset.train_labels[validation_index],
-    )
 
 
 def _is_finite(networks: Networks, network: int) -> bool:

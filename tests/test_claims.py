@@ -53,6 +53,14 @@ def test_a_verdict_turns_when_its_rule_is_not_met(changes: dict, claim: str, sta
     assert judge_all(made_up_results(**changes))[claim].status == status
 
 
+def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
+    results = made_up_results()
+    assert "the largest of the three in 8 of 8." in judge_all(results)[PENALTIES].detail
+    strong_l2 = (results.modules["l2"] > 1e-5) & (results.modules["measure"] == "output_hessian")
+    results.modules.loc[strong_l2, "score"] += 0.5
+    assert "the largest of the three in 7 of 8." in judge_all(results)[PENALTIES].detail
+
+
 def test_networks_left_out_do_not_count() -> None:
     verdict = judge_all(made_up_results(low_accuracy_above=0.4))[DROPOUT]
     assert verdict.effect is not None

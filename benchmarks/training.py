@@ -1,0 +1,201 @@
+"""How long one training step of one network takes, beside a plain PyTorch loop and beside the matrix products alone.
+
+    OPENBLAS_NUM_THREADS=1 python benchmarks/training.py [--json PATH] [--repeats 15] [--profile]
+
+The paper's network and batches (784-64-64-10, 200 images), one thread. Everything is timed in turn in one run; a row is
+the median over repeats of an epoch on the digits that the project ships. "Matrix products" are the eight of a step
+(three forwards, three for the weights, two backwards) on full matrices and nothing else, for eight networks at once; a
+step counts 46 MFLOP, whoever does it, although ours skips what is multiplied by 0. Products by numpy are timed only if
+the environment holds its BLAS to one thread, as above.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from modularity_lib.backpropagation import adam_step, loss_gradient, sort_by_pixel
+from modularity_lib.data import Dataset, load_dataset
+from modularity_lib.flat_networks import workspace_of
+from modularity_lib.networks import MLP
+from modularity_lib.training import TrainingConfig, advance, images_of_run, start
+
+SIZES = (784, 64, 64, 10)
+BATCH = 200
+N_IN_PRODUCTS = 8  # networks whose products are timed together
+_FORWARD = sum(fan_in * fan_out for fan_in, fan_out in pairwise(SIZES))
+FLOP = 2 * BATCH * (3 * _FORWARD - SIZES[0] * SIZES[1])  # of one step of one network
+CONFIGS = [
+    *(TrainingConfig(l2=10.0**exponent) for exponent in (-5, -4, -3, -2)),
+    *(TrainingConfig(l1=10.0**exponent) for exponent in (-5, -4, -3, -2)),
+    *(TrainingConfig(dropout=dropout) for dropout in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.05)),
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    ms_per_network_step: float
+    network_epochs_per_second: float
+    gflop_per_second: float
+    times_plain_loop: float
+    share_of_products_rate: float
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="Time training steps.")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--repeats", type=int, default=15, help="timings of each row (default: 15)")
+    parser.add_argument("--profile", action="store_true", help="also time the parts of a step")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    digits = load_dataset("mnist-5k")
+    rows = rows_of(digits, arguments.repeats)
+    print(f"{'-'.join(map(str, SIZES))}, batches of {BATCH}, one thread, {platform.machine()}")
+    print(f"{'':<36} {'ms/step':>8} {'epochs/s':>9} {'GFLOP/s':>8} {'x plain':>8} {'/ products':>11}")
+    for row in rows:
+        print(
+            f"{row.what:<36} {row.ms_per_network_step:8.3f} {row.network_epochs_per_second:9.1f} "
+            f"{row.gflop_per_second:8.1f} {row.times_plain_loop:8.2f} {row.share_of_products_rate:11.2f}"
+        )
+    if arguments.profile:
+        for part, milliseconds in profile(digits, arguments.repeats).items():
+            print(f"  {part:<34} {milliseconds:8.3f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+
+
+def rows_of(digits: Dataset, repeats: int) -> list[Row]:
+    """Time everything in turn; steps per epoch are those of the paper's 54,000 images."""
+    noise = np.random.default_rng(0).random(digits.train_images.shape, dtype=np.float32) + np.float32(0.1)
+    dense = replace(digits, train_images=noise)
+    n_steps = len(images_of_run(digits, run=0).train_labels) // BATCH
+    timed: dict[str, tuple[Callable[[], object], int]] = {
+        "plain PyTorch loop": (plain_loop(digits), n_steps),
+        "matrix products, torch": (products(torch_products), N_IN_PRODUCTS),
+        **{f"side by side, {n}": (side_by_side(digits, CONFIGS[-n:]), n * n_steps) for n in (1, 2, 4, 8, 16)},
+        "side by side, 8, no pixel 0": (side_by_side(dense, CONFIGS[-8:]), 8 * n_steps),
+    }
+    if "1" in (os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS")):
+        timed["matrix products, numpy"] = (products(numpy_products), N_IN_PRODUCTS)
+    medians = dict(zip(timed, medians_of([function for function, _ in timed.values()], repeats), strict=True))
+    ms = {what: 1000 * seconds / timed[what][1] for what, seconds in medians.items()}
+    fastest_products = min(value for what, value in ms.items() if what.startswith("matrix"))
+    return [
+        Row(
+            what=what,
+            ms_per_network_step=value,
+            network_epochs_per_second=1000 / (value * 54_000 / BATCH),
+            gflop_per_second=FLOP / value / 1e6,
+            times_plain_loop=ms["plain PyTorch loop"] / value,
+            share_of_products_rate=fastest_products / value,
+        )
+        for what, value in ms.items()
+    ]
+
+
+def medians_of(functions: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Median seconds of functions called in turn, after one call of each that is not counted."""
+    for function in functions:
+        function()
+    seconds: list[list[float]] = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, timings in zip(functions, seconds, strict=True):
+            started = time.perf_counter()
+            function()
+            timings.append(time.perf_counter() - started)
+    return [statistics.median(timings) for timings in seconds]
+
+
+def side_by_side(dataset: Dataset, configs: list[TrainingConfig]) -> Callable[[], object]:
+    """One epoch of networks trained by this project."""
+    state, images = start(configs, dataset), images_of_run(dataset, run=0)
+    return lambda: advance(state, images)
+
+
+def plain_loop(dataset: Dataset) -> Callable[[], object]:
+    """One epoch of one network, as one would write it first."""
+    torch.manual_seed(0)
+    network = MLP(SIZES, dropout=0.3)
+    weights = [module.weight for module in network.linear_layers()]
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    n_images = len(images_of_run(dataset, run=0).train_labels)
+    images, labels = torch.tensor(dataset.train_images[:n_images]), torch.tensor(dataset.train_labels[:n_images])
+
+    def epoch() -> None:
+        for batch in torch.randperm(n_images).split(BATCH):
+            optimiser.zero_grad()
+            loss = torch.nn.functional.cross_entropy(network(images[batch]), labels[batch])
+            (loss + 1e-5 * sum((weight**2).sum() for weight in weights)).backward()
+            optimiser.step()
+
+    return epoch
+
+
+def products(multiply: Callable[[list[tuple[np.ndarray, np.ndarray, np.ndarray]]], object]) -> Callable[[], object]:
+    """The products of a step of eight networks: those with the images as one wide product, the others as stacks."""
+    random = np.random.default_rng(0)
+
+    def draw(*shape: int) -> np.ndarray:
+        return random.standard_normal(shape, dtype=np.float32)
+
+    n, (pixels, first, second, classes) = N_IN_PRODUCTS, SIZES
+    images, w1, w2, w3 = draw(BATCH, pixels), draw(n * first, pixels), draw(n, second, first), draw(n, classes, second)
+    h1, h2, d1 = draw(n, first, BATCH), draw(n, second, BATCH), draw(n * first, BATCH)
+    d2, d3 = draw(n, second, BATCH), draw(n, classes, BATCH)
+    transposed = (0, 2, 1)
+    factors = [
+        (w1, images.T),
+        (w2, h1),
+        (w3, h2),
+        (d3, h2.transpose(transposed)),
+        (w3.transpose(transposed), d3),
+        (d2, h1.transpose(transposed)),
+        (w2.transpose(transposed), d2),
+        (d1, images),
+    ]
+    triples = [(left, right, np.matmul(left, right)) for left, right in factors]
+    return lambda: multiply(triples)
+
+
+def numpy_products(triples: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+    """By OpenBLAS."""
+    for left, right, out in triples:
+        np.matmul(left, right, out=out)
+
+
+def torch_products(triples: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+    """By MKL."""
+    for left, right, out in triples:
+        torch.matmul(torch.from_numpy(left), torch.from_numpy(right), out=torch.from_numpy(out))
+
+
+def profile(digits: Dataset, repeats: int) -> dict[str, float]:
+    """Median milliseconds of the parts of a step of one network with dropout."""
+    state, images = start(CONFIGS[-1:], digits), images_of_run(digits, run=0)
+    workspace = workspace_of(state.layout, BATCH)
+    batch = np.arange(BATCH)
+    labels, layout, networks = images.train_labels, state.layout, state.networks
+    parts: dict[str, Callable[[], object]] = {
+        "sort by pixel (once for up to 4)": lambda: sort_by_pixel(images.train, batch, workspace.by_pixel),
+        "gradient": lambda: loss_gradient(images.train, labels, batch, 1, 0, layout, networks, workspace),
+        "Adam": lambda: adam_step(1, 0, layout, networks, workspace.gradient),
+    }
+    medians = medians_of(list(parts.values()), 20 * repeats)
+    return {part: 1000 * seconds for part, seconds in zip(parts, medians, strict=True)}
+
+
+if __name__ == "__main__":
+    main()

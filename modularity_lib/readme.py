@@ -1,0 +1,29 @@
+"""Writes the verdict table of the README from the results of the quick study: `make readme`."""
+
+import re
+from pathlib import Path
+
+from modularity_lib.claims import judge_all
+from modularity_lib.report import verdict_table
+from modularity_lib.results import Results
+from modularity_lib.study import run_study
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+_TABLE = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
+
+
+def with_table(text: str, results: Results) -> str:
+    """The text of a README with the verdicts of these results between its two marks.
+
+    Raises:
+        ValueError: the text lacks the marks.
+    """
+    table = verdict_table(judge_all(results))
+    changed, n_tables = _TABLE.subn(lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}", text)
+    if n_tables != 1:
+        raise ValueError("text must hold '<!-- verdicts: ... -->' and '<!-- end of verdicts -->' once each.")
+    return changed
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(encoding="utf-8"), run_study("quick")), encoding="utf-8")

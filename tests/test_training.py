@@ -1,0 +1,275 @@
+"""Training side by side gives what a plain PyTorch loop gives, network by network."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import oracles_training as oracles
+from modularity_lib.backpropagation import adam_step
+from modularity_lib.data import Dataset, train_validation_split
+from modularity_lib.flat_networks import layout_of, pack, unpack
+from modularity_lib.networks import Parameters, initial_parameters
+from modularity_lib.training import TrainedNetwork, TrainingConfig, advance, images_of_run, start, train
+
+# 450 images to train on: 9 steps an epoch. Widths that are and are not multiples of the 16 that rows are padded to.
+BASE = TrainingConfig(hidden=(16, 12), l2=0.0, epochs=4, batch_size=50, learning_rate=3e-3)
+REGULARISED = {
+    "none": BASE,
+    "l1": replace(BASE, l1=1e-3),
+    "l2": replace(BASE, l2=1e-2),
+    "dropout": replace(BASE, dropout=0.4),
+    "all": replace(BASE, l1=3e-4, l2=3e-3, dropout=0.2),
+}
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return oracles.made_up_dataset()
+
+
+def flat(parameters: Parameters) -> np.ndarray:
+    return np.concatenate([array.ravel() for array in (*parameters.weights, *parameters.biases)])
+
+
+def plain_flat(plain: oracles.PlainTraining, epoch: int) -> np.ndarray:
+    return np.concatenate([array.ravel() for array in (*plain.weights[epoch], *plain.biases[epoch])])
+
+
+def assert_alike(network: TrainedNetwork, plain: oracles.PlainTraining, *, epoch: int = -1) -> None:
+    """Equal to float tolerance after some dozen steps in which the typical weight moves by 0.05.
+
+    The sums of float32 numbers are taken in another order. Mostly that changes parameters by 1e-6. In one training of
+    twenty it decides whether a unit at the kink of its ReLU is active for an image; Adam divides a gradient by its own
+    size, so that a weight that had none before then differs by up to a step, the learning rate.
+    """
+    difference = np.abs(flat(network.parameters) - plain_flat(plain, epoch))
+    assert np.median(difference) < 1e-4
+    assert np.max(difference) < 2 * network.config.learning_rate
+    assert network.validation_loss == pytest.approx(plain.validation_losses[epoch], rel=1e-2)
+
+
+def same_bits(a: Sequence[TrainedNetwork], b: Sequence[TrainedNetwork]) -> bool:
+    return all(
+        np.array_equal(flat(x.parameters), flat(y.parameters)) and x.validation_loss == y.validation_loss
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", REGULARISED)
+def test_the_gradient_of_one_step_is_that_of_autograd(dataset: Dataset, name: str) -> None:
+    train_index, _ = train_validation_split(len(dataset.train_labels), seed=0)
+    config = replace(REGULARISED[name], batch_size=len(train_index), epochs=1)
+    state = start([config], dataset)
+    advance(state, images_of_run(dataset, run=0))
+    gradient = unpack(state.networks.first_moments[0] / np.float32(1 - 0.9), state.layout)  # moments start at 0
+    network = oracles.PlainNetwork(config, dataset)
+    order = np.random.default_rng([0, 2, 0]).permutation(len(train_index))  # decides which image has which mask
+    batch = train_index[order]
+    network.loss(dataset.train_images[batch], dataset.train_labels[batch], step=1).backward()
+    for ours, theirs in zip((*gradient.weights, *gradient.biases), (*network.weights, *network.biases), strict=True):
+        np.testing.assert_allclose(ours, theirs.grad.numpy(), rtol=1e-4, atol=1e-6 * np.abs(theirs.grad.numpy()).max())
+
+
+@pytest.mark.parametrize("name", REGULARISED)
+def test_side_by_side_training_is_the_plain_loop(dataset: Dataset, name: str) -> None:
+    configs = list(REGULARISED.values())
+    network = train(configs, dataset)[list(REGULARISED).index(name)]
+    plain = oracles.plain_training(REGULARISED[name], dataset)
+    assert network.epochs == len(plain.weights) == 4
+    assert_alike(network, plain)
+    initial = flat(initial_parameters((40, 16, 12, 4), seed=0))
+    assert np.median(np.abs(flat(network.parameters) - initial)) > 0.02
+
+
+@pytest.mark.parametrize("hidden", [(5,), (40,), (20, 7, 33)])
+def test_layers_of_any_width_and_number_train_as_in_the_plain_loop(dataset: Dataset, hidden: tuple[int, ...]) -> None:
+    config = replace(REGULARISED["all"], hidden=hidden, run=3, epochs=2)
+    (network,) = train([config], dataset)
+    assert network.parameters.sizes == (40, *hidden, 4)
+    plain = oracles.plain_training(config, dataset)
+    assert_alike(network, plain)
+
+
+def test_a_last_batch_that_is_not_full_is_a_smaller_batch(dataset: Dataset) -> None:
+    config = replace(REGULARISED["all"], batch_size=200, epochs=3)  # 200 + 200 + 50
+    (network,) = train([config], dataset)
+    plain = oracles.plain_training(config, dataset)
+    assert_alike(network, plain)
+
+
+def test_the_final_protocol_is_that_of_the_plain_loop(dataset: Dataset) -> None:
+    # A high learning rate, so that the validation loss turns within 100 steps, before rounding has grown.
+    final = {"protocol": "final", "epochs": 60, "learning_rate": 0.01}
+    configs = [replace(REGULARISED[name], **final) for name in ("none", "dropout", "all")]
+    state = start(configs, dataset)
+    images = images_of_run(dataset, run=0)
+    rates = []
+    while state.training.any():
+        advance(state, images)
+        rates.append(state.networks.learning_rates.copy())
+    networks = train(configs, dataset)
+    for index, (config, network) in enumerate(zip(configs, networks, strict=True)):
+        plain = oracles.plain_training(config, dataset)
+        best = int(np.argmin(plain.validation_losses))
+        assert network.epochs == len(plain.weights)
+        assert [rate[index] for rate in rates[: network.epochs]] == plain.learning_rates
+        assert_alike(network, plain, epoch=best)
+        assert 0 < best < network.epochs - 1 < 59  # it stopped early, and not at its best
+        assert rates[network.epochs - 1][index] < config.learning_rate
+    assert len({network.epochs for network in networks}) == 3  # some went on without the others
+
+
+def test_the_final_protocol_trains_for_at_most_the_given_epochs(dataset: Dataset) -> None:
+    (network,) = train([replace(BASE, protocol="final", epochs=2)], dataset)
+    assert network.epochs == 2
+
+
+def test_a_network_does_not_depend_on_those_beside_it(dataset: Dataset) -> None:
+    configs = [*REGULARISED.values(), *(replace(BASE, dropout=dropout) for dropout in (0.1, 0.5, 0.7))]
+    together = train(configs, dataset)
+    assert same_bits(together, [network for config in configs for network in train([config], dataset)])
+    assert same_bits(together[:3], train(configs[:3], dataset))
+
+
+def test_networks_come_back_in_the_order_of_their_configs(dataset: Dataset) -> None:
+    configs = list(REGULARISED.values())
+    forwards, backwards = train(configs, dataset), train(configs[::-1], dataset)
+    assert [network.config for network in forwards] == configs
+    assert same_bits(forwards, backwards[::-1])
+
+
+def test_training_twice_gives_the_same_bits(dataset: Dataset) -> None:
+    configs = list(REGULARISED.values())
+    assert same_bits(train(configs, dataset), train(configs, dataset))
+
+
+def test_runs_differ(dataset: Dataset) -> None:
+    first, second = (train([replace(BASE, run=run)], dataset)[0] for run in (0, 1))
+    assert not np.allclose(flat(first.parameters), flat(second.parameters))
+
+
+def test_a_shorter_training_is_the_beginning_of_a_longer_one(dataset: Dataset) -> None:
+    config = REGULARISED["all"]
+    state = start([config], dataset)
+    for _ in range(2):
+        advance(state, images_of_run(dataset, run=0))
+    (shorter,) = train([replace(config, epochs=2)], dataset)
+    assert np.array_equal(flat(unpack(state.networks.parameters[0], state.layout)), flat(shorter.parameters))
+
+
+def test_an_untrained_network_has_its_initial_parameters(dataset: Dataset) -> None:
+    config = replace(BASE, epochs=0, run=5)
+    (network,) = train([config], dataset)
+    assert np.array_equal(flat(network.parameters), flat(initial_parameters((40, 16, 12, 4), seed=5)))
+    _, validation_index = train_validation_split(len(dataset.train_labels), seed=5)
+    images, labels = dataset.train_images[validation_index], dataset.train_labels[validation_index]
+    expected = oracles.PlainNetwork(config, dataset).validation_loss(images, labels)
+    assert (network.epochs, network.status) == (0, "ok")
+    assert network.validation_loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["v1", "final"])
+def test_a_diverging_network_is_reported_and_leaves_the_others_alone(dataset: Dataset, protocol: str) -> None:
+    healthy = [replace(REGULARISED[name], protocol=protocol) for name in ("none", "all")]
+    diverging = replace(healthy[0], l1=1e30)  # its square, in Adam's second moment, is beyond float32
+    first, diverged, last = train([healthy[0], diverging, healthy[1]], dataset)
+    assert (diverged.status, diverged.epochs) == ("diverged", 1)
+    assert diverged.reason == "weights or moments of Adam were not finite after epoch 1"
+    assert np.isfinite(flat(diverged.parameters)).all()
+    assert same_bits([first, last], train(healthy, dataset))
+    assert [network.status for network in (first, last)] == ["ok", "ok"]
+    assert first.reason == ""
+
+
+def test_a_learning_rate_that_makes_weights_infinite_is_divergence(dataset: Dataset) -> None:
+    (network,) = train([replace(BASE, learning_rate=1e38)], dataset)
+    assert network.status == "diverged"
+
+
+def test_an_image_that_is_not_a_number_is_divergence(dataset: Dataset) -> None:
+    images = dataset.train_images.copy()
+    images[:, 7] = np.nan
+    (network,) = train([BASE], replace(dataset, train_images=images))
+    assert (network.status, network.epochs) == ("diverged", 1)
+
+
+def test_progress_counts_networks_that_trained_in_each_epoch(dataset: Dataset) -> None:
+    seen: list[int] = []
+    train([BASE, replace(BASE, l1=1e30), replace(BASE, dropout=0.5)], dataset, progress=seen.append)
+    assert seen == [3, 2, 2, 2]
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.02, 0.0), (0.0, 0.3), (0.02, 0.3)])
+def test_adam_is_that_of_torch_over_fifty_steps(dataset: Dataset, l1: float, l2: float) -> None:
+    config = replace(BASE, l1=l1, l2=l2, hidden=(16,), learning_rate=0.01)
+    state = start([replace(config, l1=0.5), config], dataset)
+    layout = state.layout
+    first_map = slice(0, layout.starts[1])
+    n_weights = int(layout.fan_in[0] * layout.width[0])
+    random = np.random.default_rng(0)
+    length = int(layout.starts[-1])
+    sizes = 10.0 ** random.uniform(-10, 0, length)  # from below Adam's epsilon
+    gradients = (sizes * random.standard_normal((50, length))).astype(np.float32)
+    start_parameters = state.networks.parameters[1, first_map].copy()
+    start_parameters[:10] = state.networks.parameters[1, :10] = 0  # where the slope of |w| is 0
+    for step, gradient in enumerate(gradients, start=1):
+        adam_step(step, 1, layout, state.networks, gradient)
+    expected = oracles.torch_adam(
+        start_parameters, gradients[:, first_map], l1=l1, l2=l2, n_weights=n_weights, learning_rate=0.01
+    )
+    np.testing.assert_allclose(state.networks.parameters[1, first_map], expected, rtol=0, atol=2e-6)
+
+
+def test_flat_vectors_hold_the_parameters() -> None:
+    parameters = initial_parameters((9, 5, 17, 3), seed=0)
+    layout = layout_of((9, 5, 17, 3))
+    vector = pack(parameters, layout)
+    back = unpack(vector, layout)
+    assert np.array_equal(flat(back), flat(parameters))
+    assert back.weights[1].flags.c_contiguous
+    assert np.count_nonzero(vector) == len(flat(parameters))
+    assert vector[2 * 16 + 4] == parameters.weights[0][4, 2]  # row of input 2, unit 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dropout": 1.0}, "dropout must be a probability"),
+        ({"dropout": 30}, "dropout must be a probability"),
+        ({"l1": -1e-5}, "l1 must be a finite number >= 0, got -1e-05"),
+        ({"l2": float("nan")}, "l2 must be a finite number >= 0, got nan"),
+        ({"l2": float("inf")}, "l2 must be a finite number >= 0, got inf"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number > 0, got 0.0"),
+        ({"hidden": ()}, r"hidden must give the number of units of at least one layer, got \(\)"),
+        ({"hidden": (64, 0)}, r"got \(64, 0\)"),
+        ({"run": -1}, "run must be a whole number of at least 0, got -1"),
+        ({"epochs": -1}, "epochs must be a whole number of at least 0, got -1"),
+        ({"epochs": 2.5}, "epochs must be a whole number of at least 0, got 2.5"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"protocol": "v2"}, "protocol must be one of 'v1', 'final', got 'v2'"),
+    ],
+)
+def test_a_config_out_of_range_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"run": 1}, "configs must share one run, got 0, 1"),
+        ({"hidden": (8,)}, r"configs must share one hidden, got \(8,\), \(16, 12\)"),
+        ({"protocol": "final"}, "configs must share one protocol, got 'final', 'v1'"),
+        ({"batch_size": 100}, "configs must share one batch_size, got 50, 100"),
+    ],
+)
+def test_networks_of_different_runs_are_refused(dataset: Dataset, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train([BASE, replace(BASE, **changes)], dataset)  # type: ignore[arg-type]
+
+
+def test_an_empty_list_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match="configs is empty"):
+        train([], dataset)
