@@ -104,10 +104,10 @@ def modularity_against_regularisation(results: Results, *, quantity: str = "scor
 def modularity_of_measure(results: Results, measure: str) -> Figure:
     """Modularity Q of one measure against the strength of each regulariser, with the untrained band."""
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+        figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
         _draw_sweeps(axes, results, measure, "score")
         axes.set(xlabel="% regularisation", ylabel=f"modularity Q, {MEASURE_LABELS[measure]}")
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        axes.legend(loc="upper left")
         return figure
 
 
@@ -156,7 +156,7 @@ def agreement_against_dropout(results: Results) -> Figure:
     """Agreement within a family and across, against dropout; dashed: chance for the same clusterings."""
     rows = sweep(agreement_by_kind(results), results.study, "dropout")
     with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+        figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
         for kind in ("upstream", "downstream", "across"):
             look = LOOKS[kind]
             chosen = rows[rows["kind"] == kind]
@@ -166,7 +166,7 @@ def agreement_against_dropout(results: Results) -> Figure:
             axes.plot(chance.index, chance, color=look.colour, linestyle="--", linewidth=1)
         axes.plot([], [], color="black", linestyle="--", linewidth=1, label="chance (units shuffled)")
         axes.set(xlabel="dropout", ylabel="element-centric similarity (0 to 1)", ylim=(0, 1))
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
         return figure
 
 

@@ -15,13 +15,13 @@ from modularity_lib.results import Results, sweep
 
 
 def verdict_table(verdicts: Mapping[str, Verdict]) -> str:
-    """Markdown table: each claim, the deciding quantity in the paper and here, the verdict."""
-    lines = ["| claim | decided by | paper | here | verdict |", "|---|---|---|---|---|"]
+    """Markdown table: each claim, the verdict, and the quantity that decides it, here and in the paper."""
+    lines = ["| claim | verdict | here | paper | decided by |", "|---|---|---|---|---|"]
     for claim in CLAIMS:
         verdict = verdicts[claim.id]
         paper = "–" if verdict.paper is None else f"{verdict.paper:.2f}"
         here = effect_text(verdict.effect)
-        lines.append(f"| {claim.statement} | {verdict.quantity} | {paper} | {here} | **{verdict.status}** |")
+        lines.append(f"| {claim.statement} | **{verdict.status}** | {here} | {paper} | {verdict.quantity} |")
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 from modularity_lib import chapters
 from modularity_lib.chapters import (
@@ -82,11 +83,13 @@ second + third
 KILLED = "# A chapter whose kernel dies\n\n```{code-cell} ipython3\nimport os\nos._exit(9)\n```\n"
 
 
-def make_book(root: Path, project: Path, pages: dict[str, str]) -> Path:
+def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parameters: dict[str, object]) -> Path:
     """A book with the settings and the extension of the real one, and a library of one number."""
     for name in ("chapters", "data", "modularity_lib"):
         (root / name).mkdir(parents=True)
-    shutil.copy(project / "_config.yml", root)
+    settings = yaml.safe_load((project / "_config.yml").read_text())
+    settings["sphinx"]["config"]["chapter_parameters"] = chapter_parameters
+    (root / "_config.yml").write_text(yaml.safe_dump(settings))
     shutil.copy(project / "references.bib", root)
     for name in ("book", "chapters", "progress", "rerun"):
         shutil.copy(project / "modularity_lib" / f"{name}.py", root / "modularity_lib")
@@ -205,10 +208,7 @@ def test_a_misspelt_parameter_on_the_command_line_fails_with_the_right_one(book)
 
 def test_a_build_with_failing_chapters_fails_and_says_where_and_why(tmp_path: Path, project: Path) -> None:
     pages = {"introduction": "# A plain page\n", "answer": HEADER + ANSWER, "broken": HEADER + BROKEN}
-    root = make_book(tmp_path / "book", project, pages)
-    settings = (root / "_config.yml").read_text()
-    wrong = "chapter_parameters: {answer: {facter: 3}, anser: {}}"
-    (root / "_config.yml").write_text(settings.replace("chapter_parameters: {}", wrong))
+    root = make_book(tmp_path / "book", project, pages, answer={"facter": 3}, anser={})
     built = build(root)
     assert built.returncode != 0
     line = (HEADER + BROKEN).splitlines().index("second + third") + 1

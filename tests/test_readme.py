@@ -1,11 +1,13 @@
 """The README's table is what the results say."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from made_up_results import made_up_results
 
+from made_up_results import made_up_results
 from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
 from modularity_lib.readme import README, with_table
@@ -46,3 +48,20 @@ def test_other_results_give_another_table() -> None:
 def test_a_readme_without_its_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="end of verdicts"):
         with_table("# Title\n", made_up_results())
+
+
+def test_the_examples_of_the_readme_run() -> None:
+    examples = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) >= 2
+    run = subprocess.run([sys.executable, "-c", "\n".join(examples)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout.split()[0]) > 0  # the first thing printed is a modularity score
+
+
+def test_the_commands_of_the_readme_are_targets_and_its_files_exist(project: Path) -> None:
+    text = README.read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z]+):", (project / "Makefile").read_text(), re.MULTILINE)
+    for target in re.findall(r"^make ([a-z]+)", text, re.MULTILINE):
+        assert target in targets
+    for file in re.findall(r"`([\w/]+\.(?:py|md|cff))`|\]\(([\w/]+\.md)\)", text):
+        assert (project / (file[0] or file[1])).exists(), file
