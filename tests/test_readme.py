@@ -56,12 +56,3 @@ def test_the_examples_of_the_readme_run() -> None:
     run = subprocess.run([sys.executable, "-c", "\n".join(examples)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert float(run.stdout.split()[0]) > 0  # the first thing printed is a modularity score
-
-
-def test_the_commands_of_the_readme_are_targets_and_its_files_exist(project: Path) -> None:
-    text = README.read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z]+):", (project / "Makefile").read_text(), re.MULTILINE)
-    for target in re.findall(r"^make ([a-z]+)", text, re.MULTILINE):
-        assert target in targets
-    for file in re.findall(r"`([\w/]+\.(?:py|md|cff))`|\]\(([\w/]+\.md)\)", text):
-        assert (project / (file[0] or file[1])).exists(), file
