@@ -1,9 +1,9 @@
 """Compiled training of perceptrons: the gradient of the loss by backpropagation, dropout masks, and Adam.
 
 Everything runs in one thread, in float32, image by image, with loops of our own instead of a library's matrix products.
-Four of five pixels of a digit are 0, and so is half of the activity of the hidden units: `_add_rows` skips them, so that
-a whole step takes little longer than its full matrix products alone (on images without zeros, twice to three times as
-long). No other threads are started, so processes side by side do not get in each other's way. And the result of a
+Four of five pixels of a digit are 0, and so is half of the activity of the hidden units: `_add_rows` skips them. A
+whole step then takes little longer than its full matrix products alone (on images without zeros, twice to three times
+as long). No other threads are started, so processes side by side do not get in each other's way. And the result of a
 network does not depend, to the last bit, on which others are trained beside it.
 
 All of it is in one file on purpose: numba keeps compiled functions on disk until the file that they are written in

@@ -206,7 +206,9 @@ class _KernelOfThisPython(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         search_path = [str(LIBRARY.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": os.pathsep.join(search_path)})
+        # A size for progress bars: tqdm would measure the terminal, to which it does not write and which may have none.
+        size = {"TQDM_NCOLS": "80", "TQDM_NROWS": "24"}
+        return KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": os.pathsep.join(search_path), **size})
 
 
 def _tidied(notebook: NotebookNode, chapter: Chapter) -> NotebookNode:

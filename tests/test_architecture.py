@@ -40,6 +40,10 @@ ORDER = [
     "figures",
     "report",
     "readme",
+    "progress",
+    "chapters",
+    "rerun",
+    "book",
 ]
 
 
