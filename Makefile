@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install book chapter test lint bench readme lock clean
+.PHONY: help install book chapter test faults lint bench readme lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -23,6 +23,9 @@ chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropou
 
 test: $(INSTALLED) ## Run the tests; those of the pages need the book and Chromium
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: $(INSTALLED) ## Kill, damage and starve runs, and see that they end complete; minutes
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(INSTALLED) ## Check format, style and types
 	$(BIN)/ruff format --check .

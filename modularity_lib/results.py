@@ -11,6 +11,7 @@ from modularity_lib.experiments import Study
 from modularity_lib.store import Store
 from modularity_lib.training import TrainingConfig
 
+TABLES = ("networks", "modules", "agreement")
 IDENTIFYING = ["study", "dataset", "hidden", "protocol", "trained", "run", "l2", "l1", "dropout"]
 
 

@@ -50,6 +50,10 @@ def key_of(ingredients: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
 
 
+class StoreUnusable(OSError):
+    """The store cannot be written: the disk is full, say, or the folder belongs to someone else."""
+
+
 class Store:
     """A folder of entries, `<stage>/<first two digits>/<key>/`, each written whole or not at all.
 
@@ -88,7 +92,7 @@ class Store:
             ingredients: what the key was made of, kept beside the result for the reader.
             seconds: how long the computation took.
         Raises:
-            OSError: the folder cannot be written; the message says which, and how to choose another.
+            StoreUnusable: the folder cannot be written; the message says which, and how to choose another.
         """
         place = self._place(stage, key)
         try:
@@ -128,11 +132,27 @@ class Store:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def keys(self, stage: str) -> list[str]:
+        """Keys of the entries of a stage, in no particular order."""
+        return [place.name for place in (self.root / stage).glob("??/*") if not place.name.startswith(".")]
+
+    def describe(self, stage: str, key: str) -> dict[str, Any]:
+        """What the key of an entry was made of; empty where the entry cannot be read."""
+        try:
+            return dict(json.loads((self._place(stage, key) / _FACTS).read_text())["ingredients"])
+        except (OSError, ValueError, KeyError):
+            return {}
+
+    def remove(self, stage: str, key: str | None = None) -> None:
+        """Remove one entry of a stage, or all of them. Only what can be computed again at no cost is ever removed."""
+        place = self.root / stage if key is None else self._place(stage, key)
+        shutil.rmtree(place, ignore_errors=True)
+
     def remove_leftovers(self) -> int:
         """Remove temporary folders of processes on this machine that no longer live; return how many there were."""
         leftovers = [
             folder
-            for folder in self.root.glob(f"*/*/.{socket.gethostname()}-*")
+            for folder in [*self.root.glob(f"*/*/.{socket.gethostname()}-*")]
             if not _is_alive(int(folder.name.removeprefix(f".{socket.gethostname()}-").split("-")[0]))
         ]
         for folder in leftovers:
@@ -148,8 +168,8 @@ class Store:
         place.rename(aside)
         _log.warning("Damaged result set aside, it will be computed again: %s (%s). Kept in %s.", place, fault, aside)
 
-    def _unwritable(self, error: OSError) -> OSError:
-        return OSError(
+    def _unwritable(self, error: OSError) -> "StoreUnusable":
+        return StoreUnusable(
             error.errno,
             f"the result could not be written to the store {self.root} ({error.strerror}). Nothing finished is lost: "
             "free some space or choose another folder with MODULARITY_STORE=/a/folder, and run again to go on",

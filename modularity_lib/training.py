@@ -136,7 +136,7 @@ def train(
         advance(state, images)
         if progress is not None:
             progress(n_training)
-    return [_trained_network(state, network, images) for network in range(len(configs))]
+    return finish(state, images)
 
 
 def start(configs: Sequence[TrainingConfig], dataset: Dataset) -> TrainingState:
@@ -245,6 +245,11 @@ def _check_one_run(configs: Sequence[TrainingConfig]) -> None:
                 f"configs must share one {name}, got {', '.join(map(repr, values))}. Networks trained together differ "
                 "in regularisation only: call train once for each."
             )
+
+
+def finish(state: TrainingState, images: RunImages) -> list[TrainedNetwork]:
+    """The networks of a training that has ended, in the order of its configs."""
+    return [_trained_network(state, network, images) for network in range(len(state.configs))]
 
 
 def _is_finite(networks: Networks, network: int) -> bool:

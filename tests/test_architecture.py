@@ -32,8 +32,13 @@ ORDER = [
     "analysis",
     "experiments",
     "store",
+    "keys",
+    "checkpoints",
+    "compute",
+    "engine",
     "results",
     "study",
+    "survey",
     "inference",
     "paper",
     "claims",
@@ -44,6 +49,10 @@ ORDER = [
     "chapters",
     "rerun",
     "book",
+<<<<<<< HEAD
+=======
+    "cli",
+>>>>>>> 68db6db (engine: store, checkpoints, Dask, command line)
 ]
 
 

@@ -10,10 +10,10 @@ import pytest
 from made_up_results import made_up_results
 from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
+from modularity_lib.keys import network_keys
 from modularity_lib.readme import README, with_table
 from modularity_lib.results import StudyIncomplete, tables_of
 from modularity_lib.store import Store
-from modularity_lib.study import network_keys
 
 TOLERANCE = 0.05  # another processor rounds differently, and 150 epochs carry that to other networks
 

@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 
 import modularity_lib
-from modularity_lib import analysis, study
+from modularity_lib import analysis, compute, keys, study
 from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
+from modularity_lib.keys import STAGE_SOURCES, network_keys
 from modularity_lib.networks import initial_parameters, parameters_of
 from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete, tables_of
 from modularity_lib.similarity import MEASURES
 from modularity_lib.store import Store
-from modularity_lib.study import STAGE_SOURCES, network_keys, run_study, stored_network
+from modularity_lib.study import run_study, stored_network
 from modularity_lib.training import TrainedNetwork, TrainingConfig
 
 SMOKE = STUDIES["smoke"]
@@ -48,14 +49,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
         return counted
 
-    def run_here(tasks, chosen, store, workers, *, progress):
-        for configs in tasks:
-            study.compute(configs, chosen, store)
+    def run_here(tasks, chosen, store, **_):
+        return [failure for configs in tasks for failure in compute.compute(configs, chosen, str(store.root))]
 
-    monkeypatch.setattr(study, "train", count("training", study.train))
+    monkeypatch.setattr(compute, "train_with_checkpoints", count("training", compute.train_with_checkpoints))
     monkeypatch.setattr(analysis, "module_rows", count("modules", analysis.module_rows))
     monkeypatch.setattr(analysis, "agreement_rows", count("agreement", analysis.agreement_rows))
-    monkeypatch.setattr(study, "_run_tasks", run_here)
+    monkeypatch.setattr(study, "run_on_dask", run_here)
     return counts
 
 
@@ -136,16 +136,16 @@ def test_changed_code_of_a_stage_makes_it_and_the_later_ones_stale(
 ) -> None:
     config = TINY.trained_configs()[0]
     before = network_keys(config, TINY, DIGITS).keys
-    fingerprint = study.stage_fingerprint
-    monkeypatch.setattr(study, "stage_fingerprint", lambda name: "changed" if name == stage else fingerprint(name))
+    fingerprint = keys.stage_fingerprint
+    monkeypatch.setattr(keys, "stage_fingerprint", lambda name: "changed" if name == stage else fingerprint(name))
     after = network_keys(config, TINY, DIGITS).keys
     assert [name for name in before if before[name] != after[name]] == stale
 
 
 def test_the_fingerprint_of_code_sees_code_and_not_comments_or_docstrings() -> None:
     code = 'def f(x):\n    """Doc."""\n    return x + 1\n'
-    assert study._code_without_prose(code) == study._code_without_prose("# why\ndef f(x):\n    return (x + 1)\n")
-    assert study._code_without_prose(code) != study._code_without_prose(code.replace("+ 1", "+ 2"))
+    assert keys.code_without_prose(code) == keys.code_without_prose("# why\ndef f(x):\n    return (x + 1)\n")
+    assert keys.code_without_prose(code) != keys.code_without_prose(code.replace("+ 1", "+ 2"))
 
 
 def test_the_sources_of_a_stage_hold_all_that_it_imports() -> None:
@@ -165,10 +165,10 @@ def test_the_sources_of_a_stage_hold_all_that_it_imports() -> None:
 def test_a_diverged_network_is_a_row_with_a_reason_and_no_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: dict[str, int]
 ) -> None:
-    trained = study.train
+    trained = compute.train_with_checkpoints
 
-    def one_diverges(configs, dataset, **kwargs):
-        networks = trained(configs, dataset, **kwargs)
+    def one_diverges(configs, dataset, store, **kwargs):
+        networks = trained(configs, dataset, store, **kwargs)
         return [
             replace(network, status="diverged", reason="the loss was not finite in epoch 1")
             if network.config.dropout
@@ -176,7 +176,7 @@ def test_a_diverged_network_is_a_row_with_a_reason_and_no_numbers(
             for network in networks
         ]
 
-    monkeypatch.setattr(study, "train", one_diverges)
+    monkeypatch.setattr(compute, "train_with_checkpoints", one_diverges)
     results = run_study(TINY, store=Store(tmp_path), progress=False)
     row = results.networks.query("status == 'diverged'").iloc[0]
     assert row["reason"] == "the loss was not finite in epoch 1"

@@ -1,0 +1,293 @@
+"""The command `modularity`: run studies, look how far they are, check them, take them away."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from modularity_lib import survey
+from modularity_lib.compute import dataset_of_study
+from modularity_lib.engine import cores, open_tasks
+from modularity_lib.experiments import Study, study_named
+from modularity_lib.keys import network_keys
+from modularity_lib.results import TABLES, StudyIncomplete, tables_of
+from modularity_lib.sources import DATASETS, DatasetAltered, DatasetUnavailable
+from modularity_lib.store import Store, StoreUnusable
+from modularity_lib.study import NetworksFailed, run_shard, run_study
+
+
+class _StudyName(click.ParamType):
+    name = "study"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Study:
+        try:
+            return study_named(value)
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
+
+
+class _Shard(click.ParamType):
+    name = "i/n"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        try:
+            index, count = (int(part) for part in value.split("/"))
+        except ValueError:
+            index, count = 0, 0
+        if not 1 <= index <= count:
+            self.fail(f"must be i/n with 1 <= i <= n, such as 2/8, got {value!r}.", parameter, context)
+        return index, count
+
+
+_study = click.argument("study", type=_StudyName(), metavar="STUDY")
+_store = click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the results. Default: $MODULARITY_STORE, else .modularity in the checkout.",
+)
+
+
+def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors a user can mend into one line, and Ctrl-C into a word on how to go on."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (DatasetUnavailable, DatasetAltered, StoreUnusable, StudyIncomplete, NetworksFailed) as error:
+            click.echo(f"modularity: {error}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("\nmodularity: stopped. Nothing finished is lost: the same command goes on from here.", err=True)
+            # At once: to wait for the workers could take long. They end when they see that this process is gone.
+            sys.stderr.flush()
+            os._exit(130)
+
+    return run
+
+
+class _Commands(click.Group):
+    """The commands; what a user typed wrong is answered in one line, with status 2."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "modularity"
+            click.echo(f"{command}: {error.format_message()} See: {command} --help", err=True)
+            status = 2
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="modularity-lib")
+def main() -> None:
+    """Modules of hidden units in neural networks: a reproduction of Lange, Rolnick & Kording (2022).
+
+    \b
+    Example:
+      modularity run quick
+      modularity status quick
+    """
+
+
+@main.command()
+@_study
+@_store
+@click.option("--workers", type=click.IntRange(min=1), help="Processes on this machine. Default: one per core.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler, such as tcp://10.0.0.1:8786.")
+@click.option("--shard", type=_Shard(), help="Compute share i of n in this process alone, for job arrays.")
+@click.option("--dry-run", is_flag=True, help="Say what would be computed, and about how long it takes.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@_says_what_is_wrong
+def run(
+    study: Study,
+    store: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    shard: tuple[int, int] | None,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Compute what is missing of a study; a run that was stopped goes on where it was.
+
+    \b
+    Example:
+      modularity run v1 --workers 8
+      modularity run v1 --shard 3/9
+      modularity run v1 --scheduler tcp://10.0.0.1:8786
+    """
+    opened = Store(store)
+    if dry_run:
+        tasks = open_tasks(study, opened, shard=shard or (1, 1))
+        click.echo(survey.plan(study, tasks, workers=1 if shard else workers or cores()))
+        return
+    if shard:
+        run_shard(study, store=opened, shard=shard, progress=not quiet)
+        if not quiet:
+            click.echo(f"shard {shard[0]}/{shard[1]} of {study.name}: complete in {opened.root}", err=True)
+        return
+    try:
+        results = run_study(study, store=opened, workers=workers, scheduler=scheduler, progress=not quiet)
+    except OSError as error:
+        if isinstance(error, StoreUnusable) or scheduler is None:
+            raise
+        raise click.BadParameter(
+            f"no Dask scheduler answers at {scheduler} ({error}).", param_hint="--scheduler"
+        ) from error
+    if not quiet:
+        click.echo(f"{study.name}: all {len(results.networks)} networks are in {opened.root}", err=True)
+
+
+@main.command()
+@_study
+@_store
+@_says_what_is_wrong
+def status(study: Study, store: Path | None) -> None:
+    """Show how far a study is: networks done, under way, failed (with the reason), and the time left.
+
+    \b
+    Example:
+      modularity status v1
+    """
+    opened = Store(store)
+    progress = survey.status(study, opened)
+    click.echo(progress.text())
+    for failure in progress.failures:
+        click.echo(f"\nfailed three times: {failure['config']}\n{failure['traceback']}")
+    sys.exit(1 if progress.failures else 0)
+
+
+@main.command()
+@_study
+@_store
+@click.option("--run", "run_number", type=click.IntRange(min=0), help="Only networks of this run.")
+@click.option("--l2", type=float, help="Only networks with this L2 strength.")
+@click.option("--l1", type=float, help="Only networks with this L1 strength.")
+@click.option("--dropout", type=float, help="Only networks with this dropout.")
+@_says_what_is_wrong
+def why(
+    study: Study,
+    store: Path | None,
+    run_number: int | None,
+    l2: float | None,
+    l1: float | None,
+    dropout: float | None,
+) -> None:
+    """Say why entries of a study count as missing or stale.
+
+    \b
+    Example:
+      modularity why quick --run 0 --dropout 0.3
+    """
+    chosen = {"run": run_number, "l2": l2, "l1": l1, "dropout": dropout}
+    wanted = {name: value for name, value in chosen.items() if value is not None}
+    configs = study.trained_configs() + study.untrained_configs()
+    configs = [config for config in configs if wanted.items() <= asdict(config).items()]
+    if not configs:
+        raise click.UsageError(f"the study {study.name!r} has no network with {wanted}.")
+    for line in survey.reasons(configs, study, Store(store)):
+        click.echo(line)
+
+
+@main.command()
+@_study
+@_store
+@click.option(
+    "--sample", default=1, show_default=True, type=click.IntRange(min=1), help="How many networks to recompute."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Which ones: seed of the draw.")
+@_says_what_is_wrong
+def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
+    """Recompute some networks from scratch and compare them with the stored rows.
+
+    \b
+    Example:
+      modularity verify quick --sample 3
+    """
+    opened = Store(store)
+    stored = tables_of(study, dataset_of_study(study.dataset), opened, network_keys)
+    configs = study.trained_configs()
+    drawn = np.random.default_rng(seed).permutation(len(configs))[:sample]
+    report = survey.verify([configs[index] for index in drawn], study, stored)
+    click.echo(report.text())
+    sys.exit(0 if report.agrees else 1)
+
+
+@main.command()
+@_study
+@_store
+@click.option(
+    "--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables."
+)
+@_says_what_is_wrong
+def export(study: Study, store: Path | None, folder: Path) -> None:
+    """Write the tables of a study as CSV files.
+
+    \b
+    Example:
+      modularity export quick --to tables
+    """
+    results = tables_of(study, dataset_of_study(study.dataset), Store(store), network_keys)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        table = getattr(results, name)
+        table.to_csv(folder / f"{name}.csv", index=False)
+        click.echo(f"{folder / name}.csv: {len(table)} rows")
+
+
+@main.command()
+@click.argument("name", metavar="NAME")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="KEY VALUE", help="Another value for a parameter.")
+@_says_what_is_wrong
+def chapter(name: str, parameters: tuple[tuple[str, str], ...]) -> None:
+    """Run one chapter of the book again with other parameters: a notebook and a page.
+
+    \b
+    Example:
+      modularity chapter measures -p dropout 0.7 -p layer 2
+    """
+    # Imported here: the other commands need neither Jupyter nor Sphinx.
+    from modularity_lib.chapters import ChapterFailed, parse_value
+    from modularity_lib.rerun import rerun
+
+    try:
+        notebook, page = rerun(name, {key: parse_value(value) for key, value in parameters})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except ChapterFailed as failure:
+        click.echo(f"modularity: chapter {name!r}, line {failure.line}: {failure}", err=True)
+        sys.exit(1)
+    click.echo(f"notebook: {notebook}\npage: {page}")
+
+
+@main.group()
+def data() -> None:
+    """Get the images that studies are made of."""
+
+
+@data.command()
+@click.argument("dataset", type=click.Choice(sorted(DATASETS)))
+@_says_what_is_wrong
+def fetch(dataset: str) -> None:
+    """Make sure that a dataset is at hand and unaltered; download it if it is not.
+
+    \b
+    Example:
+      modularity data fetch mnist
+    """
+    loaded = dataset_of_study(dataset)
+    click.echo(
+        f"{dataset}: {len(loaded.train_labels):,} training and {len(loaded.test_labels):,} test images, "
+        f"SHA-256 {loaded.sha256}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Compute the results of some networks of a study, stage by stage, except what is in the store."""
+
+import json
+import os
+import socket
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+from modularity_lib import analysis
+from modularity_lib.checkpoints import forget_checkpoints, has_checkpoint, train_with_checkpoints
+from modularity_lib.data import Dataset, load_dataset
+from modularity_lib.experiments import Study
+from modularity_lib.keys import NetworkKeys, network_keys
+from modularity_lib.networks import Parameters
+from modularity_lib.store import Entry, Store, StoreUnusable, key_of
+from modularity_lib.training import TrainingConfig
+
+ATTEMPTS = 3  # a network that fails so often is set aside, and the others go on
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A network that was set aside, and the traceback of its last attempt."""
+
+    config: dict[str, Any]
+    error: str
+    traceback: str
+
+
+@lru_cache(maxsize=2)
+def dataset_of_study(name: str) -> Dataset:
+    """The dataset, read once in each process."""
+    return load_dataset(name)
+
+
+def is_computed(config: TrainingConfig, study: Study, dataset: Dataset, store: Store) -> bool:
+    """Whether all results of a network are in the store."""
+    return all(store.has(stage, key) for stage, key in network_keys(config, study, dataset).keys.items())
+
+
+def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[Failure]:
+    """Compute the results of networks that were grouped by `engine.tasks_of`, unless they are in the store.
+
+    The networks of a group that miss their training are trained as one batch. Where that fails, each is tried alone;
+    what fails three times is set aside and returned. Nothing is raised but for a store that cannot be used.
+    """
+    store = Store(root)
+    dataset = dataset_of_study(study.dataset)
+    with _Heartbeat(store, study.name) as heartbeat:
+        by_run: dict[int, list[TrainingConfig]] = defaultdict(list)
+        for config in configs:
+            by_run[config.run].append(config)
+        failures: list[Failure] = []
+        for batch in by_run.values():
+            try:
+                _compute_batch(batch, study, dataset, store, heartbeat)
+            except StoreUnusable:
+                raise
+            except Exception:  # whatever it is, the other networks must not suffer
+                for config in batch:
+                    failures += _try_alone(config, study, dataset, store, heartbeat)
+        return failures
+
+
+def _compute_batch(
+    batch: Sequence[TrainingConfig], study: Study, dataset: Dataset, store: Store, heartbeat: "_Heartbeat"
+) -> None:
+    keys = {config: network_keys(config, study, dataset) for config in batch}
+    missing = [config for config in batch if store.read("training", keys[config].keys["training"]) is None]
+    if missing:
+        # A checkpoint of the whole batch may hold the networks that a kill kept from being written.
+        training_keys = [keys[config].keys["training"] for config in batch]
+        if not has_checkpoint(store, key_of({"batch": training_keys})):
+            training_keys = [keys[config].keys["training"] for config in missing]
+        name = key_of({"batch": training_keys})
+        chosen = [config for config in batch if keys[config].keys["training"] in training_keys]
+        started = time.perf_counter()
+        networks = train_with_checkpoints(chosen, dataset, store, name=name, progress=heartbeat.trained)
+        seconds = (time.perf_counter() - started) / len(chosen)
+        for network in networks:
+            entry = Entry(analysis.network_facts(network, dataset), arrays_of(network.parameters))
+            _write(store, "training", keys[network.config], entry, seconds)
+        forget_checkpoints(store, name)
+    for config in batch:
+        _analyse(config, keys[config], study, dataset, store)
+        forget_failure(store, keys[config])
+
+
+def _try_alone(
+    config: TrainingConfig, study: Study, dataset: Dataset, store: Store, heartbeat: "_Heartbeat"
+) -> list[Failure]:
+    for _ in range(ATTEMPTS):
+        try:
+            _compute_batch([config], study, dataset, store, heartbeat)
+        except StoreUnusable:
+            raise
+        except Exception as error:
+            failure = Failure(asdict(config), f"{type(error).__name__}: {error}", traceback.format_exc())
+        else:
+            return []
+    keep_failure(store, network_keys(config, study, dataset), failure)
+    return [failure]
+
+
+def _analyse(config: TrainingConfig, keys: NetworkKeys, study: Study, dataset: Dataset, store: Store) -> None:
+    modules = store.read("modules", keys.keys["modules"])
+    if modules is not None and store.read("agreement", keys.keys["agreement"]) is not None:
+        return
+    trained = store.read("training", keys.keys["training"])
+    assert trained is not None
+    started = time.perf_counter()
+    matrices: analysis.Matrices = {}
+    if trained.facts["status"] == "ok":
+        matrices = analysis.measured_matrices(parameters_of_arrays(trained.arrays), dataset)
+    if modules is None:
+        modules = Entry({"rows": analysis.module_rows(matrices, seed=config.run, steps=study.search_steps)})
+        _write(store, "modules", keys, modules, time.perf_counter() - started)
+    started = time.perf_counter()
+    rows = analysis.agreement_rows(matrices, modules.facts["rows"], seed=config.run, permutations=study.permutations)
+    _write(store, "agreement", keys, Entry({"rows": rows}), time.perf_counter() - started)
+
+
+def _write(store: Store, stage: str, keys: NetworkKeys, entry: Entry, seconds: float) -> None:
+    store.write(stage, keys.keys[stage], entry, ingredients=keys.ingredients[stage], seconds=seconds)
+
+
+def arrays_of(parameters: Parameters) -> dict[str, Any]:
+    """Weights and biases as the named arrays of an entry."""
+    arrays: dict[str, Any] = {}
+    for index, (weight, bias) in enumerate(zip(parameters.weights, parameters.biases, strict=True)):
+        arrays |= {f"weight{index}": weight, f"bias{index}": bias}
+    return arrays
+
+
+def parameters_of_arrays(arrays: dict[str, Any]) -> Parameters:
+    """The inverse of `arrays_of`."""
+    layers = range(len(arrays) // 2)
+    return Parameters(
+        weights=tuple(arrays[f"weight{index}"] for index in layers),
+        biases=tuple(arrays[f"bias{index}"] for index in layers),
+    )
+
+
+def keep_failure(store: Store, keys: NetworkKeys, failure: Failure) -> None:
+    """Note that a network was set aside, so that `modularity status` can show why."""
+    forget_failure(store, keys)
+    key = keys.keys["agreement"]
+    store.write("failures", key, Entry(asdict(failure)), ingredients={}, seconds=0.0)
+
+
+def forget_failure(store: Store, keys: NetworkKeys) -> None:
+    """Remove the note, if any: the network has been computed."""
+    if store.has("failures", keys.keys["agreement"]):
+        store.remove("failures", keys.keys["agreement"])
+
+
+class _Heartbeat:
+    """A small file that says what this process is at, for progress bars and `modularity status` in other processes."""
+
+    def __init__(self, store: Store, study: str) -> None:
+        folder = store.root / "running" / study
+        self._file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
+        self._epochs = 0
+        self._written = 0.0
+
+    def __enter__(self) -> "_Heartbeat":
+        self.trained(0)
+        return self
+
+    def trained(self, network_epochs: int) -> None:
+        """Take note of network-epochs trained; written at most once a second."""
+        self._epochs += network_epochs
+        if time.monotonic() - self._written < 1.0:
+            return
+        self._written = time.monotonic()
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._file.with_name(f".{self._file.name}")
+            temporary.write_text(json.dumps({"network_epochs": self._epochs, "at": time.time()}))
+            temporary.replace(self._file)
+        except OSError:
+            pass  # a sign of life is not worth a failure; the store itself says what is wrong when a result is written
+
+    def __exit__(self, *_: object) -> None:
+        self._file.unlink(missing_ok=True)
+
+
+def running(store: Store, study: str) -> list[dict[str, Any]]:
+    """Signs of life of the processes that work on a study, from the last half minute."""
+    found = []
+    for file in (store.root / "running" / study).glob("[!.]*.json"):
+        try:
+            sign = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue  # it ended in this moment
+        if time.time() - sign["at"] < 30.0:
+            found.append(sign)
+    return found

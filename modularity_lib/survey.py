@@ -1,0 +1,172 @@
+"""Look at a study without running it: what is done, under way, failed, missing and why; and repeat a part of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from modularity_lib import analysis
+from modularity_lib.compute import dataset_of_study, is_computed, running
+from modularity_lib.experiments import Study
+from modularity_lib.keys import STAGE_SOURCES, network_keys
+from modularity_lib.results import Results
+from modularity_lib.store import Store
+from modularity_lib.training import TrainingConfig, train
+
+# What a recomputed network may differ by. On the same machine it does not at all; another processor rounds otherwise,
+# and hundreds of epochs carry that on: the network is another one of the same kind.
+SCORE_TOLERANCE = 0.05  # of Q, mean over measures and layers
+ACCURACY_TOLERANCE = 0.01
+ANALYSIS_SECONDS = 1.0  # of one network, about
+TRAINING_STEP_SECONDS = 0.4e-3  # of one network, about
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is."""
+
+    study: str
+    networks: int
+    done: int
+    under_way: int  # processes at work
+    failures: list[dict[str, Any]]
+    seconds_left: float | None  # None where nobody works on it or nothing is known yet
+
+    def text(self) -> str:
+        """The same in a few lines."""
+        left = "unknown" if self.seconds_left is None else _duration(self.seconds_left)
+        return (
+            f"study      {self.study}\nnetworks   {self.networks}\ndone       {self.done}\n"
+            f"running    {self.under_way} processes\nfailed     {len(self.failures)}\ntime left  {left}"
+        )
+
+
+def status(study: Study, store: Store) -> Status:
+    """How far a study is, from what is in the store."""
+    dataset = dataset_of_study(study.dataset)
+    configs = study.trained_configs() + study.untrained_configs()
+    keys = {config: network_keys(config, study, dataset).keys for config in configs}
+    missing = [config for config in configs if not is_computed(config, study, dataset, store)]
+    failures = [
+        entry.facts for config in missing if (entry := store.read("failures", keys[config]["agreement"])) is not None
+    ]
+    under_way = len(running(store, study.name))
+    seconds_left = seconds_of(missing, study) / under_way if under_way else 0.0 if not missing else None
+    return Status(study.name, len(configs), len(configs) - len(missing), under_way, failures, seconds_left)
+
+
+def seconds_of(configs: Sequence[TrainingConfig], study: Study) -> float:
+    """About how long networks take on one core, in seconds."""
+    images = 0.9 * len(dataset_of_study(study.dataset).train_labels)
+    relative_size = sum(config.hidden[0] * 784 for config in configs[:1]) / (64 * 784)
+    steps = sum(config.epochs * images / config.batch_size for config in configs)
+    return steps * TRAINING_STEP_SECONDS * relative_size + len(configs) * ANALYSIS_SECONDS
+
+
+def plan(study: Study, tasks: Sequence[Sequence[TrainingConfig]], *, workers: int) -> str:
+    """What a run would compute, and about how long it would take."""
+    configs = [config for task in tasks for config in task]
+    if not configs:
+        return f"{study.name}: nothing to compute."
+    trained = sum(config.epochs > 0 for config in configs)
+    return (
+        f"{study.name}: {trained} networks to train ({study.epochs} epochs each at most) and {len(configs) - trained} "
+        f"untrained ones, in {len(tasks)} tasks of networks that are trained side by side; those already in the store "
+        f"are not computed again. With {workers} processes about {_duration(seconds_of(configs, study) / workers)}."
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def reasons(configs: Sequence[TrainingConfig], study: Study, store: Store) -> list[str]:
+    """Why entries count as missing or stale: a line per network and stage that is not in the store."""
+    dataset = dataset_of_study(study.dataset)
+    near = {stage: [store.describe(stage, key) for key in store.keys(stage)] for stage in STAGE_SOURCES}
+    lines = []
+    for config in configs:
+        network = network_keys(config, study, dataset)
+        for stage, key in network.keys.items():
+            if store.read(stage, key) is None:
+                why = _why(network.ingredients[stage], near[stage], first=stage == "training")
+                lines.append(f"run {config.run}, {_regularisation(config)}: {stage} {why}")
+                break  # the later stages follow from this one
+    return lines or [f"all {len(configs)} networks are in the store {store.root}, and none is stale."]
+
+
+def _regularisation(config: TrainingConfig) -> str:
+    return "untrained" if config.epochs == 0 else f"l2 {config.l2:g}, l1 {config.l1:g}, dropout {config.dropout:g}"
+
+
+def _why(wanted: dict[str, Any], stored: list[dict[str, Any]], *, first: bool) -> str:
+    """How the nearest stored entry of this stage differs from what is wanted."""
+    identity = ("run", "l2", "l1", "dropout") if first else ("after",)
+    same = [entry for entry in stored if all(entry.get(name) == wanted[name] for name in identity)]
+    if not same:
+        return "has never been computed."
+    differences = [{name for name in wanted if entry.get(name) != wanted[name]} for entry in same]
+    nearest = min(range(len(same)), key=lambda index: len(differences[index]))
+    if not differences[nearest]:
+        return "was damaged and has been set aside."
+    changes = [
+        "the code of this stage has changed"
+        if name == "source"
+        else f"{name} was {same[nearest].get(name)!r}, is {wanted[name]!r}"
+        for name in sorted(differences[nearest])
+    ]
+    return f"is stale: {'; '.join(changes)}."
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Recomputed networks beside the stored ones."""
+
+    table: pd.DataFrame
+    agrees: bool
+
+    def text(self) -> str:
+        """The comparison, a line per network, and what is allowed."""
+        verdict = "agree" if self.agrees else "DO NOT AGREE"
+        return (
+            f"{self.table.to_string(index=False)}\nrecomputed and stored networks {verdict} (allowed: "
+            f"{ACCURACY_TOLERANCE} of accuracy, {SCORE_TOLERANCE} of Q on average over measures and layers)"
+        )
+
+
+def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
+    """Train and analyse networks again, from nothing, and compare with the rows of a study."""
+    dataset = dataset_of_study(study.dataset)
+    rows = []
+    for config in configs:
+        network = train([config], dataset)[0]
+        facts = analysis.network_facts(network, dataset)
+        modules = pd.DataFrame(
+            analysis.module_rows(
+                analysis.measured_matrices(network.parameters, dataset), seed=config.run, steps=study.search_steps
+            )
+        )
+        chosen = {"run": config.run, "l2": config.l2, "l1": config.l1, "dropout": config.dropout}
+        networks, before = (
+            table[table["trained"] & (table[list(chosen)] == pd.Series(chosen)).all(axis=1)]
+            for table in (stored.networks, stored.modules)
+        )
+        gap = np.abs(before["score"].to_numpy(dtype=float) - modules["score"].to_numpy(dtype=float))
+        accuracies = float(networks["test_accuracy"].iloc[0]), facts["test_accuracy"]
+        rows.append(
+            {
+                **chosen,
+                "accuracy_stored": accuracies[0],
+                "accuracy_now": accuracies[1],
+                "mean_gap_of_Q": float(np.nanmean(gap)),
+                "largest_gap_of_Q": float(np.nanmax(gap)),
+            }
+        )
+    table = pd.DataFrame(rows)
+    accuracy_gap = (table["accuracy_stored"] - table["accuracy_now"]).abs()
+    agrees = (accuracy_gap <= ACCURACY_TOLERANCE).all() and (table["mean_gap_of_Q"] <= SCORE_TOLERANCE).all()
+    return Verification(table, bool(agrees))

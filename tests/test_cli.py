@@ -1,0 +1,173 @@
+"""The command `modularity`: what it shows, and one line with status 2 for what was typed wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from modularity_lib import cli, study, survey
+from modularity_lib.compute import compute, dataset_of_study
+from modularity_lib.experiments import STUDIES, Study
+from modularity_lib.results import TABLES
+from modularity_lib.store import Store
+
+TINY = replace(
+    STUDIES["smoke"],
+    name="tiny",
+    l2=(1e-5,),
+    l1=(),
+    dropout=(0.3,),
+    runs=1,
+    untrained=1,
+    epochs=2,
+    min_test_accuracy=0.0,
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study of three networks, computed in this process."""
+
+    def run_here(tasks, chosen: Study, store: Store, *, report, **_):
+        failures = []
+        for configs in tasks:
+            failures += compute(configs, chosen, str(store.root))
+            report()
+        return failures
+
+    monkeypatch.setitem(STUDIES, "tiny", TINY)
+    monkeypatch.setattr(study, "run_on_dask", run_here)
+
+
+def modularity(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def computed(tmp_path: Path) -> Path:
+    assert modularity("run", "tiny", "--store", tmp_path, "--quiet").exit_code == 0
+    return tmp_path
+
+
+def test_a_run_says_where_the_results_are(tmp_path: Path) -> None:
+    shown = modularity("run", "tiny", "--store", tmp_path)
+    assert shown.exit_code == 0
+    assert f"tiny: all 3 networks are in {tmp_path}" in shown.stderr
+    assert "3 of 3 networks done" in shown.stderr
+
+
+def test_a_quiet_run_says_nothing(tmp_path: Path) -> None:
+    shown = modularity("run", "tiny", "--store", tmp_path, "--quiet")
+    assert (shown.exit_code, shown.output) == (0, "")
+
+
+def test_a_dry_run_computes_nothing_and_says_what_it_would(tmp_path: Path) -> None:
+    shown = modularity("run", "tiny", "--store", tmp_path, "--dry-run", "--workers", 2)
+    assert "2 networks to train" in shown.output
+    assert "1 untrained" in shown.output
+    assert "With 2 processes about" in shown.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_of_a_complete_study_has_nothing_to_do(computed: Path) -> None:
+    assert modularity("run", "tiny", "--store", computed, "--dry-run").output == "tiny: nothing to compute.\n"
+
+
+def test_status_counts_networks(tmp_path: Path) -> None:
+    before = modularity("status", "tiny", "--store", tmp_path).output
+    assert "done       0" in before
+    assert "time left  unknown" in before
+    modularity("run", "tiny", "--store", tmp_path, "--quiet")
+    after = modularity("status", "tiny", "--store", tmp_path)
+    assert "done       3" in after.output
+    assert "time left  0 s" in after.output
+    assert after.exit_code == 0
+
+
+def test_why_says_what_was_never_computed_and_what_is_stale(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "none is stale" in modularity("why", "tiny", "--store", computed).output
+    monkeypatch.setitem(STUDIES, "tiny", replace(TINY, permutations=99))
+    assert "agreement is stale: permutations was 200, is 99." in modularity("why", "tiny", "--store", computed).output
+    monkeypatch.setitem(STUDIES, "tiny", replace(TINY, epochs=3))
+    stale = modularity("why", "tiny", "--store", computed, "--dropout", 0.3).output
+    assert stale == "run 0, l2 1e-05, l1 0, dropout 0.3: training is stale: epochs was 2, is 3.\n"
+    monkeypatch.setitem(STUDIES, "tiny", replace(TINY, dropout=(0.4,)))
+    assert "dropout 0.4: training has never been computed." in modularity("why", "tiny", "--store", computed).output
+
+
+def test_verify_recomputes_networks_and_agrees_with_what_is_stored(computed: Path) -> None:
+    shown = modularity("verify", "tiny", "--sample", 2, "--store", computed)
+    assert shown.exit_code == 0, shown.output
+    assert "recomputed and stored networks agree" in shown.output
+    assert len([line for line in shown.output.splitlines() if " 0.000010 " in line]) == 2
+
+
+def test_verify_notices_results_that_cannot_be_repeated(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = survey.analysis.module_rows
+    changed = lambda *args, **kwargs: [{**row, "score": row["score"] + 0.1} for row in rows(*args, **kwargs)]  # noqa: E731
+    monkeypatch.setattr(survey.analysis, "module_rows", changed)
+    shown = modularity("verify", "tiny", "--store", computed)
+    assert shown.exit_code == 1
+    assert "DO NOT AGREE" in shown.output
+
+
+def test_export_writes_the_tables_as_csv(computed: Path, tmp_path: Path) -> None:
+    shown = modularity("export", "tiny", "--store", computed, "--to", tmp_path / "tables")
+    assert shown.exit_code == 0
+    for name, rows in zip(TABLES, (3, 48, 216), strict=True):
+        assert len(pd.read_csv(tmp_path / "tables" / f"{name}.csv")) == rows
+
+
+def test_data_fetch_names_what_is_at_hand() -> None:
+    shown = modularity("data", "fetch", "mnist-5k")
+    assert f"4,000 training and 1,000 test images, SHA-256 {dataset_of_study('mnist-5k').sha256}" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "smok"], "Did you mean 'smoke'"),
+        (["run"], "Missing argument 'STUDY'"),
+        (["run", "tiny", "--workers", "0"], "0 is not in the range x>=1"),
+        (["run", "tiny", "--shard", "3/2"], "must be i/n with 1 <= i <= n"),
+        (["run", "tiny", "--shard", "half"], "must be i/n with 1 <= i <= n"),
+        (["status", "nothing"], "study must be one of"),
+        (["why", "tiny", "--dropout", "0.9"], "has no network with {'dropout': 0.9}"),
+        (["verify", "tiny", "--sample", "none"], "'none' is not a valid integer"),
+        (["export", "tiny"], "Missing option '--to'"),
+        (["chapter", "mesures"], "did you mean 'measures'?"),
+        (["chapter", "measures", "-p", "dropuot", "0.3"], "did you mean 'dropout'?"),
+        (["data", "fetch", "cifar"], "is not one of 'fashion-mnist'"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["run", "tiny", "--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(arguments: list[str], message: str) -> None:
+    shown = modularity(*arguments)
+    assert shown.exit_code == 2
+    assert message in shown.stderr
+    assert shown.stderr.count("\n") == 1
+    assert "Traceback" not in shown.output
+
+
+def test_an_incomplete_study_cannot_be_exported_and_says_how_to_complete_it(tmp_path: Path) -> None:
+    shown = modularity("export", "tiny", "--store", tmp_path, "--to", tmp_path / "tables")
+    assert shown.exit_code == 1
+    assert "run_study('tiny')" in shown.stderr
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, command in group.commands.items():
+        found += commands(command, (*path, name)) if isinstance(command, click.Group) else [(*path, name)]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(cli.main), ids=" ".join)
+def test_the_help_of_every_command_shows_an_example(command: tuple[str, ...]) -> None:
+    shown = modularity(*command, "--help")
+    assert shown.exit_code == 0
+    assert f"modularity {' '.join(command)}" in shown.output.split("Example:")[1]

@@ -1,0 +1,284 @@
+"""Runs that are killed, started twice, damaged or starved end complete, with the tables of an undisturbed run."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modularity_lib.compute import arrays_of, dataset_of_study
+from modularity_lib.experiments import STUDIES, Study
+from modularity_lib.keys import network_keys
+from modularity_lib.networks import initial_parameters
+from modularity_lib.results import TABLES, Results, tables_of
+from modularity_lib.store import Entry, Store
+
+pytestmark = pytest.mark.slow
+
+SMOKE = STUDIES["smoke"]
+# Long enough to be killed in the middle: about 10 s of training in each of two tasks.
+LONG = replace(SMOKE, name="long", hidden=(64, 64), epochs=120, untrained=2, l2=(1e-5,), l1=(), dropout=(0.3,))
+DRIVER = """
+import sys
+from dataclasses import replace
+from modularity_lib import study
+from modularity_lib.experiments import STUDIES
+from modularity_lib.store import Store
+from test_faults import LONG
+STUDIES["long"] = LONG
+if __name__ == "__main__":
+    name, root, *address = sys.argv[1:]
+    scheduler = address[0] if address else None
+    study.run_study(name, store=Store(root), workers=2, progress=False, scheduler=scheduler)
+"""
+
+
+def environment() -> dict[str, str]:
+    tests = Path(__file__).parent
+    paths = [str(tests.parent), str(tests), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("driver") / "driver.py"
+    file.write_text(DRIVER)
+    return file
+
+
+def start(driver: Path, study: str, root: Path, *more: str, **options) -> subprocess.Popen:
+    command = [sys.executable, str(driver), study, str(root), *more]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, env=environment(), start_new_session=True, **streams, **options)
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
+
+
+def tables(study: Study, root: Path) -> Results:
+    return tables_of(study, dataset_of_study(study.dataset), Store(root), network_keys)
+
+
+def assert_equal(ours: Results, theirs: Results) -> None:
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(ours, name), getattr(theirs, name))
+
+
+def files(root: Path, stages: tuple[str, ...] = ("training", "modules", "agreement")) -> dict[str, tuple[int, bytes]]:
+    found = [file for stage in stages for file in (root / stage).rglob("*") if file.is_file()]
+    return {str(file): (file.stat().st_mtime_ns, file.read_bytes()) for file in found if "/." not in str(file)}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(driver: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("undisturbed")
+    finish(start(driver, "smoke", root))
+    return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed_long(driver: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("undisturbed-long")
+    finish(start(driver, "long", root))
+    return root
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    """Processes started by a driver that compute, told from its helpers by the time they have used."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,cputimes=,args=", "-g", str(process.pid)], capture_output=True, text=True
+    )
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    return [
+        int(pid)
+        for pid, seconds, args in rows
+        if int(pid) != process.pid and int(seconds) >= 2 and "spawn_main" in args
+    ]
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for did not happen"
+        time.sleep(0.05)
+
+
+def is_training(root: Path) -> bool:
+    return len(list((root / "running").rglob("[!.]*.json"))) >= 2
+
+
+def test_a_killed_worker_is_replaced_and_its_work_done_again(
+    driver: Path, undisturbed_long: Path, tmp_path: Path
+) -> None:
+    process = start(driver, "long", tmp_path)
+    wait_for(lambda: is_training(tmp_path))
+    time.sleep(3)
+    victims = workers_of(process)
+    assert victims
+    os.kill(victims[0], signal.SIGKILL)
+    finish(process)
+    assert_equal(tables(LONG, tmp_path), tables(LONG, undisturbed_long))
+
+
+def test_a_killed_driver_leaves_work_that_the_next_one_does_not_repeat(
+    driver: Path, undisturbed_long: Path, tmp_path: Path
+) -> None:
+    process = start(driver, "long", tmp_path)
+    wait_for(lambda: len(list((tmp_path / "agreement").glob("*/[!.]*"))) >= 1, seconds=120)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not workers_of(process))  # they end by themselves
+    before = files(tmp_path)
+    assert before
+    finish(start(driver, "long", tmp_path))
+    after = files(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert_equal(tables(LONG, tmp_path), tables(LONG, undisturbed_long))
+
+
+def test_twenty_kills_at_random_moments_change_nothing(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
+    moments = random.Random(0)
+    for _ in range(20):
+        process = start(driver, "smoke", tmp_path)
+        time.sleep(moments.uniform(1.0, 9.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    finish(start(driver, "smoke", tmp_path))
+    assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
+    assert not [path for path in tmp_path.rglob(".*") if path.is_dir()]
+
+
+def test_two_drivers_on_one_store_agree(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
+    for process in [start(driver, "smoke", tmp_path) for _ in range(2)]:
+        finish(process)
+    assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
+
+
+def damages(root: Path) -> Iterator[Path]:
+    """Damage one entry in each way: a flipped bit, a file cut short, an empty file, an entry of another key."""
+    entries = sorted((root / "training").glob("*/*"))
+    flipped = entries[0] / "arrays.safetensors"
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    cut = entries[1] / "facts.json"
+    cut.write_bytes(cut.read_bytes()[:-20])
+    (sorted((root / "modules").glob("*/*"))[0] / "facts.json").write_bytes(b"")
+    first, second = sorted((root / "agreement").glob("*/*"))[:2]
+    first.rename(first.with_name("aside"))
+    second.rename(first)
+    first.with_name("aside").rename(second)
+    yield from (flipped, cut)
+
+
+def test_damaged_entries_are_noticed_set_aside_and_computed_again(
+    driver: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    finish(start(driver, "smoke", tmp_path))
+    list(damages(tmp_path))
+    output = finish(start(driver, "smoke", tmp_path))
+    assert output.count("Damaged result set aside") == 5
+    assert len(list((tmp_path / "set-aside").iterdir())) == 5
+    assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
+
+
+def limit_files_to(size: int):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk_is_a_clear_error_and_loses_nothing(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
+    small = 4096  # bytes a file may have: enough for a few facts, not for the weights
+    process = start(driver, "smoke", tmp_path, preexec_fn=limit_files_to(small))
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "could not be written to the store" in output
+    assert "MODULARITY_STORE" in output
+    finish(start(driver, "smoke", tmp_path))
+    assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
+
+
+def test_a_poisoned_network_is_set_aside_and_the_others_finish(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
+    digits = dataset_of_study(SMOKE.dataset)
+    victim = next(config for config in SMOKE.trained_configs() if config.dropout)
+    keys = network_keys(victim, SMOKE, digits)
+    arrays = arrays_of(initial_parameters((784, 16, 16, 10), seed=0))
+    arrays["weight1"][:] = np.nan
+    poison = Entry({"status": "ok", "reason": "", "epochs": 10}, arrays)
+    store = Store(tmp_path)
+    store.write("training", keys.keys["training"], poison, ingredients=keys.ingredients["training"], seconds=0.0)
+
+    process = start(driver, "smoke", tmp_path)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "1 networks of the study 'smoke' failed three times" in output
+    assert len(list((tmp_path / "agreement").glob("*/[!.]*"))) == 11
+
+    shown = modularity("status", "smoke", "--store", str(tmp_path))
+    assert shown.returncode == 1
+    assert "failed     1" in shown.stdout
+    assert "not all finite" in shown.stdout
+    assert "Traceback" in shown.stdout
+
+    store.remove("training", keys.keys["training"])
+    finish(start(driver, "smoke", tmp_path))
+    assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
+    assert modularity("status", "smoke", "--store", str(tmp_path)).returncode == 0
+
+
+def modularity(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "modularity_lib.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment())
+
+
+def test_a_scheduler_and_workers_started_by_hand_run_a_study_though_one_is_stopped(
+    driver: Path, undisturbed_long: Path, tmp_path: Path
+) -> None:
+    port = str(20000 + os.getpid() % 20000)
+    address = f"tcp://127.0.0.1:{port}"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
+    scheduler = subprocess.Popen([*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **quiet)
+    worker = [*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+    workers = [subprocess.Popen(worker, **quiet) for _ in range(2)]
+    try:
+        process = start(driver, "long", tmp_path / "store", address)
+        wait_for(lambda: is_training(tmp_path / "store"))
+        time.sleep(3)
+        workers[0].kill()
+        finish(process)
+    finally:
+        for started in (*workers, scheduler):
+            started.kill()
+            started.wait()
+    assert_equal(tables(LONG, tmp_path / "store"), tables(LONG, undisturbed_long))
+
+
+def test_shards_without_an_engine_make_the_same_study(undisturbed: Path, tmp_path: Path) -> None:
+    for shard in ("1/2", "2/2"):
+        done = modularity("run", "smoke", "--shard", shard, "--store", str(tmp_path))
+        assert done.returncode == 0, done.stderr
+    assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
+
+
+def test_ctrl_c_ends_within_two_seconds_and_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "modularity_lib.cli", "run", "smoke", "--store", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    wait_for(lambda: is_training(tmp_path))
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, message = process.communicate(timeout=30)
+    assert time.monotonic() - started < 2.0
+    assert process.returncode == 130
+    assert "the same command goes on from here" in message
