@@ -49,10 +49,7 @@ ORDER = [
     "chapters",
     "rerun",
     "book",
-<<<<<<< HEAD
-=======
     "cli",
->>>>>>> 68db6db (engine: store, checkpoints, Dask, command line)
 ]
 
 
