@@ -1,4 +1,4 @@
-"""What is measured of one network: performance and norms, modules by each measure, agreement of every two measures."""
+"""What is measured of one network: modules by each measure, agreement of every two measures."""
 
 from collections.abc import Mapping
 from itertools import combinations_with_replacement
@@ -11,29 +11,9 @@ from modularity_lib.clustering import find_modules
 from modularity_lib.data import Dataset
 from modularity_lib.modularity import AllUnitsDead
 from modularity_lib.networks import Parameters, network_of
-from modularity_lib.performance import accuracy, weight_statistics
 from modularity_lib.similarity import MEASURES, similarity_matrices
-from modularity_lib.training import TrainedNetwork
 
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {layer: {measure: (units, units)}}
-
-
-def network_facts(trained: TrainedNetwork, dataset: Dataset) -> dict[str, Any]:
-    """Facts of one network: status, accuracies as fractions, validation loss in nats, sums and norms of its weights.
-
-    A network that diverged has status "diverged" and a reason, and None for what cannot be computed from it.
-    """
-    facts: dict[str, Any] = {"status": trained.status, "reason": trained.reason, "epochs": trained.epochs}
-    if trained.status != "ok":
-        missing = ("test_accuracy", "train_accuracy", "validation_loss", *_WEIGHT_STATISTICS)
-        return {**facts, **dict.fromkeys(missing)}
-    return {
-        **facts,
-        "test_accuracy": accuracy(trained.parameters, dataset.test_images, dataset.test_labels),
-        "train_accuracy": accuracy(trained.parameters, dataset.train_images, dataset.train_labels),
-        "validation_loss": trained.validation_loss,
-        **weight_statistics(trained.parameters),
-    }
 
 
 def measured_matrices(parameters: Parameters, dataset: Dataset) -> Matrices:
@@ -108,7 +88,6 @@ def agreement_rows(
     return rows
 
 
-_WEIGHT_STATISTICS = ("sum_abs_weights", "sum_squared_weights", "sparsity", "nuclear_norm")
 _AGREEMENT = (
     "element_centric",
     "element_centric_chance",

@@ -25,6 +25,7 @@ from modularity_lib.chapters import (
     executed_notebook,
     find_chapter,
     surroundings,
+    with_chosen_study,
 )
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def execute_chapters(
     parameters_of = dict(app.config.chapter_parameters)
     keys, formats = {}, {}
     for chapter in _chapters(app, env):
-        parameters = parameters_of.pop(chapter.name, {})
+        parameters = with_chosen_study(chapter, parameters_of.pop(chapter.name, {}))
         key = chapter_key(chapter, parameters, around)
         try:
             check_parameters(chapter, parameters)

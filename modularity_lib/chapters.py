@@ -94,6 +94,13 @@ def find_chapter(root: Path, name: str) -> Chapter:
     return Chapter(root, name, chapters[name])
 
 
+def with_chosen_study(chapter: Chapter, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, and the study named by $MODULARITY_STUDY where the chapter shows one and none is given."""
+    study = os.environ.get(STUDY_VARIABLE)
+    chosen = {"study": study} if study and "study" in chapter.defaults() else {}
+    return {**chosen, **parameters}
+
+
 def check_parameters(chapter: Chapter, parameters: Mapping[str, Any]) -> None:
     """Raise ValueError unless the chapter has these parameters and a number is not given as text.
 
@@ -125,7 +132,7 @@ def parse_value(text: str) -> Any:
 
 
 def surroundings(root: Path) -> str:
-    """Digest of what every chapter depends on: library, data, installed packages, Python, the chosen study."""
+    """Digest of what every chapter depends on: library, data, installed packages, Python."""
     digest = hashlib.sha256()
     for folder in (LIBRARY, root / "data"):
         files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
@@ -133,7 +140,7 @@ def surroundings(root: Path) -> str:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             digest.update(f"{folder.name}/{path.relative_to(folder).as_posix()} {content}\n".encode())
     installed = sorted({f"{package.name}=={package.version}" for package in importlib.metadata.distributions()})
-    digest.update(json.dumps([installed, sys.version, os.environ.get(STUDY_VARIABLE)]).encode())
+    digest.update(json.dumps([installed, sys.version]).encode())
     return digest.hexdigest()
 
 

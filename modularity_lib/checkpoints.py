@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -89,12 +90,14 @@ def _latest(configs: Sequence[TrainingConfig], dataset: Dataset, store: Store, s
     state.training[:] = entry.arrays["training"].astype(bool)
     state.kept[:] = entry.arrays["kept"]
     state.epoch = entry.facts["epoch"]
-    state.plateaus = [
-        Plateau(**{name: math.inf if value is None else value for name, value in plateau.items()})
-        for plateau in entry.facts["plateaus"]
-    ]
+    state.plateaus = [_plateau(plateau) for plateau in entry.facts["plateaus"]]
     state.reasons = entry.facts["reasons"]
     return state
+
+
+def _plateau(facts: dict[str, Any]) -> Plateau:
+    values: dict[str, Any] = {name: math.inf if value is None else value for name, value in facts.items()}
+    return Plateau(**values)
 
 
 def _finite_or_none(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The paper's claims, and the rule by which each is judged, written down with what would refute it."""
+"""The paper's claims, and the rule by which each is judged, with what would refute it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from modularity_lib.experiments import BASELINE_L2
 from modularity_lib.inference import Effect, effect_over_runs
 from modularity_lib.paper import published
 from modularity_lib.results import Results, sweep
@@ -48,6 +49,9 @@ def judge_all(results: Results) -> dict[str, Verdict]:
     return {claim.id: claim.judge(results) for claim in CLAIMS}
 
 
+_BASELINES = (0.0, BASELINE_L2)  # left ends of the sweeps
+
+
 def _modularity_by_run(results: Results, regulariser: str) -> pd.DataFrame:
     """Q averaged over layers, one row per (strength, measure), one column per run; only settings all runs have."""
     rows = sweep(results.analysed("modules", trained=True), results.study, regulariser)
@@ -60,9 +64,10 @@ def _rise(by_run: pd.DataFrame, strength: float) -> pd.DataFrame:
 
 
 def _usable_strengths(by_run: pd.DataFrame) -> list[float]:
-    """Strengths above the baseline at which every measure has a score in every run."""
+    """Strengths above the baseline at which every measure has a score in every run; none if the baseline has not."""
     complete = by_run.groupby("strength").size() == len(MEASURES)
-    return list(complete[complete].index[1:])
+    usable = list(complete[complete].index)
+    return usable[1:] if usable and usable[0] in _BASELINES else []
 
 
 def _largest_rise(results: Results, regulariser: str) -> pd.Series | None:
@@ -83,22 +88,27 @@ def _judge_dropout(results: Results) -> Verdict:
     strengths = _usable_strengths(by_run)
     quantity = "rise of Q from no dropout to the strongest, mean of 8 measures"
     paper = _paper_rise("dropout", strongest=True)
-    if not strengths:
-        return Verdict(
-            COULD_NOT_TEST, quantity, None, paper, "no dropout strength at which every run could be analysed"
-        )
+    untrained = results.analysed("modules", trained=False).groupby("measure")["score"].agg(["mean", "std"])
+    if not strengths or set(untrained.index) != set(MEASURES):
+        return Verdict(COULD_NOT_TEST, quantity, None, paper, "No dropout strength could be analysed in every run.")
     strongest, rise = strengths[-1], _rise(by_run, strengths[-1])
     effect = effect_over_runs(rise.mean().to_numpy())
+    means, before = (pd.DataFrame(by_run.loc[strength]).mean(axis=1) for strength in (strongest, 0.0))
+    factors = means / before
     rising = [measure for measure in MEASURES if effect_over_runs(rise.loc[measure].to_numpy()).is_above_zero]
-    untrained = results.analysed("modules", trained=False).groupby("measure")["score"].agg(["mean", "std"])
     limit = untrained["mean"] + BAND * untrained["std"]
-    above = [measure for measure in MEASURES if by_run.loc[strongest].loc[measure].mean() > limit[measure]]
-    factor = by_run.loc[strongest].to_numpy().mean() / by_run.loc[0.0].to_numpy().mean()
-    detail = (
-        f"At dropout {strongest:g}, Q is {factor:.1f} times its value without; it rises in {len(rising)} of 8 measures "
-        f"and lies above the untrained networks by more than {BAND:g} s.d. in {len(above)} of 8."
+    above = [measure for measure in MEASURES if means[measure] > limit[measure]]
+    dramatic = [measure for measure in MEASURES if factors[measure] >= DRAMATIC]
+    upstream, downstream = (
+        factors[[measure for measure in MEASURES if FAMILY[measure] == family]] for family in ("upstream", "downstream")
     )
-    holds = [effect.is_above_zero, factor >= DRAMATIC, len(rising) == len(MEASURES), len(above) == len(MEASURES)]
+    detail = (
+        f"From no dropout to {strongest:g}, Q is multiplied by {upstream.min():.1f} to {upstream.max():.1f} in the "
+        f"upstream measures and by {downstream.min():.1f} to {downstream.max():.1f} in the downstream ones. It rises "
+        f"in {len(rising)} of 8 measures, by a factor of {DRAMATIC:g} or more in {len(dramatic)}, and lies above the "
+        f"untrained networks by more than {BAND:g} s.d. in {len(above)}."
+    )
+    holds = [effect.is_above_zero, *(len(measures) == len(MEASURES) for measures in (rising, above, dramatic))]
     status = REPRODUCED if all(holds) else PARTLY if effect.is_above_zero else NOT_REPRODUCED
     return Verdict(status, quantity, effect, paper, detail)
 
@@ -108,13 +118,12 @@ def _judge_penalties(results: Results) -> Verdict:
     quantity = "largest rise of Q: dropout's minus the larger of L2's and L1's, mean of 8 measures"
     paper = _paper_rise("dropout") - max(_paper_rise("l2"), _paper_rise("l1"))
     if any(rise is None for rise in rises.values()):
-        return Verdict(
-            COULD_NOT_TEST, quantity, None, paper, "a sweep has no strength at which every run could be analysed"
-        )
+        detail = "A sweep has no strength that could be analysed in every run."
+        return Verdict(COULD_NOT_TEST, quantity, None, paper, detail)
     l2, l1, dropout = (rise for rise in rises.values() if rise is not None)
     margins = {"L2": effect_over_runs((dropout - l2).to_numpy()), "L1": effect_over_runs((dropout - l1).to_numpy())}
     smaller = [name for name, margin in margins.items() if margin.is_above_zero]
-    by_measure = [
+    largest = [
         measure
         for measure in MEASURES
         if _largest_rise_of(results, "dropout", measure)
@@ -122,48 +131,71 @@ def _judge_penalties(results: Results) -> Verdict:
     ]
     larger_penalty = l2 if l2.mean() > l1.mean() else l1
     detail = (
-        f"Largest rise of Q: L2 {l2.mean():.3f}, L1 {l1.mean():.3f}, dropout {dropout.mean():.3f}; dropout's is larger "
-        f"than that of {' and '.join(smaller) if smaller else 'neither penalty'} by the "
-        f"interval over runs. Measure by measure, dropout's is the largest of the three in {len(by_measure)} of 8."
+        f"Largest rise of Q, mean of 8 measures: L2 {l2.mean():.3f}, L1 {l1.mean():.3f}, dropout "
+        f"{dropout.mean():.3f}; in every run dropout's is larger than that of "
+        f"{' and '.join(smaller) if smaller else 'neither penalty'}. Measure by measure, dropout's is the largest of "
+        f"the three in {_listed(largest)}."
     )
-    status = REPRODUCED if len(smaller) == 2 else PARTLY if smaller else NOT_REPRODUCED
+    holds = [len(smaller) == 2, len(largest) > len(MEASURES) / 2]
+    status = REPRODUCED if all(holds) else PARTLY if smaller else NOT_REPRODUCED
     return Verdict(status, quantity, effect_over_runs((dropout - larger_penalty).to_numpy()), paper, detail)
 
 
+def _listed(measures: list[str]) -> str:
+    families = [FAMILY[measure] for measure in measures]
+    return f"{len(measures)} of 8 ({families.count('upstream')} upstream, {families.count('downstream')} downstream)"
+
+
 def pair_kind(measure_a: str, measure_b: str) -> str:
-    """Which families two measures come from: "upstream", "downstream" (both in it), or "across"."""
+    """What two measures have in common: "same" quantity, a family ("upstream" or "downstream"), or none ("across").
+
+    A measure and its normalised form are one quantity: that they agree says nothing about families.
+    """
+    if measure_a.removesuffix("_norm") == measure_b.removesuffix("_norm"):
+        return "same"
     family_a, family_b = FAMILY[measure_a], FAMILY[measure_b]
     return family_a if family_a == family_b else "across"
 
 
 def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame:
-    """Agreement rows of two different measures, with `kind` and `corrected` = (agreement - chance) / (1 - chance).
+    """Agreement rows of two different quantities, with `kind` and `corrected` = (agreement - chance) / (1 - chance).
 
     `corrected` is 0 for clusterings that agree as shuffled ones do, 1 for identical ones.
     """
     rows = results.analysed("agreement", trained=trained)
-    rows = rows[rows["measure_a"] != rows["measure_b"]]
     kinds = [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]
     chance = rows["element_centric_chance"]
     # Two clusterings of one module each agree by necessity (chance = 1): they say nothing, so they count as chance.
     room = (1 - chance).where(chance < 1, np.inf)
-    return rows.assign(kind=kinds, corrected=(rows["element_centric"] - chance) / room)
+    rows = rows.assign(kind=kinds, corrected=(rows["element_centric"] - chance) / room)
+    return rows[rows["kind"] != "same"]
+
+
+_KINDS = {"upstream", "downstream", "across"}
+_NO_PAIRS = "In some kind of pair no clusterings could be compared."
 
 
 def _judge_within(results: Results) -> Verdict:
-    rows = agreement_by_kind(results)
-    by_run = rows.pivot_table(index="run", columns="kind", values="element_centric")
+    rows, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
     quantity = "agreement within a family minus across, element-centric"
     paper = _paper_agreement("within") - _paper_agreement("across")
+    if set(rows["kind"]) != _KINDS:
+        return Verdict(COULD_NOT_TEST, quantity, None, paper, _NO_PAIRS)
+    by_run = rows.pivot_table(index="run", columns="kind", values="element_centric")
     beyond_chance = (rows["p_value"] < ALPHA).groupby(rows["kind"]).mean()
+    before = untrained.groupby("kind")["element_centric"].mean()
     margins = {
         kind: effect_over_runs((by_run[kind] - by_run["across"]).to_numpy()) for kind in ("upstream", "downstream")
     }
     holds = [kind for kind, margin in margins.items() if margin.is_above_zero and beyond_chance[kind] > USUALLY]
     detail = " ".join(
-        f"Two {kind} measures agree beyond chance in {beyond_chance[kind]:.0%} of layers (agreement "
-        f"{by_run[kind].mean():.2f}; across families {by_run['across'].mean():.2f})."
+        f"Two {kind} measures agree beyond chance in {beyond_chance[kind]:.0%} of comparisons (similarity "
+        f"{by_run[kind].mean():.2f}, untrained {before.get(kind, np.nan):.2f})."
         for kind in margins
+    )
+    detail += (
+        f" Across families it is {beyond_chance['across']:.0%} ({by_run['across'].mean():.2f}, untrained "
+        f"{before.get('across', np.nan):.2f})."
     )
     status = REPRODUCED if len(holds) == 2 else PARTLY if holds else NOT_REPRODUCED
     within = (by_run["upstream"] + by_run["downstream"]) / 2
@@ -172,19 +204,21 @@ def _judge_within(results: Results) -> Verdict:
 
 def _judge_across(results: Results) -> Verdict:
     rows = agreement_by_kind(results)
+    quantity = "agreement across families, 0 = chance, 1 = identical"
+    if set(rows["kind"]) != _KINDS:
+        return Verdict(COULD_NOT_TEST, quantity, None, None, _NO_PAIRS)
     by_run = rows.pivot_table(index="run", columns="kind", values="corrected")
     across = effect_over_runs(by_run["across"].to_numpy())
     within = by_run[["upstream", "downstream"]].to_numpy().mean()
-    upper = across.high if across.high is not None else across.mean
-    chance = rows.loc[rows["kind"] == "across", "element_centric_chance"].mean()
-    raw = rows.loc[rows["kind"] == "across", "element_centric"].mean()
+    chosen = rows[rows["kind"] == "across"]
     detail = (
-        f"Across families element-centric similarity is {raw:.2f} where shuffled clusterings give {chance:.2f}: "
-        f"{across.mean:.0%} of the way from chance to identity, against {within:.0%} within families."
+        f"Across families element-centric similarity is {chosen['element_centric'].mean():.2f} where shuffled "
+        f"clusterings give {chosen['element_centric_chance'].mean():.2f}: {across.mean:.0%} of the way from chance "
+        f"to identity, against {within:.0%} within families. Little is not nothing: "
+        f"{(chosen['p_value'] < ALPHA).mean():.0%} of the comparisons agree beyond chance (permutation p < {ALPHA:g})."
     )
-    holds = [upper <= LITTLE, across.mean < within / 2]
+    holds = [max(across.largest, across.high or 0.0) <= LITTLE, across.mean < within / 2]
     status = REPRODUCED if all(holds) else PARTLY if any(holds) else NOT_REPRODUCED
-    quantity = "agreement across families, 0 = chance, 1 = identical"
     return Verdict(status, quantity, across, None, detail)
 
 
@@ -205,39 +239,43 @@ def _paper_agreement(kind: str) -> float:
     return float(table["element_centric"].groupby(kinds).mean()[["upstream", "downstream"]].mean())
 
 
+_OVER_RUNS = "in every run and, from 6 runs on, by its 95 % interval"
+
 CLAIMS = (
     Claim(
         id="dropout-raises-modularity",
         statement="Dropout dramatically increases modularity.",
         rule=(
-            f"Reproduced if, at the strongest dropout, Q averaged over measures is at least {DRAMATIC:g} times its "
-            f"value without dropout, the rise of every measure has a 95 % interval (over runs) above 0, and every "
-            f"measure's mean Q lies above the untrained mean by more than {BAND:g} s.d. Partly if only "
-            "the average rises."
+            "Take the strongest dropout that could be analysed in every run, and Q averaged over layers. Reproduced "
+            f"if, in each of the 8 measures, Q rises ({_OVER_RUNS}), to at least {DRAMATIC:g} times its value "
+            f"without dropout and above the untrained mean by more than {BAND:g} s.d. Partly if the average over "
+            "measures rises."
         ),
-        refuted_by="An interval of the average rise that reaches 0 or below.",
+        refuted_by="An average rise that is not above 0 in every run.",
         judge=_judge_dropout,
     ),
     Claim(
         id="penalties-are-modest",
         statement="L2 and L1 weight regularisation have more modest effects.",
         rule=(
-            "For each penalty take the strength at which Q, averaged over measures, rises most. Reproduced if "
-            "dropout's largest rise exceeds that of both penalties, each with a 95 % interval (over runs) above 0. "
-            "Partly if that of one."
+            "For each regulariser take the strength, among those that could be analysed in every run, at which Q, "
+            "averaged over measures, rises most. Reproduced if dropout's rise exceeds that of both penalties "
+            f"({_OVER_RUNS}), and in more than half of the measures taken singly. Partly if it exceeds that of one "
+            "penalty, or on average alone."
         ),
-        refuted_by="A penalty whose largest rise equals or exceeds dropout's.",
+        refuted_by="Two penalties whose largest rise equals or exceeds dropout's.",
         judge=_judge_penalties,
     ),
     Claim(
         id="families-agree-within",
         statement="Clusters found by different upstream measures usually agree; so do those of downstream measures.",
         rule=(
-            f"Reproduced if, within each family, more than {USUALLY:.0%} of the pairs of measures (per layer and "
-            f"network) agree beyond chance (permutation p < {ALPHA:g}), and the agreement exceeds that across families "
-            "with a 95 % interval (over runs) above 0. Partly if that holds for one family."
+            "Pairs of a measure and its own normalised form are left out. Reproduced if, within each family, more than "
+            f"{USUALLY:.0%} of the comparisons (pair, layer, network) agree beyond chance (permutation p < "
+            f"{ALPHA:g}), and the agreement exceeds that across families ({_OVER_RUNS}). Partly if that holds for "
+            "one family."
         ),
-        refuted_by="Half or fewer of the pairs beyond chance, or no more agreement within than across, in both.",
+        refuted_by="Half or fewer of the comparisons beyond chance, or no more agreement within than across, in both.",
         judge=_judge_within,
     ),
     Claim(
@@ -245,8 +283,8 @@ CLAIMS = (
         statement="Upstream and downstream clusters agree little with each other.",
         rule=(
             "Take agreement across families on a scale where 0 is what shuffled clusterings give and 1 is identity. "
-            f"Reproduced if the 95 % interval (over runs) stays at or below {LITTLE:g} and the mean is less than half "
-            "of that within families. Partly if one of the two holds."
+            f"Reproduced if it stays at or below {LITTLE:g} ({_OVER_RUNS}) and the mean is less than half of that "
+            "within families, pairs of a measure and its own normalised form left out. Partly if one of the two holds."
         ),
         refuted_by="Agreement across families above both limits.",
         judge=_judge_across,

@@ -1,6 +1,7 @@
 """The command `modularity`: run studies, look how far they are, check them, take them away."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from modularity_lib.compute import dataset_of_study
 from modularity_lib.engine import cores, open_tasks
 from modularity_lib.experiments import Study, study_named
 from modularity_lib.keys import network_keys
-from modularity_lib.results import TABLES, StudyIncomplete, tables_of
+from modularity_lib.results import TABLES, StudyIncomplete, tables_of, write_tables
 from modularity_lib.sources import DATASETS, DatasetAltered, DatasetUnavailable
 from modularity_lib.store import Store, StoreUnusable
 from modularity_lib.study import NetworksFailed, run_shard, run_study
@@ -58,18 +59,23 @@ def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        before = signal.signal(signal.SIGINT, _stop)
         try:
             command(*args, **kwargs)
         except (DatasetUnavailable, DatasetAltered, StoreUnusable, StudyIncomplete, NetworksFailed) as error:
             click.echo(f"modularity: {error}", err=True)
             sys.exit(1)
-        except KeyboardInterrupt:
-            click.echo("\nmodularity: stopped. Nothing finished is lost: the same command goes on from here.", err=True)
-            # At once: to wait for the workers could take long. They end when they see that this process is gone.
-            sys.stderr.flush()
-            os._exit(130)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     return run
+
+
+def _stop(*_: object) -> None:
+    """End at once: to wait for the workers could take long, and they end when they see that this process is gone."""
+    click.echo("\nmodularity: stopped. Nothing finished is lost: the same command goes on from here.", err=True)
+    sys.stderr.flush()
+    os._exit(130)
 
 
 class _Commands(click.Group):
@@ -226,15 +232,20 @@ def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
 @click.option(
     "--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables."
 )
+@click.option("--parquet", is_flag=True, help="Parquet files instead of CSV.")
 @_says_what_is_wrong
-def export(study: Study, store: Path | None, folder: Path) -> None:
-    """Write the tables of a study as CSV files.
+def export(study: Study, store: Path | None, folder: Path, parquet: bool) -> None:
+    """Write the tables of a study as CSV files, or as Parquet.
 
     \b
     Example:
       modularity export quick --to tables
     """
     results = tables_of(study, dataset_of_study(study.dataset), Store(store), network_keys)
+    if parquet:
+        write_tables(results, folder)
+        click.echo(f"{folder}: {', '.join(f'{name}.parquet' for name in TABLES)}")
+        return
     folder.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         table = getattr(results, name)

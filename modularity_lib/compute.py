@@ -17,6 +17,7 @@ from modularity_lib.data import Dataset, load_dataset
 from modularity_lib.experiments import Study
 from modularity_lib.keys import NetworkKeys, network_keys
 from modularity_lib.networks import Parameters
+from modularity_lib.performance import network_facts
 from modularity_lib.store import Entry, Store, StoreUnusable, key_of
 from modularity_lib.training import TrainingConfig
 
@@ -83,11 +84,11 @@ def _compute_batch(
         networks = train_with_checkpoints(chosen, dataset, store, name=name, progress=heartbeat.trained)
         seconds = (time.perf_counter() - started) / len(chosen)
         for network in networks:
-            entry = Entry(analysis.network_facts(network, dataset), arrays_of(network.parameters))
+            entry = Entry(network_facts(network, dataset), arrays_of(network.parameters))
             _write(store, "training", keys[network.config], entry, seconds)
         forget_checkpoints(store, name)
     for config in batch:
-        _analyse(config, keys[config], study, dataset, store)
+        _analyse(keys[config], dataset, store)
         forget_failure(store, keys[config])
 
 
@@ -107,7 +108,7 @@ def _try_alone(
     return [failure]
 
 
-def _analyse(config: TrainingConfig, keys: NetworkKeys, study: Study, dataset: Dataset, store: Store) -> None:
+def _analyse(keys: NetworkKeys, dataset: Dataset, store: Store) -> None:
     modules = store.read("modules", keys.keys["modules"])
     if modules is not None and store.read("agreement", keys.keys["agreement"]) is not None:
         return
@@ -118,10 +119,14 @@ def _analyse(config: TrainingConfig, keys: NetworkKeys, study: Study, dataset: D
     if trained.facts["status"] == "ok":
         matrices = analysis.measured_matrices(parameters_of_arrays(trained.arrays), dataset)
     if modules is None:
-        modules = Entry({"rows": analysis.module_rows(matrices, seed=config.run, steps=study.search_steps)})
+        search = keys.ingredients["modules"]
+        modules = Entry({"rows": analysis.module_rows(matrices, seed=search["seed"], steps=search["search_steps"])})
         _write(store, "modules", keys, modules, time.perf_counter() - started)
     started = time.perf_counter()
-    rows = analysis.agreement_rows(matrices, modules.facts["rows"], seed=config.run, permutations=study.permutations)
+    test = keys.ingredients["agreement"]
+    rows = analysis.agreement_rows(
+        matrices, modules.facts["rows"], seed=test["seed"], permutations=test["permutations"]
+    )
     _write(store, "agreement", keys, Entry({"rows": rows}), time.perf_counter() - started)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -46,8 +47,10 @@ def load_dataset(name: str = "mnist-5k") -> Dataset:
     >>> digits.train_images.shape, digits.test_images.shape
     ((4000, 784), (1000, 784))
     """
-    if name not in DATASETS:
-        raise ValueError(f"name must be one of {', '.join(map(repr, DATASETS))}, got {name!r}.")
+    if not isinstance(name, str) or name not in DATASETS:
+        close = get_close_matches(str(name), DATASETS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"name must be one of {', '.join(map(repr, DATASETS))}, got {name!r}.{hint}")
     return dataset_of(name, DATASETS[name].read())
 
 

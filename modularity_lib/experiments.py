@@ -19,6 +19,9 @@ class Study:
 
     In each sweep the other two regularisers stay at the baseline (L2 = 1e-5, L1 = 0, dropout = 0), which is a setting
     of its own and the left end of all three curves.
+
+    Raises:
+        ValueError: an unknown dataset, a count below its least, or a strength no network can have.
     """
 
     name: str
@@ -35,6 +38,15 @@ class Study:
     largest_analysed_l1: float = math.inf  # networks above it are trained but left out, as in the paper
     search_steps: int = 5000  # Monte Carlo steps of one module search
     permutations: int = 5000  # relabellings behind one p-value of agreement
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise ValueError(f"dataset must be one of {', '.join(map(repr, DATASETS))}, got {self.dataset!r}.")
+        for name, least in (("runs", 1), ("untrained", 0), ("search_steps", 1), ("permutations", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+        self.trained_configs()  # refuses strengths, hidden layers, protocols and epochs that no network can have
 
     def settings(self) -> list[dict[str, Any]]:
         """Every regularisation setting once: the baseline, then the sweeps of L2, L1 and dropout."""
@@ -148,6 +160,4 @@ def study_named(name: str | Study) -> Study:
             f"study must be one of {', '.join(map(repr, STUDIES))}, got {name!r}.{hint} "
             "A study of your own is a modularity_lib.Study(...), which every function here takes as well."
         )
-    study = STUDIES[name]
-    assert study.dataset in DATASETS
-    return study
+    return STUDIES[name]

@@ -5,16 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+# A bootstrap of few values is too narrow: of normal samples of 3, its 95 % interval held the true mean in 73 %.
+FEWEST_FOR_INTERVAL = 6
+
 
 @dataclass(frozen=True)
 class Effect:
     """Mean of one number per run, with its uncertainty over runs.
 
-    `low` and `high` bound the 95 % interval (None with fewer than two runs or without spread); `p_value` is two-sided
-    for "the runs are symmetric about 0"; `smallest_p` is the smallest p-value that so many runs can give at all.
+    `smallest` and `largest` are the extremes over runs. `low` and `high` bound the 95 % interval, None with fewer than
+    `FEWEST_FOR_INTERVAL` runs or without spread. `p_value` is two-sided for "the runs are symmetric about 0";
+    `smallest_p` is the smallest p-value that so many runs can give at all.
     """
 
     mean: float
+    smallest: float
+    largest: float
     low: float | None
     high: float | None
     p_value: float
@@ -23,8 +29,11 @@ class Effect:
 
     @property
     def is_above_zero(self) -> bool:
-        """Whether the whole interval lies above 0."""
-        return self.low is not None and self.low > 0
+        """Whether every run lies above 0 and so does the interval, where there are runs enough for one.
+
+        With 3 runs that happens by chance once in eight times: `smallest_p` says how little they can prove.
+        """
+        return self.smallest > 0 and (self.low is None or self.low > 0)
 
 
 def effect_over_runs(values: np.ndarray) -> Effect:
@@ -53,11 +62,20 @@ def effect_over_runs(values: np.ndarray) -> Effect:
     if n_runs > 1:
         flips = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=10_000, rng=0)
         p_value = float(flips.pvalue)
-    return Effect(float(values.mean()), low, high, p_value, min(1.0, 2.0 / 2**n_runs), n_runs)
+    return Effect(
+        mean=float(values.mean()),
+        smallest=float(values.min()),
+        largest=float(values.max()),
+        low=low,
+        high=high,
+        p_value=p_value,
+        smallest_p=min(1.0, 2.0 / 2**n_runs),
+        n_runs=n_runs,
+    )
 
 
 def _bca_interval(values: np.ndarray) -> tuple[float | None, float | None]:
-    if len(values) < 2 or np.ptp(values) == 0:
+    if len(values) < FEWEST_FOR_INTERVAL or np.ptp(values) == 0:
         return None, None
     interval = stats.bootstrap((values,), np.mean, method="BCa", n_resamples=9_999, rng=0).confidence_interval
     if not np.isfinite([interval.low, interval.high]).all():

@@ -42,8 +42,8 @@ def network_keys(config: TrainingConfig, study: Study, dataset: Dataset) -> Netw
     """Keys of a network's results in a study: each depends on all that determines it, the stage before included."""
     ingredients: dict[str, dict[str, Any]] = {
         "training": {"dataset": dataset.sha256, **asdict(config), "hidden": list(config.hidden)},
-        "modules": {"search_steps": study.search_steps},
-        "agreement": {"permutations": study.permutations},
+        "modules": {"search_steps": study.search_steps, "seed": config.run},
+        "agreement": {"permutations": study.permutations, "seed": config.run},
     }
     keys: dict[str, str] = {}
     for stage, parts in ingredients.items():

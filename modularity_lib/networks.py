@@ -45,7 +45,7 @@ class MLP(torch.nn.Module):
 
     def __init__(self, sizes: Sequence[int], *, dropout: float = 0.0) -> None:
         super().__init__()
-        if len(sizes) < 3 or any(int(size) != size or size < 1 for size in sizes):
+        if len(sizes) < 3 or any(not isinstance(size, int | np.integer) or size < 1 for size in sizes):
             raise ValueError(
                 f"sizes must be at least three positive whole numbers (pixels, hidden layers, logits), got "
                 f"{list(sizes)}. The paper's network is [784, 64, 64, 10]."
@@ -81,7 +81,7 @@ class MLP(torch.nn.Module):
 
 def check_dropout(dropout: float) -> None:
     """Raise ValueError unless dropout is a probability below 1."""
-    if not 0.0 <= dropout < 1.0:
+    if not isinstance(dropout, int | float | np.number) or not 0.0 <= dropout < 1.0:
         raise ValueError(
             f"dropout must be a probability in [0, 1), got {dropout!r}. It is the share of hidden units silenced in "
             "each training step, not a percentage; the paper uses 0.05 to 0.70."

@@ -1,8 +1,12 @@
 """What the paper reports of a network besides its modules: accuracy, and norms of the weights."""
 
+from typing import Any
+
 import numpy as np
 
+from modularity_lib.data import Dataset, train_validation_split
 from modularity_lib.networks import Parameters
+from modularity_lib.training import TrainedNetwork
 
 SMALL_WEIGHT = 1e-3  # a weight nearer to 0 counts as 0 in the sparsity
 
@@ -40,3 +44,25 @@ def weight_statistics(parameters: Parameters) -> dict[str, float]:
         "sparsity": float(np.mean(np.abs(weights) < SMALL_WEIGHT)),
         "nuclear_norm": float(sum(np.linalg.svd(matrix, compute_uv=False).sum() for matrix in matrices)),
     }
+
+
+def network_facts(trained: TrainedNetwork, dataset: Dataset) -> dict[str, Any]:
+    """Facts of one network: status, accuracies as fractions, validation loss in nats, sums and norms of its weights.
+
+    A network that diverged has status "diverged" and a reason, and None for what cannot be computed from it.
+    """
+    facts: dict[str, Any] = {"status": trained.status, "reason": trained.reason, "epochs": trained.epochs}
+    if trained.status != "ok":
+        missing = ("test_accuracy", "train_accuracy", "validation_loss", *_WEIGHT_STATISTICS)
+        return {**facts, **dict.fromkeys(missing)}
+    seen, _ = train_validation_split(len(dataset.train_labels), seed=trained.config.run)
+    return {
+        **facts,
+        "test_accuracy": accuracy(trained.parameters, dataset.test_images, dataset.test_labels),
+        "train_accuracy": accuracy(trained.parameters, dataset.train_images[seen], dataset.train_labels[seen]),
+        "validation_loss": trained.validation_loss,
+        **weight_statistics(trained.parameters),
+    }
+
+
+_WEIGHT_STATISTICS = ("sum_abs_weights", "sum_squared_weights", "sparsity", "nuclear_norm")

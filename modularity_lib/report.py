@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.claims import CLAIMS, Verdict
 from modularity_lib.clustering import Clustering
-from modularity_lib.data import Dataset
-from modularity_lib.experiments import REGULARISERS
+from modularity_lib.data import Dataset, train_validation_split
+from modularity_lib.experiments import REGULARISERS, Study
 from modularity_lib.figures import LOOKS, MEASURE_LABELS
 from modularity_lib.inference import Effect
 from modularity_lib.results import Results, sweep
@@ -19,18 +20,17 @@ def verdict_table(verdicts: Mapping[str, Verdict]) -> str:
     lines = ["| claim | verdict | here | paper | decided by |", "|---|---|---|---|---|"]
     for claim in CLAIMS:
         verdict = verdicts[claim.id]
-        paper = "–" if verdict.paper is None else f"{verdict.paper:.2f}"
+        paper = "–" if verdict.paper is None else f"{verdict.paper:.3f}"
         here = effect_text(verdict.effect)
         lines.append(f"| {claim.statement} | **{verdict.status}** | {here} | {paper} | {verdict.quantity} |")
     return "\n".join(lines)
 
 
 def effect_text(effect: Effect | None) -> str:
-    """An effect in words: mean, 95 % interval over runs, number of runs."""
+    """An effect in words: mean, smallest and largest over runs."""
     if effect is None:
         return "–"
-    interval = "" if effect.low is None or effect.high is None else f" [{effect.low:.2f}, {effect.high:.2f}]"
-    return f"{effect.mean:.2f}{interval}, {effect.n_runs} runs"
+    return f"{effect.mean:.3f} ({effect.smallest:.3f} to {effect.largest:.3f})"
 
 
 def claim_text(claim_id: str, verdict: Verdict) -> str:
@@ -46,9 +46,9 @@ def claim_text(claim_id: str, verdict: Verdict) -> str:
             else f", 95 % interval [{effect.low:.3f}, {effect.high:.3f}]"
         )
         lines.append(
-            f"{verdict.quantity[0].upper()}{verdict.quantity[1:]}: {effect.mean:.3f}{interval} over {effect.n_runs} "
-            f"runs{paper}; sign-flip p = {effect.p_value:.2g}, where {effect.n_runs} runs can give "
-            f"{effect.smallest_p:.2g} at the least."
+            f"{verdict.quantity[0].upper()}{verdict.quantity[1:]}: {effect.mean:.3f} (single "
+            f"runs: {effect.smallest:.3f} to {effect.largest:.3f}){interval} over {effect.n_runs} runs{paper}; sign-"
+            f"flip p = {effect.p_value:.2g}, where {effect.n_runs} runs can give {effect.smallest_p:.2g} at the least."
         )
     lines.append(f"*Rule.* {claim.rule} *Refuted by:* {claim.refuted_by[0].lower()}{claim.refuted_by[1:]}")
     return "\n\n".join(lines)
@@ -59,20 +59,21 @@ def study_facts(results: Results, dataset: Dataset) -> dict[str, str]:
     study, networks = results.study, results.networks
     trained = networks[networks["trained"]]
     left_out = trained[~trained["analysed"]]
-    diverged = int((trained["status"] != "ok").sum())
+    train_index, validation_index = train_validation_split(len(dataset.train_labels), seed=0)
     dead = results.modules[results.modules["status"] != "ok"]
     return {
         "study": study.name,
         "dataset": study.dataset,
         "hidden": " and ".join(map(str, study.hidden)),
         "epochs": f"{study.epochs:,}",
-        "n_train": f"{len(dataset.train_labels):,}",
+        "n_train": f"{len(train_index):,}",
+        "n_validation": f"{len(validation_index):,}",
         "n_test": f"{len(dataset.test_labels):,}",
         "n_runs": str(study.runs),
         "n_settings": str(len(study.settings())),
         "n_trained": f"{len(trained):,}",
         "n_analysed": f"{int(trained['analysed'].sum()):,}",
-        "n_left_out": _left_out_text(len(left_out), diverged, study.min_test_accuracy),
+        "n_left_out": _left_out_text(left_out, study),
         "n_untrained": f"{study.untrained:,}",
         "n_dead_layers": f"{len(dead):,}",
         "search_steps": f"{study.search_steps:,}",
@@ -80,13 +81,19 @@ def study_facts(results: Results, dataset: Dataset) -> dict[str, str]:
     }
 
 
-def _left_out_text(left_out: int, diverged: int, limit: float) -> str:
-    if not left_out:
+def _left_out_text(left_out: pd.DataFrame, study: Study) -> str:
+    if left_out.empty:
         return "No network had to be left out"
-    reasons = f"{left_out - diverged} with a test accuracy under {limit:.0%}"
-    if diverged:
-        reasons += f", {diverged} that diverged"
-    return f"Left out of every analysis, as in the paper: {reasons}"
+    diverged = left_out["status"] != "ok"
+    inaccurate = ~diverged & (left_out["test_accuracy"] < study.min_test_accuracy)
+    reasons = {
+        f"with a test accuracy under {study.min_test_accuracy:.0%}": int(inaccurate.sum()),
+        f"with an L1 strength above {study.largest_analysed_l1:g}": int((~diverged & ~inaccurate).sum()),
+        "that diverged": int(diverged.sum()),
+    }
+    return "Left out of every analysis, as in the paper: " + ", ".join(
+        f"{count} {reason}" for reason, count in reasons.items() if count
+    )
 
 
 def accuracy_table(results: Results) -> str:

@@ -28,6 +28,7 @@ from modularity_lib.chapters import (
     find_chapter,
     parse_value,
     surroundings,
+    with_chosen_study,
 )
 
 RERUNS = Path("_build", CHAPTERS)  # below the root of the book
@@ -47,6 +48,7 @@ def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.pare
         ChapterFailed: a cell raised an error.
     """
     chapter = find_chapter(root, name)
+    parameters = with_chosen_study(chapter, parameters)
     check_parameters(chapter, parameters)
     executed = executed_notebook(chapter, parameters, chapter_key(chapter, parameters, surroundings(root)))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,15 @@ TABLES = ("networks", "modules", "agreement")
 IDENTIFYING = ["study", "dataset", "hidden", "protocol", "trained", "run", "l2", "l1", "dropout"]
 
 
+def write_tables(results: "Results", folder: Path) -> None:
+    """Write the tables of a study as Parquet files, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        temporary = folder / f".{name}.parquet"
+        getattr(results, name).to_parquet(temporary, index=False)
+        temporary.replace(folder / f"{name}.parquet")
+
+
 class StudyIncomplete(LookupError):
     """Some networks of a study have not been computed yet."""
 
@@ -24,7 +34,7 @@ class Results:
     """Tables of one study. Each row starts with the columns that identify its network (`IDENTIFYING`).
 
     networks: performance, norms, epochs, status, reason; `analysed` is False for networks left out of every figure
-        (diverged, or test accuracy below the study's limit).
+        (diverged, test accuracy below the study's limit, or L1 above it).
     modules: layer (counted from 1), measure, score (Q), n_modules (soft count), spectral_score, dead_units, labels.
     agreement: layer, measure_a, measure_b, and every metric of how alike the two clusterings are.
     """

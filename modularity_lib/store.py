@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 _log = logging.getLogger(__name__)
 _CHECKSUMS = "SHA256SUMS"  # the format of sha256sum, so that `sha256sum -c SHA256SUMS` checks an entry by hand
@@ -113,9 +113,8 @@ class Store:
             }
             (temporary / _FACTS).write_text(json.dumps(facts, indent=1, allow_nan=False))
             if entry.arrays:
-                save_file(
-                    {name: np.ascontiguousarray(array) for name, array in entry.arrays.items()}, temporary / _ARRAYS
-                )
+                arrays = {name: np.ascontiguousarray(array) for name, array in entry.arrays.items()}
+                (temporary / _ARRAYS).write_bytes(save(arrays))
             sums = [f"{_sha256(file)}  {file.name}\n" for file in sorted(temporary.iterdir())]
             (temporary / _CHECKSUMS).write_text("".join(sums))
             for file in temporary.iterdir():
@@ -238,7 +237,7 @@ def _sha256(file: Path) -> str:
 def _flush(path: Path) -> None:
     if path.is_dir() and os.name == "nt":
         return  # Windows cannot flush a folder
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -250,6 +249,8 @@ def _temporary_prefix() -> str:
 
 
 def _is_alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there, asking by a signal would end the process
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -11,6 +11,7 @@ from modularity_lib import analysis
 from modularity_lib.compute import dataset_of_study, is_computed, running
 from modularity_lib.experiments import Study
 from modularity_lib.keys import STAGE_SOURCES, network_keys
+from modularity_lib.performance import network_facts
 from modularity_lib.results import Results
 from modularity_lib.store import Store
 from modularity_lib.training import TrainingConfig, train
@@ -144,7 +145,7 @@ def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> 
     rows = []
     for config in configs:
         network = train([config], dataset)[0]
-        facts = analysis.network_facts(network, dataset)
+        facts = network_facts(network, dataset)
         modules = pd.DataFrame(
             analysis.module_rows(
                 analysis.measured_matrices(network.parameters, dataset), seed=config.run, steps=study.search_steps

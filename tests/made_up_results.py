@@ -27,16 +27,18 @@ def made_up_results(
     l2_rise: float = 0.03,
     l1_rise: float = 0.02,
     flat_measures: tuple[str, ...] = (),
+    strong_l2: tuple[str, ...] = (),
     agreement: dict[str, float] | None = None,
     p_value: dict[str, float] | None = None,
     low_accuracy_above: float = 1.0,
 ) -> Results:
     """Q = 0.1 without regularisation, plus a rise in proportion to the strength; agreement by kind of pair as given.
 
-    `flat_measures` do not rise at all; networks with more than `low_accuracy_above` dropout are inaccurate.
+    `flat_measures` do not rise at all, `strong_l2` rise by 0.3 with L2; networks with more
+    than `low_accuracy_above` dropout are inaccurate.
     """
-    agreement = agreement or {"upstream": 0.7, "downstream": 0.6, "across": 0.3}
-    p_value = p_value or {"upstream": 0.001, "downstream": 0.001, "across": 0.5}
+    agreement = {"same": 0.9} | (agreement or {"upstream": 0.7, "downstream": 0.6, "across": 0.3})
+    p_value = {"same": 0.001} | (p_value or {"upstream": 0.001, "downstream": 0.001, "across": 0.5})
     random = np.random.default_rng(0)
     rows: dict[str, list[dict[str, object]]] = {"networks": [], "modules": [], "agreement": []}
     for config in STUDY.trained_configs() + STUDY.untrained_configs():
@@ -73,6 +75,7 @@ def made_up_results(
         for layer in (1, 2):
             for measure in MEASURES:
                 score = 0.1 + random.normal(0, 0.002) + (0.0 if measure in flat_measures else rise)
+                score += 0.3 * (measure in strong_l2 and config.l2 > 1e-5)
                 found = {"score": score, "n_modules": 4.0, "spectral_score": score - 0.01, "dead_units": 0}
                 rows["modules"].append({**base, "layer": layer, "measure": measure, **found})
             for a, b in combinations_with_replacement(MEASURES, 2):

@@ -22,6 +22,7 @@ from modularity_lib.chapters import (
     find_chapter,
     parse_value,
     surroundings,
+    with_chosen_study,
 )
 
 HEADER = """\
@@ -256,14 +257,23 @@ def test_the_key_changes_with_everything_that_a_chapter_depends_on(
         (root / file).parent.mkdir(exist_ok=True)
         (root / file).write_text(text)
         keys.append(key())
-    monkeypatch.setenv("MODULARITY_STUDY", "smoke")
-    keys.append(key())
     monkeypatch.setattr(sys, "version", "3.99")
     keys.append(key())
     monkeypatch.setattr(chapters.importlib.metadata, "distributions", list)
     keys.append(key())
     assert len(set(keys)) == len(keys)
     assert key() == keys[-1]
+
+
+def test_the_study_of_the_environment_is_shown_where_a_chapter_shows_one(
+    chapter: Chapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_study = Chapter(chapter.root, "shows", chapter.text.replace("factor = 6", 'factor = 6\nstudy = "quick"'))
+    assert with_chosen_study(with_study, {"factor": 3}) == {"factor": 3}
+    monkeypatch.setenv("MODULARITY_STUDY", "smoke")
+    assert with_chosen_study(with_study, {"factor": 3}) == {"factor": 3, "study": "smoke"}
+    assert with_chosen_study(with_study, {"study": "v1"}) == {"study": "v1"}
+    assert with_chosen_study(chapter, {}) == {}
 
 
 def test_an_unknown_chapter_fails_with_the_closest_one(chapter: Chapter) -> None:

@@ -37,12 +37,15 @@ def test_the_effect_of_dropout_is_the_rise_at_the_strongest_dropout_paired_by_ru
         ({"dropout_rise": -0.05}, DROPOUT, NOT_REPRODUCED),
         ({"dropout_rise": 0.03}, DROPOUT, PARTLY),  # it rises, but not dramatically
         ({"flat_measures": MEASURES[:1]}, DROPOUT, PARTLY),  # one measure does not rise
+        ({"dropout_rise": 0.2, "flat_measures": MEASURES[4:]}, DROPOUT, PARTLY),  # a family does not rise
         ({"low_accuracy_above": 0.1}, DROPOUT, COULD_NOT_TEST),
         ({"l2_rise": 0.3, "l1_rise": 0.3}, PENALTIES, NOT_REPRODUCED),
         ({"l2_rise": 0.3}, PENALTIES, PARTLY),
         ({"l1_rise": 0.3}, PENALTIES, PARTLY),
+        ({"strong_l2": MEASURES[:3]}, PENALTIES, REPRODUCED),
+        ({"strong_l2": MEASURES[:4]}, PENALTIES, PARTLY),  # dropout's rise is the largest in no more than half
         ({"low_accuracy_above": 0.1}, PENALTIES, COULD_NOT_TEST),
-        ({"agreement": {"upstream": 0.3, "downstream": 0.3, "across": 0.3}}, WITHIN, NOT_REPRODUCED),
+        ({"agreement": {"upstream": 0.25, "downstream": 0.25, "across": 0.3}}, WITHIN, NOT_REPRODUCED),
         ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, WITHIN, PARTLY),
         ({"p_value": {"upstream": 0.5, "downstream": 0.5, "across": 0.5}}, WITHIN, NOT_REPRODUCED),
         ({"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.65}}, ACROSS, NOT_REPRODUCED),
@@ -55,10 +58,9 @@ def test_a_verdict_turns_when_its_rule_is_not_met(changes: dict, claim: str, sta
 
 def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
     results = made_up_results()
-    assert "the largest of the three in 8 of 8." in judge_all(results)[PENALTIES].detail
-    strong_l2 = (results.modules["l2"] > 1e-5) & (results.modules["measure"] == "output_hessian")
-    results.modules.loc[strong_l2, "score"] += 0.5
-    assert "the largest of the three in 7 of 8." in judge_all(results)[PENALTIES].detail
+    assert "the largest of the three in 8 of 8 (4 upstream, 4 downstream)." in judge_all(results)[PENALTIES].detail
+    results = made_up_results(strong_l2=("output_hessian",))
+    assert "the largest of the three in 7 of 8 (4 upstream, 3 downstream)." in judge_all(results)[PENALTIES].detail
 
 
 def test_networks_left_out_do_not_count() -> None:
@@ -79,6 +81,30 @@ def test_two_clusterings_of_a_single_module_each_count_as_chance() -> None:
     results = made_up_results()
     results.agreement[["element_centric", "element_centric_chance"]] = 1.0
     assert (agreement_by_kind(results)["corrected"] == 0).all()
+
+
+def test_a_measure_and_its_normalised_form_do_not_count_as_a_pair() -> None:
+    results = made_up_results()
+    same = results.agreement["measure_b"] == results.agreement["measure_a"] + "_norm"
+    assert same.sum() == 4 * 2 * len(results.networks)
+    before = judge_all(results)
+    results.agreement.loc[same, "element_centric"] = 0.0
+    assert judge_all(results) == before
+
+
+@pytest.mark.parametrize("claim", [DROPOUT, PENALTIES, WITHIN, ACROSS])
+def test_without_anything_to_compare_a_claim_could_not_be_tested(claim: str) -> None:
+    results = made_up_results()
+    results.modules.loc[results.modules["measure"] == "input_gradient", "status"] = "all_units_dead"
+    results.agreement["status"] = "all_units_dead"
+    assert judge_all(results)[claim].status == COULD_NOT_TEST
+
+
+def test_a_baseline_that_was_left_out_is_no_reason_to_compare_with_another() -> None:
+    results = made_up_results()
+    baseline = (results.modules[["l1", "dropout"]] == 0).all(axis=1) & (results.modules["l2"] == 1e-5)
+    results.modules.loc[baseline & results.modules["trained"], "analysed"] = False
+    assert judge_all(results)[DROPOUT].status == judge_all(results)[PENALTIES].status == COULD_NOT_TEST
 
 
 def test_every_claim_says_its_rule_and_what_would_refute_it() -> None:

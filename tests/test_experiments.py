@@ -1,5 +1,7 @@
 """The studies as data."""
 
+from dataclasses import replace
+
 import pytest
 
 from modularity_lib.experiments import STUDIES, study_named
@@ -68,3 +70,19 @@ def test_strong_l1_networks_of_v1_are_trained_but_left_out() -> None:
 def test_an_unknown_study_is_named_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'smoke', 'quick', 'v1', got 'qiuck'. Did you mean 'quick'"):
         study_named("qiuck")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": "mnist-6k"}, "dataset must be one of"),
+        ({"runs": 0}, "runs must be a whole number of at least 1, got 0"),
+        ({"untrained": -1}, "untrained must be a whole number of at least 0"),
+        ({"dropout": (1.5,)}, r"dropout must be a probability in \[0, 1\)"),
+        ({"l1": (-1.0,)}, "l1 must be a finite number >= 0"),
+        ({"protocol": "v2"}, "protocol must be one of"),
+    ],
+)
+def test_a_study_that_cannot_be_run_is_refused_at_once(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(STUDIES["smoke"], **change)

@@ -95,17 +95,17 @@ def undisturbed_long(driver: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return root
 
 
-def workers_of(process: subprocess.Popen) -> list[int]:
-    """Processes started by a driver that compute, told from its helpers by the time they have used."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,cputimes=,args=", "-g", str(process.pid)], capture_output=True, text=True
-    )
-    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    return [
-        int(pid)
-        for pid, seconds, args in rows
-        if int(pid) != process.pid and int(seconds) >= 2 and "spawn_main" in args
-    ]
+def workers_on(root: Path) -> list[int]:
+    """Processes that compute for a store, told from their signs of life."""
+    return [int(file.stem.rsplit("-", 1)[1]) for file in (root / "running").rglob("[!.]*.json")]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def wait_for(condition, seconds: float = 60.0) -> None:
@@ -116,7 +116,7 @@ def wait_for(condition, seconds: float = 60.0) -> None:
 
 
 def is_training(root: Path) -> bool:
-    return len(list((root / "running").rglob("[!.]*.json"))) >= 2
+    return len(workers_on(root)) >= 2
 
 
 def test_a_killed_worker_is_replaced_and_its_work_done_again(
@@ -125,9 +125,7 @@ def test_a_killed_worker_is_replaced_and_its_work_done_again(
     process = start(driver, "long", tmp_path)
     wait_for(lambda: is_training(tmp_path))
     time.sleep(3)
-    victims = workers_of(process)
-    assert victims
-    os.kill(victims[0], signal.SIGKILL)
+    os.kill(workers_on(tmp_path)[0], signal.SIGKILL)
     finish(process)
     assert_equal(tables(LONG, tmp_path), tables(LONG, undisturbed_long))
 
@@ -137,9 +135,10 @@ def test_a_killed_driver_leaves_work_that_the_next_one_does_not_repeat(
 ) -> None:
     process = start(driver, "long", tmp_path)
     wait_for(lambda: len(list((tmp_path / "agreement").glob("*/[!.]*"))) >= 1, seconds=120)
+    workers = workers_on(tmp_path)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    wait_for(lambda: not workers_of(process))  # they end by themselves
+    process.communicate()
+    wait_for(lambda: not any(map(is_alive, workers)))  # they end by themselves
     before = files(tmp_path)
     assert before
     finish(start(driver, "long", tmp_path))

@@ -23,10 +23,10 @@ def test_the_smallest_p_value_is_what_runs_of_one_sign_give(n_runs: int, smalles
 
 
 def test_the_interval_holds_the_mean_and_lies_within_the_data() -> None:
-    effect = effect_over_runs(np.array([0.1, 0.2, 0.25, 0.4]))
+    effect = effect_over_runs(np.array([0.1, 0.2, 0.25, 0.4, 0.15, 0.3]))
     assert effect.low is not None
     assert effect.high is not None
-    assert effect.mean == pytest.approx(0.2375)
+    assert (effect.mean, effect.smallest, effect.largest) == (pytest.approx(1.4 / 6), 0.1, 0.4)
     assert 0.1 <= effect.low < effect.mean < effect.high <= 0.4
     assert effect.is_above_zero
 
@@ -42,15 +42,28 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 51 <= covered <= 60  # 95 % of 60 is 57; a bootstrap of 30 values falls a little short
 
 
+def test_few_runs_have_no_interval_and_count_as_above_zero_only_together() -> None:
+    few = effect_over_runs(np.array([0.1, 0.2, 0.25, 0.4, 0.15]))
+    assert (few.low, few.high) == (None, None)
+    assert few.is_above_zero
+    assert not effect_over_runs(np.array([0.1, 0.2, -0.01])).is_above_zero
+
+
+def test_where_nothing_is_there_an_effect_is_above_zero_no_more_often_than_chance_has_it() -> None:
+    random = np.random.default_rng(1)
+    called = {n: np.mean([effect_over_runs(random.normal(size=n)).is_above_zero for _ in range(400)]) for n in (3, 4)}
+    assert called[3] == pytest.approx(1 / 8, abs=3 * np.sqrt(1 / 8 * 7 / 8 / 400))
+    assert called[4] == pytest.approx(1 / 16, abs=3 * np.sqrt(1 / 16 * 15 / 16 / 400))
+
+
 def test_an_interval_that_reaches_zero_is_not_above_zero() -> None:
-    assert not effect_over_runs(np.array([0.1, -0.1, 0.05])).is_above_zero
+    assert not effect_over_runs(np.array([0.1, -0.1, 0.05, 0.02, 0.1, 0.2])).is_above_zero
 
 
 @pytest.mark.parametrize("values", [np.array([0.5]), np.array([0.5, 0.5, 0.5])])
 def test_without_spread_there_is_no_interval(values: np.ndarray) -> None:
     effect = effect_over_runs(values)
     assert (effect.low, effect.high) == (None, None)
-    assert not effect.is_above_zero
 
 
 @pytest.mark.parametrize("values", [np.array([]), np.array([0.1, np.nan]), np.zeros((2, 2))])

@@ -14,6 +14,7 @@ from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
 from modularity_lib.keys import STAGE_SOURCES, network_keys
 from modularity_lib.networks import initial_parameters, parameters_of
+from modularity_lib.performance import network_facts
 from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete, tables_of
 from modularity_lib.similarity import MEASURES
 from modularity_lib.store import Store
@@ -206,7 +207,7 @@ def test_the_facts_of_a_network_are_those_of_its_weights() -> None:
     network = TrainedNetwork(
         config=config, parameters=parameters, epochs=0, validation_loss=2.3, status="ok", reason=""
     )
-    facts = analysis.network_facts(network, DIGITS)
+    facts = network_facts(network, DIGITS)
     assert facts["sum_abs_weights"] == pytest.approx(sum(np.abs(w).sum() for w in parameters.weights), rel=1e-6)
     assert 0 < facts["test_accuracy"] < 0.3
 
