@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modularity_lib.store import Entry, Store, default_store_folder, key_of
+from modularity_lib.store import Entry, Store, StoreUnusable, default_store_folder, key_of
 
 INGREDIENTS = {"run": 3, "l2": 1e-5}
 KEY = key_of(INGREDIENTS)
@@ -118,6 +118,12 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_behind(store: Store, mo
         store.write("training", other, Entry({}), ingredients={"run": 4}, seconds=0.0)
     assert not store.has("training", other)
     assert not list(store.root.glob("*/*/.*"))
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreUnusable, match=r"could not be written to the store .*MODULARITY_STORE"):
+        Store(tmp_path / "file" / "store").write("training", KEY, Entry({}), ingredients={}, seconds=0.0)
 
 
 def test_a_value_that_json_cannot_hold_is_refused_rather_than_stored_as_nan(store: Store) -> None:

@@ -1,0 +1,84 @@
+"""What store and engine cost for each network, beside the computation itself.
+
+200 untrained networks of 4 units in each layer are computed twice: in this process without a store, and as a study on
+one worker of the engine. The difference, per network, is the overhead; the start of the worker is reported apart.
+
+    python benchmarks/overhead.py [--json FILE]
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from modularity_lib import analysis
+from modularity_lib.compute import dataset_of_study
+from modularity_lib.engine import open_tasks, run_here, run_on_dask
+from modularity_lib.experiments import Study
+from modularity_lib.performance import network_facts
+from modularity_lib.store import Store
+from modularity_lib.training import train
+
+NETWORKS = 200
+STUDY = Study(
+    name="overhead",
+    dataset="mnist-5k",
+    hidden=(4, 4),
+    epochs=1,
+    runs=1,
+    untrained=NETWORKS,
+    search_steps=10,
+    permutations=10,
+)
+
+
+def bare() -> None:
+    """The computation alone."""
+    dataset = dataset_of_study(STUDY.dataset)
+    for config in STUDY.trained_configs() + STUDY.untrained_configs():
+        [network] = train([config], dataset)
+        network_facts(network, dataset)
+        matrices = analysis.measured_matrices(network.parameters, dataset)
+        rows = analysis.module_rows(matrices, seed=config.run, steps=STUDY.search_steps)
+        analysis.agreement_rows(matrices, rows, seed=config.run, permutations=STUDY.permutations)
+
+
+def timed(function, *args, **kwargs) -> float:
+    started = time.perf_counter()
+    function(*args, **kwargs)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    arguments = parser.parse_args()
+    bare()  # compiles
+    alone = timed(bare)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder, "here"))
+        stored = timed(run_here, open_tasks(STUDY, store), STUDY, store, report=lambda: None)
+        store = Store(Path(folder, "engine"))
+        tasks = open_tasks(STUDY, store)
+        engine = {"workers": 1, "scheduler": None, "report": lambda: None}
+        first = timed(run_on_dask, tasks[:1], STUDY, store, **engine)  # starts the worker, and little else
+        whole = timed(run_on_dask, tasks, STUDY, Store(Path(folder, "whole")), **engine)
+    figures = {
+        "networks": NETWORKS,
+        "computation_ms": 1000 * alone / NETWORKS,
+        "store_ms": 1000 * (stored - alone) / NETWORKS,
+        "store_and_engine_ms": 1000 * (whole - first - alone) / NETWORKS,
+        "start_of_a_worker_s": first,
+    }
+    for name, value in figures.items():
+        print(f"{name:24}{value:10.2f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
