@@ -217,7 +217,8 @@ def _judge_across(results: Results) -> Verdict:
         f"to identity, against {within:.0%} within families. Little is not nothing: "
         f"{(chosen['p_value'] < ALPHA).mean():.0%} of the comparisons agree beyond chance (permutation p < {ALPHA:g})."
     )
-    holds = [max(across.largest, across.high or 0.0) <= LITTLE, across.mean < within / 2]
+    upper = across.largest if across.high is None else across.high
+    holds = [upper <= LITTLE, across.mean < within / 2]
     status = REPRODUCED if all(holds) else PARTLY if any(holds) else NOT_REPRODUCED
     return Verdict(status, quantity, across, None, detail)
 
@@ -239,7 +240,7 @@ def _paper_agreement(kind: str) -> float:
     return float(table["element_centric"].groupby(kinds).mean()[["upstream", "downstream"]].mean())
 
 
-_OVER_RUNS = "in every run and, from 6 runs on, by its 95 % interval"
+_OVER_RUNS = "by its 95 % interval over runs; in every run where they are fewer than 6"
 
 CLAIMS = (
     Claim(
@@ -251,7 +252,7 @@ CLAIMS = (
             f"without dropout and above the untrained mean by more than {BAND:g} s.d. Partly if the average over "
             "measures rises."
         ),
-        refuted_by="An average rise that is not above 0 in every run.",
+        refuted_by="An average rise that is not above 0 in this sense.",
         judge=_judge_dropout,
     ),
     Claim(

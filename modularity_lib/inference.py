@@ -29,11 +29,11 @@ class Effect:
 
     @property
     def is_above_zero(self) -> bool:
-        """Whether every run lies above 0 and so does the interval, where there are runs enough for one.
+        """Whether the interval lies above 0, or every run does where the runs are too few for an interval.
 
         With 3 runs that happens by chance once in eight times: `smallest_p` says how little they can prove.
         """
-        return self.smallest > 0 and (self.low is None or self.low > 0)
+        return (self.smallest if self.low is None else self.low) > 0
 
 
 def effect_over_runs(values: np.ndarray) -> Effect:

@@ -49,6 +49,12 @@ def test_few_runs_have_no_interval_and_count_as_above_zero_only_together() -> No
     assert not effect_over_runs(np.array([0.1, 0.2, -0.01])).is_above_zero
 
 
+def test_with_runs_enough_the_interval_decides_though_one_run_lies_below() -> None:
+    effect = effect_over_runs(np.array([0.3, 0.2, 0.25, 0.4, 0.35, 0.3, -0.01]))
+    assert effect.smallest < 0 < effect.low
+    assert effect.is_above_zero
+
+
 def test_where_nothing_is_there_an_effect_is_above_zero_no_more_often_than_chance_has_it() -> None:
     random = np.random.default_rng(1)
     called = {n: np.mean([effect_over_runs(random.normal(size=n)).is_above_zero for _ in range(400)]) for n in (3, 4)}
