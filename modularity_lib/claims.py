@@ -108,8 +108,8 @@ def _judge_dropout(results: Results) -> Verdict:
         f"in {len(rising)} of 8 measures, by a factor of {DRAMATIC:g} or more in {len(dramatic)}, and lies above the "
         f"untrained networks by more than {BAND:g} s.d. in {len(above)}."
     )
-    holds = [effect.is_above_zero, *(len(measures) == len(MEASURES) for measures in (rising, above, dramatic))]
-    status = REPRODUCED if all(holds) else PARTLY if effect.is_above_zero else NOT_REPRODUCED
+    in_all = all(len(measures) == len(MEASURES) for measures in (rising, above, dramatic))
+    status = REPRODUCED if in_all else PARTLY if effect.is_above_zero else NOT_REPRODUCED
     return Verdict(status, quantity, effect, paper, detail)
 
 

@@ -31,11 +31,12 @@ def made_up_results(
     agreement: dict[str, float] | None = None,
     p_value: dict[str, float] | None = None,
     low_accuracy_above: float = 1.0,
+    untrained_spread: float = 0.002,
 ) -> Results:
     """Q = 0.1 without regularisation, plus a rise in proportion to the strength; agreement by kind of pair as given.
 
     `flat_measures` do not rise at all, `strong_l2` rise by 0.3 with L2; networks with more
-    than `low_accuracy_above` dropout are inaccurate.
+    than `low_accuracy_above` dropout are inaccurate; untrained ones have this s.d. of Q.
     """
     agreement = {"same": 0.9} | (agreement or {"upstream": 0.7, "downstream": 0.6, "across": 0.3})
     p_value = {"same": 0.001} | (p_value or {"upstream": 0.001, "downstream": 0.001, "across": 0.5})
@@ -74,7 +75,11 @@ def made_up_results(
         rise = dropout_rise * config.dropout / 0.6 + l2_rise * (config.l2 > 1e-5) + l1_rise * (config.l1 / 1e-3)
         for layer in (1, 2):
             for measure in MEASURES:
-                score = 0.1 + random.normal(0, 0.002) + (0.0 if measure in flat_measures else rise)
+                score = (
+                    0.1
+                    + random.normal(0, 0.002 if trained else untrained_spread)
+                    + (0.0 if measure in flat_measures else rise)
+                )
                 score += 0.3 * (measure in strong_l2 and config.l2 > 1e-5)
                 found = {"score": score, "n_modules": 4.0, "spectral_score": score - 0.01, "dead_units": 0}
                 rows["modules"].append({**base, "layer": layer, "measure": measure, **found})

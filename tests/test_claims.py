@@ -38,11 +38,13 @@ def test_the_effect_of_dropout_is_the_rise_at_the_strongest_dropout_paired_by_ru
         ({"dropout_rise": 0.03}, DROPOUT, PARTLY),  # it rises, but not dramatically
         ({"flat_measures": MEASURES[:1]}, DROPOUT, PARTLY),  # one measure does not rise
         ({"dropout_rise": 0.2, "flat_measures": MEASURES[4:]}, DROPOUT, PARTLY),  # a family does not rise
+        ({"untrained_spread": 0.1}, DROPOUT, PARTLY),  # untrained networks reach as high
         ({"low_accuracy_above": 0.1}, DROPOUT, COULD_NOT_TEST),
         ({"l2_rise": 0.3, "l1_rise": 0.3}, PENALTIES, NOT_REPRODUCED),
         ({"l2_rise": 0.3}, PENALTIES, PARTLY),
         ({"l1_rise": 0.3}, PENALTIES, PARTLY),
         ({"strong_l2": MEASURES[:3]}, PENALTIES, REPRODUCED),
+        ({"strong_l2": MEASURES[:2], "dropout_rise": 0.1}, PENALTIES, PARTLY),  # L2 rises more on average, in two alone
         ({"strong_l2": MEASURES[:4]}, PENALTIES, PARTLY),  # dropout's rise is the largest in no more than half
         ({"low_accuracy_above": 0.1}, PENALTIES, COULD_NOT_TEST),
         ({"agreement": {"upstream": 0.25, "downstream": 0.25, "across": 0.3}}, WITHIN, NOT_REPRODUCED),
