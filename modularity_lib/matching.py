@@ -23,6 +23,7 @@ class Overlaps:
 
 
 def overlaps_of(a: np.ndarray, b: np.ndarray) -> Overlaps:
+    """Table of the units shared by each cluster of a and each of b; ValueError unless both label the same units."""
     a, b = _checked_labels("a", a), _checked_labels("b", b)
     if a.size != b.size:
         raise ValueError(
@@ -45,6 +46,7 @@ def _ranked(labels: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 
 def matched_share(overlaps: Overlaps) -> float:
+    """The score of `alignment.greedy_matching_score`."""
     n_clustered = min(overlaps.counts[: overlaps.n_modules_a].sum(), overlaps.counts[:, : overlaps.n_modules_b].sum())
     if n_clustered == 0:
         return 0.0
@@ -82,6 +84,7 @@ def _keys(overlaps: Overlaps, matching: _Matching) -> np.ndarray:
 
 
 def matching_p_value(overlaps: Overlaps, permutations: int, seed: int) -> float:
+    """The p-value of `alignment.agreement_p_value`."""
     matching = _matching_without_units(overlaps)
     observed = _matched_units(_keys(overlaps, matching), matching)
     # The cell of a unit is (first cell of its row) + (its column), so either clustering can be the one that is

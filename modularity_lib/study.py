@@ -6,8 +6,7 @@ from dataclasses import asdict
 
 from tqdm import tqdm
 
-from modularity_lib.compute import Failure, parameters_of_arrays, running
-from modularity_lib.data import load_dataset
+from modularity_lib.compute import Failure, dataset_of_study, parameters_of_arrays, running
 from modularity_lib.engine import cores, open_tasks, run_here, run_on_dask
 from modularity_lib.experiments import BASELINE_L2, REGULARISERS, Study, study_named
 from modularity_lib.keys import network_keys
@@ -63,7 +62,7 @@ def run_study(
     workers = cores() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}. Leave it out to use every core.")
-    dataset = load_dataset(study.dataset)
+    dataset = dataset_of_study(study.dataset)
     store.remove_leftovers()
     for _ in range(2):  # a damaged result shows only when it is read, and is then computed again
         tasks = open_tasks(study, store)
@@ -101,7 +100,8 @@ class _Progress:
     def __init__(self, tasks: list[list[TrainingConfig]], study: Study, store: Store, *, shown: bool) -> None:
         self._configs = [config for configs in tasks for config in configs]
         self._study, self._store = study, store
-        self._dataset = load_dataset(study.dataset)
+        dataset = dataset_of_study(study.dataset)
+        self._keys = {config: network_keys(config, study, dataset).keys for config in self._configs}
         # Analysing a network takes about as long as a few epochs of training it.
         self._total = sum(config.epochs + ANALYSIS_EPOCHS for config in self._configs)
         interval = 0.1 if sys.stderr.isatty() or "ipykernel" in sys.modules else _LOG_SECONDS
@@ -122,7 +122,7 @@ class _Progress:
         done = dict.fromkeys(("training", "agreement"), 0)
         steps = 0
         for config in self._configs:
-            keys = network_keys(config, self._study, self._dataset).keys
+            keys = self._keys[config]
             if self._store.has("agreement", keys["agreement"]):
                 done["agreement"] += 1
                 steps += config.epochs + ANALYSIS_EPOCHS
@@ -164,7 +164,7 @@ def stored_network(
             f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
             f"time beside the baseline, {strengths}."
         )
-    key = network_keys(configs[0], study, load_dataset(study.dataset)).keys["training"]
+    key = network_keys(configs[0], study, dataset_of_study(study.dataset)).keys["training"]
     entry = store.read("training", key)
     if entry is None:
         raise LookupError(
