@@ -16,11 +16,13 @@ from modularity_lib import survey
 from modularity_lib.compute import dataset_of_study
 from modularity_lib.engine import cores, open_tasks
 from modularity_lib.experiments import Study, study_named
-from modularity_lib.keys import network_keys
-from modularity_lib.results import TABLES, StudyIncomplete, tables_of, write_tables
+from modularity_lib.results import IDENTIFYING, TABLES, StudyIncomplete
+from modularity_lib.shipped import ResultsAltered
 from modularity_lib.sources import DATASETS, DatasetAltered, DatasetUnavailable
 from modularity_lib.store import Store, StoreUnusable
 from modularity_lib.study import NetworksFailed, run_shard, run_study
+from modularity_lib.tables import export as export_tables
+from modularity_lib.tables import identity_of, stored_results, tables_of
 
 
 class _StudyName(click.ParamType):
@@ -62,7 +64,14 @@ def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
         before = signal.signal(signal.SIGINT, _stop)
         try:
             command(*args, **kwargs)
-        except (DatasetUnavailable, DatasetAltered, StoreUnusable, StudyIncomplete, NetworksFailed) as error:
+        except (
+            DatasetUnavailable,
+            DatasetAltered,
+            ResultsAltered,
+            StoreUnusable,
+            StudyIncomplete,
+            NetworksFailed,
+        ) as error:
             click.echo(f"modularity: {error}", err=True)
             sys.exit(1)
         finally:
@@ -217,9 +226,9 @@ def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
     Example:
       modularity verify quick --sample 3
     """
-    opened = Store(store)
-    stored = tables_of(study, dataset_of_study(study.dataset), opened, network_keys)
-    configs = study.trained_configs()
+    stored = stored_results(study, Store(store))
+    present = set(stored.networks.loc[stored.networks["trained"], IDENTIFYING].itertuples(index=False, name=None))
+    configs = [config for config in study.trained_configs() if identity_of(config, study) in present]
     drawn = np.random.default_rng(seed).permutation(len(configs))[:sample]
     report = survey.verify([configs[index] for index in drawn], study, stored)
     click.echo(report.text())
@@ -232,25 +241,28 @@ def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
 @click.option(
     "--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables."
 )
-@click.option("--parquet", is_flag=True, help="Parquet files instead of CSV.")
+@click.option("--parquet", is_flag=True, help="Parquet with checksums, the form of data/results, instead of CSV.")
+@click.option("--incomplete", is_flag=True, help="Write what there is, though networks are missing.")
 @_says_what_is_wrong
-def export(study: Study, store: Path | None, folder: Path, parquet: bool) -> None:
+def export(study: Study, store: Path | None, folder: Path, parquet: bool, incomplete: bool) -> None:
     """Write the tables of a study as CSV files, or as Parquet.
 
     \b
     Example:
       modularity export quick --to tables
     """
-    results = tables_of(study, dataset_of_study(study.dataset), Store(store), network_keys)
-    if parquet:
-        write_tables(results, folder)
-        click.echo(f"{folder}: {', '.join(f'{name}.parquet' for name in TABLES)}")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+    results = tables_of(study, Store(store), incomplete=incomplete)
+    try:
+        if parquet:
+            export_tables(results, folder)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in TABLES:
+                getattr(results, name).to_csv(folder / f"{name}.csv", index=False)
+    except OSError as error:
+        raise click.BadParameter(f"{folder} cannot be written: {error}", param_hint="--to") from error
     for name in TABLES:
-        table = getattr(results, name)
-        table.to_csv(folder / f"{name}.csv", index=False)
-        click.echo(f"{folder / name}.csv: {len(table)} rows")
+        click.echo(f"{folder / name}.{'parquet' if parquet else 'csv'}: {len(getattr(results, name))} rows")
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """Compute the results of some networks of a study, stage by stage, except what is in the store."""
 
 import json
+import math
 import os
 import socket
 import time
@@ -18,7 +19,8 @@ from modularity_lib.experiments import Study
 from modularity_lib.keys import NetworkKeys, network_keys
 from modularity_lib.networks import Parameters
 from modularity_lib.performance import network_facts
-from modularity_lib.store import Entry, Store, StoreUnusable, key_of
+from modularity_lib.shipped import is_shipped
+from modularity_lib.store import Entry, Store, StoreUnusable, is_alive, key_of
 from modularity_lib.training import TrainingConfig
 
 ATTEMPTS = 3  # a network that fails so often is set aside, and the others go on
@@ -39,9 +41,10 @@ def dataset_of_study(name: str) -> Dataset:
     return load_dataset(name)
 
 
-def is_computed(config: TrainingConfig, study: Study, dataset: Dataset, store: Store) -> bool:
-    """Whether all results of a network are in the store."""
-    return all(store.has(stage, key) for stage, key in network_keys(config, study, dataset).keys.items())
+def is_computed(config: TrainingConfig, study: Study, store: Store) -> bool:
+    """Whether all results of a network are in the store, or come with the project."""
+    keys = network_keys(config, study).keys
+    return is_shipped(study.name, keys["agreement"]) or all(store.has(stage, key) for stage, key in keys.items())
 
 
 def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[Failure]:
@@ -71,7 +74,7 @@ def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[
 def _compute_batch(
     batch: Sequence[TrainingConfig], study: Study, dataset: Dataset, store: Store, heartbeat: "_Heartbeat"
 ) -> None:
-    keys = {config: network_keys(config, study, dataset) for config in batch}
+    keys = {config: network_keys(config, study) for config in batch}
     missing = [config for config in batch if store.read("training", keys[config].keys["training"]) is None]
     if missing:
         # A checkpoint of the whole batch may hold the networks that a kill kept from being written.
@@ -86,6 +89,7 @@ def _compute_batch(
         for network in networks:
             entry = Entry(network_facts(network, dataset), arrays_of(network.parameters))
             _write(store, "training", keys[network.config], entry, seconds)
+        heartbeat.written()
         forget_checkpoints(store, name)
     for config in batch:
         _analyse(keys[config], dataset, store)
@@ -104,7 +108,7 @@ def _try_alone(
             failure = Failure(asdict(config), f"{type(error).__name__}: {error}", traceback.format_exc())
         else:
             return []
-    keep_failure(store, network_keys(config, study, dataset), failure)
+    keep_failure(store, network_keys(config, study), failure)
     return [failure]
 
 
@@ -171,18 +175,26 @@ class _Heartbeat:
         folder = store.root / "running" / study
         self._file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
         self._epochs = 0
-        self._written = 0.0
+        self._said = -math.inf
 
     def __enter__(self) -> "_Heartbeat":
-        self.trained(0)
+        self._say()
         return self
 
     def trained(self, network_epochs: int) -> None:
-        """Take note of network-epochs trained; written at most once a second."""
+        """Take note of network-epochs trained; the first are said at once, such as those of a checkpoint."""
+        is_first = self._epochs == 0
         self._epochs += network_epochs
-        if time.monotonic() - self._written < 1.0:
-            return
-        self._written = time.monotonic()
+        if is_first or time.monotonic() - self._said > 1.0:
+            self._say()
+
+    def written(self) -> None:
+        """The networks that were trained are in the store, where others can see them."""
+        self._epochs = 0
+        self._say()
+
+    def _say(self) -> None:
+        self._said = time.monotonic()
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._file.with_name(f".{self._file.name}")
@@ -196,13 +208,14 @@ class _Heartbeat:
 
 
 def running(store: Store, study: str) -> list[dict[str, Any]]:
-    """Signs of life of the processes that work on a study, from the last half minute."""
+    """Signs of life of the processes that work on a study: from the last half minute, and not from a dead process."""
     found = []
     for file in (store.root / "running" / study).glob("[!.]*.json"):
+        host, _, process = file.stem.rpartition("-")
         try:
             sign = json.loads(file.read_text())
         except (OSError, ValueError):
             continue  # it ended in this moment
-        if time.time() - sign["at"] < 30.0:
+        if time.time() - sign["at"] < 30.0 and (host != socket.gethostname() or is_alive(int(process))):
             found.append(sign)
     return found

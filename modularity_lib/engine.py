@@ -2,26 +2,30 @@
 
 import logging
 import os
-import time
+import signal
+import sys
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster
 
-from modularity_lib.compute import ATTEMPTS, Failure, compute, dataset_of_study, is_computed, keep_failure
+from modularity_lib.compute import ATTEMPTS, Failure, compute, is_computed, keep_failure
 from modularity_lib.experiments import Study
 from modularity_lib.keys import network_keys
+from modularity_lib.shipped import is_shipped
 from modularity_lib.store import Store
 from modularity_lib.training import TrainingConfig
 
 NETWORKS_PER_TASK = 8  # trained side by side; enough tasks remain to keep every core busy to the end
-POLL_SECONDS = 0.5
+REPORT_SECONDS = 0.5
 
-Report = Callable[[], object]  # called every POLL_SECONDS while tasks run
+Report = Callable[[], object]  # called about every REPORT_SECONDS while tasks run
 
 
 def tasks_of(study: Study) -> list[list[TrainingConfig]]:
@@ -37,20 +41,34 @@ def tasks_of(study: Study) -> list[list[TrainingConfig]]:
 
 
 def open_tasks(study: Study, store: Store, *, shard: tuple[int, int] = (1, 1)) -> list[list[TrainingConfig]]:
-    """Groups in which something is left to compute; of shard i of n every n-th group, from the i-th on."""
-    dataset = dataset_of_study(study.dataset)
+    """Groups in which something is left to compute; of shard i of n every n-th group, from the i-th on.
+
+    A group stays whole, though some of its networks are in the store: its checkpoint is that of all of them.
+    """
     index, count = shard
-    tasks = tasks_of(study)[index - 1 :: count]
-    return [configs for configs in tasks if not all(is_computed(config, study, dataset, store) for config in configs)]
+    tasks = [
+        [config for config in configs if not is_shipped(study.name, network_keys(config, study).keys["agreement"])]
+        for configs in tasks_of(study)[index - 1 :: count]
+    ]
+    return [configs for configs in tasks if not all(is_computed(config, study, store) for config in configs)]
 
 
 def run_here(tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, report: Report) -> list[Failure]:
     """Compute tasks one after the other in this process, without an engine: one shard of a job array."""
-    failures = []
-    for configs in tasks:
+    ended = threading.Event()
+
+    def keep_reporting() -> None:
+        while not ended.wait(REPORT_SECONDS):
+            report()
+
+    reporter = threading.Thread(target=keep_reporting, daemon=True)
+    reporter.start()
+    try:
+        return [failure for configs in tasks for failure in compute(configs, study, str(store.root.resolve()))]
+    finally:
+        ended.set()
+        reporter.join()
         report()
-        failures += compute(configs, study, str(store.root.resolve()))
-    return failures
 
 
 def run_on_dask(
@@ -72,11 +90,19 @@ def run_on_dask(
         OSError: there is no scheduler at this address.
     """
     with _client(min(workers, len(tasks)), scheduler) as client:
-        waiting = {_submit(client, configs, study, store): configs for configs in tasks}
+        changed = threading.Event()
+
+        def submit(configs: list[TrainingConfig]) -> Future:
+            future = client.submit(compute, configs, study, str(store.root.resolve()), pure=False)
+            future.add_done_callback(lambda _: changed.set())
+            return future
+
+        waiting = {submit(configs): configs for configs in tasks}
         failures: list[Failure] = []
         while waiting:
             report()
-            time.sleep(POLL_SECONDS)
+            changed.wait(REPORT_SECONDS)
+            changed.clear()
             for future in [future for future in waiting if future.done()]:
                 configs = waiting.pop(future)
                 error = future.exception() if future.status != "finished" else None
@@ -85,20 +111,16 @@ def run_on_dask(
                 elif not isinstance(error, KilledWorker):
                     raise error
                 elif len(configs) > 1:
-                    waiting |= {_submit(client, [config], study, store): [config] for config in configs}
+                    waiting |= {submit([config]): [config] for config in configs}
                 else:
                     failures.append(_set_aside(configs[0], study, store, error))
         report()
         return failures
 
 
-def _submit(client: Client, configs: list[TrainingConfig], study: Study, store: Store) -> Future:
-    return client.submit(compute, configs, study, str(store.root.resolve()), pure=False)
-
-
 def _set_aside(config: TrainingConfig, study: Study, store: Store, error: Exception) -> Failure:
     failure = Failure(asdict(config), f"its process died {ATTEMPTS} times", str(error))
-    keep_failure(store, network_keys(config, study, dataset_of_study(study.dataset)), failure)
+    keep_failure(store, network_keys(config, study), failure)
     return failure
 
 
@@ -115,18 +137,39 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
             with Client(scheduler, set_as_default=False) as client:
                 yield client
             return
-        with (
-            LocalCluster(
-                n_workers=workers,
+        with _without_interrupts():  # none of the threads that start here, nor the workers that they start, sees Ctrl-C
+            cluster = LocalCluster(
+                n_workers=0,
                 threads_per_worker=1,  # threads of several processes would fight for the cores
                 processes=True,
                 memory_limit=0,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any free port: a second run finds another one
                 silence_logs=logging.CRITICAL,
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
+            )
+        with cluster, Client(cluster, set_as_default=False) as client:
+            cluster.scale(workers)
             yield client
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from this thread, and for good from the threads and processes that it starts meanwhile.
+
+    In a terminal Ctrl-C goes to all processes at once, and each worker would say what it was doing.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # Python's keeper of semaphores lets signals through again in the thread that starts it: it must be there before.
+    # It warns of what a process that was stopped has left, although it has just cleaned that up.
+    sys.warnoptions.append("ignore:resource_tracker")
+    resource_tracker.ensure_running()
+    sys.warnoptions.remove("ignore:resource_tracker")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def cores() -> int:

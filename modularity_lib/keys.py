@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from modularity_lib.data import Dataset
+from modularity_lib.data import load_dataset
 from modularity_lib.experiments import Study
+from modularity_lib.sources import DATASETS
 from modularity_lib.store import key_of
 from modularity_lib.training import TrainingConfig
 
@@ -38,10 +39,10 @@ class NetworkKeys:
     ingredients: dict[str, dict[str, Any]]
 
 
-def network_keys(config: TrainingConfig, study: Study, dataset: Dataset) -> NetworkKeys:
+def network_keys(config: TrainingConfig, study: Study) -> NetworkKeys:
     """Keys of a network's results in a study: each depends on all that determines it, the stage before included."""
     ingredients: dict[str, dict[str, Any]] = {
-        "training": {"dataset": dataset.sha256, **asdict(config), "hidden": list(config.hidden)},
+        "training": {"dataset": dataset_checksum(study.dataset), **asdict(config), "hidden": list(config.hidden)},
         "modules": {"search_steps": study.search_steps, "seed": config.run},
         "agreement": {"permutations": study.permutations, "seed": config.run},
     }
@@ -50,6 +51,12 @@ def network_keys(config: TrainingConfig, study: Study, dataset: Dataset) -> Netw
         parts |= {"stage": stage, "source": stage_fingerprint(stage), "after": list(keys.values())[-1:]}
         keys[stage] = key_of(parts)
     return NetworkKeys(keys, ingredients)
+
+
+@cache
+def dataset_checksum(name: str) -> str:
+    """`Dataset.sha256` of a dataset; where it is known, keys can be made without the images."""
+    return DATASETS[name].content_sha256 or load_dataset(name).sha256
 
 
 @cache

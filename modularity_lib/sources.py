@@ -51,6 +51,8 @@ class EmbeddedSource:
     """The file of 5,000 digits that comes with the project; the last 100 of each class are its test set."""
 
     sha256: str  # of the file
+    n_train_images: int
+    content_sha256: str  # of the arrays, see `data.Dataset.sha256`
 
     def read(self) -> GreyImages:
         if not MNIST_5K_FILE.is_file():
@@ -79,6 +81,8 @@ class IdxSource:
     subfolder: str  # of the folder named by MODULARITY_DATA
     mirrors: tuple[str, ...]  # addresses that end in "/", tried in turn
     sha256: Mapping[str, str]  # of the uncompressed bytes of each file: the gzip wrapper differs between mirrors
+    n_train_images: int = 60_000
+    content_sha256: str | None = None  # of the arrays, see `data.Dataset.sha256`; None where nobody had the files yet
 
     def read(self) -> GreyImages:
         chosen = os.environ.get(DATA_VARIABLE)
@@ -168,7 +172,11 @@ class IdxSource:
 
 
 DATASETS: dict[str, EmbeddedSource | IdxSource] = {
-    "mnist-5k": EmbeddedSource(sha256="970702d994c498f4ed47376383483ffa572089f72cd489dad1f40f362dbc14bf"),
+    "mnist-5k": EmbeddedSource(
+        sha256="970702d994c498f4ed47376383483ffa572089f72cd489dad1f40f362dbc14bf",
+        n_train_images=4_000,
+        content_sha256="6f1dec24eae41a252e3fca6a88ec181b02f7b1216ac93dfe6f7b9ad531d0aaef",
+    ),
     "mnist": IdxSource(
         name="mnist",
         subfolder="",
@@ -182,6 +190,7 @@ DATASETS: dict[str, EmbeddedSource | IdxSource] = {
             "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         },
+        content_sha256="06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
     ),
     "fashion-mnist": IdxSource(
         name="fashion-mnist",

@@ -1,6 +1,8 @@
 """Finished results on disk: written whole or not at all, checked by SHA-256 whenever they are read."""
 
+import errno
 import hashlib
+import io
 import json
 import logging
 import os
@@ -10,7 +12,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -18,21 +21,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import platformdirs
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 _log = logging.getLogger(__name__)
 _CHECKSUMS = "SHA256SUMS"  # the format of sha256sum, so that `sha256sum -c SHA256SUMS` checks an entry by hand
 _FACTS = "facts.json"
 _ARRAYS = "arrays.safetensors"
+_SET_ASIDE = "set-aside"
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished result: facts that JSON can hold, and named arrays."""
+    """One finished result: facts that JSON can hold, named arrays, named tables."""
 
     facts: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)  # what it was made with; filled in when it is read
 
 
 def default_store_folder() -> Path:
@@ -57,9 +65,10 @@ class StoreUnusable(OSError):
 class Store:
     """A folder of entries, `<stage>/<first two digits>/<key>/`, each written whole or not at all.
 
-    An entry is a folder of `facts.json`, `arrays.safetensors` where it has arrays, and `SHA256SUMS`. It is written
-    under a temporary name beside its place, flushed to disk and renamed; a folder that is there is therefore
-    complete. An entry that fails its checksums is moved to `set-aside/`, reported, and treated as missing.
+    An entry is a folder of `facts.json`, `arrays.safetensors` where it has arrays, `<name>.parquet` for each table, and
+    `SHA256SUMS`. It is written under a temporary name beside its place, flushed to disk and renamed; a folder that is
+    there is therefore complete. An entry that fails its checksums is moved to `set-aside/`, reported, and treated as
+    missing.
 
     Args:
         root: folder of the store; made when the first entry is written. Default: `default_store_folder()`.
@@ -73,17 +82,20 @@ class Store:
         return self._place(stage, key).is_dir()
 
     def read(self, stage: str, key: str) -> Entry | None:
-        """Entry of this key, or None where there is none or where it was damaged and has been set aside."""
+        """Entry of this key, or None where there is none or where it was damaged and has been set aside.
+
+        Raises:
+            StoreUnusable: the entry is damaged, and the folder cannot be written to set it aside.
+        """
         place = self._place(stage, key)
         if not place.is_dir():
             return None
-        fault = _fault(place, key)
-        if fault:
-            self._set_aside(place, stage, key, fault)
+        try:
+            return read_entry(place, key=key)
+        except EntryDamaged as damage:
+            if place.is_dir():  # else another process has just removed it or set it aside
+                self._set_aside(place, stage, key, str(damage))
             return None
-        facts = json.loads((place / _FACTS).read_text())
-        arrays = load_file(place / _ARRAYS) if (place / _ARRAYS).exists() else {}
-        return Entry(facts["facts"], arrays)
 
     def write(self, stage: str, key: str, entry: Entry, *, ingredients: Mapping[str, Any], seconds: float) -> None:
         """Write an entry; where two processes write the same key, the first one stays.
@@ -94,65 +106,59 @@ class Store:
         Raises:
             StoreUnusable: the folder cannot be written; the message says which, and how to choose another.
         """
+        made = {**provenance(), "seconds": round(seconds, 3), "written": time.strftime("%FT%TZ", time.gmtime())}
+        facts = {"key": key, "ingredients": ingredients, "facts": entry.facts, "provenance": made}
         place = self._place(stage, key)
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(), dir=place.parent))
+            with _temporary_beside(place) as temporary:
+                _write_files(temporary, facts, entry)
+                try:
+                    temporary.rename(place)
+                except OSError:
+                    if not place.is_dir():  # another process finished the same entry first: its copy is as good
+                        raise
+                _flush(place.parent)
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def check_writable(self) -> None:
+        """Raise StoreUnusable where nothing could be written: before hours are spent, not after."""
         try:
-            facts = {
-                "key": key,
-                "ingredients": ingredients,
-                "facts": entry.facts,
-                "provenance": {
-                    **provenance(),
-                    "seconds": round(seconds, 3),
-                    "written": time.strftime("%FT%TZ", time.gmtime()),
-                },
-            }
-            (temporary / _FACTS).write_text(json.dumps(facts, indent=1, allow_nan=False))
-            if entry.arrays:
-                arrays = {name: np.ascontiguousarray(array) for name, array in entry.arrays.items()}
-                (temporary / _ARRAYS).write_bytes(save(arrays))
-            sums = [f"{_sha256(file)}  {file.name}\n" for file in sorted(temporary.iterdir())]
-            (temporary / _CHECKSUMS).write_text("".join(sums))
-            for file in temporary.iterdir():
-                _flush(file)
-            temporary.chmod(0o755)
-            try:
-                temporary.rename(place)
-            except OSError:
-                if not place.is_dir():  # another process finished the same entry first: its copy is as good
-                    raise
-            _flush(place.parent)
+            with _temporary_beside(self.root / _SET_ASIDE):
+                pass
         except OSError as error:
             raise self._unwritable(error) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
     def keys(self, stage: str) -> list[str]:
         """Keys of the entries of a stage, in no particular order."""
         return [place.name for place in (self.root / stage).glob("??/*") if not place.name.startswith(".")]
 
     def describe(self, stage: str, key: str) -> dict[str, Any]:
-        """What the key of an entry was made of; empty where the entry cannot be read."""
+        """All that `facts.json` of an entry holds, unchecked, for estimates; empty where it is unreadable."""
         try:
-            return dict(json.loads((self._place(stage, key) / _FACTS).read_text())["ingredients"])
-        except (OSError, ValueError, KeyError):
+            return dict(json.loads((self._place(stage, key) / _FACTS).read_text()))
+        except (OSError, ValueError):
             return {}
 
     def remove(self, stage: str, key: str | None = None) -> None:
         """Remove one entry of a stage, or all of them. Only what can be computed again at no cost is ever removed."""
-        place = self.root / stage if key is None else self._place(stage, key)
-        shutil.rmtree(place, ignore_errors=True)
+        for place in [self._place(stage, key)] if key is not None else [*(self.root / stage).glob("??/[!.]*")]:
+            doomed = place.with_name(f"{_temporary_prefix()}{place.name}")
+            try:
+                place.rename(doomed)  # at once: another process must not read an entry that is half removed
+            except OSError:
+                continue  # it is gone already, or the folder is read-only
+            shutil.rmtree(doomed, ignore_errors=True)
+        if key is None:
+            shutil.rmtree(self.root / stage, ignore_errors=True)
 
     def remove_leftovers(self) -> int:
         """Remove temporary folders of processes on this machine that no longer live; return how many there were."""
+        prefix = f".{socket.gethostname()}-"
         leftovers = [
             folder
-            for folder in [*self.root.glob(f"*/*/.{socket.gethostname()}-*")]
-            if not _is_alive(int(folder.name.removeprefix(f".{socket.gethostname()}-").split("-")[0]))
+            for folder in [*self.root.glob(f"{prefix}*"), *self.root.glob(f"*/*/{prefix}*")]
+            if not is_alive(int(folder.name.removeprefix(prefix).split("-")[0]))
         ]
         for folder in leftovers:
             shutil.rmtree(folder, ignore_errors=True)
@@ -162,17 +168,118 @@ class Store:
         return self.root / stage / key[:2] / key
 
     def _set_aside(self, place: Path, stage: str, key: str, fault: str) -> None:
-        aside = self.root / "set-aside" / f"{stage}-{key[:16]}-{time.time_ns()}"
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        place.rename(aside)
+        aside = self.root / _SET_ASIDE / f"{stage}-{key[:16]}-{time.time_ns()}"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            place.rename(aside)
+        except FileNotFoundError:
+            return  # another process was faster
+        except OSError as error:
+            raise self._unwritable(error, what=f"{place} is damaged ({fault}) and could not be set aside in") from error
         _log.warning("Damaged result set aside, it will be computed again: %s (%s). Kept in %s.", place, fault, aside)
 
-    def _unwritable(self, error: OSError) -> "StoreUnusable":
+    def _unwritable(self, error: OSError, *, what: str = "results cannot be written to") -> "StoreUnusable":
+        mend = "free some space" if error.errno in _DISK_IS_FULL else "make it writable"
         return StoreUnusable(
             error.errno,
-            f"the result could not be written to the store {self.root} ({error.strerror}). Nothing finished is lost: "
-            "free some space or choose another folder with MODULARITY_STORE=/a/folder, and run again to go on",
+            f"{what} the store {self.root} ({error.strerror}). Nothing finished is lost: {mend}, or choose another "
+            "folder with --store or MODULARITY_STORE=/a/folder, and run again to go on",
         )
+
+
+class EntryDamaged(ValueError):
+    """The files of an entry are not those that were written; the message says which and how."""
+
+
+def read_entry(place: Path, *, key: str | None = None) -> Entry:
+    """Read the entry in a folder, and check every file against its SHA-256.
+
+    Args:
+        key: the key that it must have; None: any.
+    Raises:
+        EntryDamaged: a file is missing, changed, cut short, or belongs to another key.
+    """
+    try:
+        contents = _checked_contents(place)
+        facts = json.loads(contents[_FACTS])
+        if key is not None and facts["key"] != key:
+            raise EntryDamaged("it is the result of another key")
+        return Entry(
+            facts["facts"],
+            load(contents[_ARRAYS]) if _ARRAYS in contents else {},
+            {Path(name).stem: _read_table(file) for name, file in contents.items() if name.endswith(".parquet")},
+            facts["provenance"],
+        )
+    except (OSError, KeyError) as error:
+        raise EntryDamaged(f"it cannot be read: {error}") from error
+
+
+def replace_entry(place: Path, entry: Entry, *, key: str) -> None:
+    """Write an entry to a folder of any name, in place of the one that may be there.
+
+    Raises:
+        FileExistsError: the folder is there and holds something else.
+        OSError: the folder cannot be written.
+    """
+    if place.is_dir() and any(place.iterdir()) and not (place / _CHECKSUMS).exists():
+        raise FileExistsError(f"{place} holds other files than tables of a study. Choose a new or an empty folder.")
+    with _temporary_beside(place) as temporary:
+        _write_files(temporary, {"key": key, "facts": entry.facts, "provenance": entry.provenance}, entry)
+        if place.exists():
+            # Two renames are not one, but a kill between them loses nothing: the tables can be exported again.
+            shutil.rmtree(place)
+        temporary.rename(place)
+
+
+@contextmanager
+def _temporary_beside(place: Path) -> Iterator[Path]:
+    """A new folder in the same folder as `place`, gone in the end unless it was renamed."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(), dir=place.parent))
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_files(folder: Path, facts: Mapping[str, Any], entry: Entry) -> None:
+    contents = {_FACTS: json.dumps(facts, indent=1, allow_nan=False).encode()}
+    if entry.arrays:
+        contents[_ARRAYS] = save({name: np.ascontiguousarray(array) for name, array in entry.arrays.items()})
+    for name, table in entry.tables.items():
+        contents[f"{name}.parquet"] = table.to_parquet(index=False, compression="zstd")
+    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(contents.items())]
+    for name, content in {**contents, _CHECKSUMS: "".join(sums).encode()}.items():
+        with (folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    folder.chmod(0o755)
+
+
+def _checked_contents(place: Path) -> dict[str, bytes]:
+    """Contents of the files of an entry, by name; EntryDamaged unless they are the files that SHA256SUMS lists."""
+    try:
+        lines = [line.split("  ", 1) for line in (place / _CHECKSUMS).read_text().splitlines()]
+        listed = {name: checksum for checksum, name in lines}
+    except ValueError as error:
+        raise EntryDamaged(f"{_CHECKSUMS} cannot be read: {error}") from error
+    contents = {file.name: file.read_bytes() for file in place.iterdir() if file.name != _CHECKSUMS}
+    if set(listed) != set(contents) or _FACTS not in contents:
+        raise EntryDamaged(f"{_CHECKSUMS} lists {sorted(listed)}, the folder holds {sorted(contents)}")
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != listed[name]:
+            raise EntryDamaged(f"{name} does not have the SHA-256 it was written with")
+    return contents
+
+
+def _read_table(content: bytes) -> pd.DataFrame:
+    """A table from the bytes of a Parquet file; lists in a column come back as lists."""
+    table = pd.read_parquet(io.BytesIO(content))
+    for name in table.columns:
+        if len(table) and isinstance(table[name].iloc[0], np.ndarray):
+            table[name] = [array.tolist() for array in table[name]]
+    return table
 
 
 @cache
@@ -211,33 +318,11 @@ def _commit() -> str | None:
     return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
-def _fault(place: Path, key: str) -> str:
-    """What is wrong with an entry's files, or "" if nothing is."""
-    try:
-        lines = [line.split("  ", 1) for line in (place / _CHECKSUMS).read_text().splitlines()]
-        listed = {name: checksum for checksum, name in lines}
-    except (OSError, ValueError) as error:
-        return f"{_CHECKSUMS} cannot be read: {error}"
-    present = {file.name for file in place.iterdir()} - {_CHECKSUMS}
-    if set(listed) != present or _FACTS not in present:
-        return f"{_CHECKSUMS} lists {sorted(listed)}, the folder holds {sorted(present)}"
-    for name, expected in listed.items():
-        if _sha256(place / name) != expected:
-            return f"{name} does not have the SHA-256 it was written with"
-    if json.loads((place / _FACTS).read_text())["key"] != key:
-        return "it is the result of another key"
-    return ""
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
+def _flush(folder: Path) -> None:
+    """Make sure that what was renamed in a folder stays renamed."""
+    if os.name == "nt":
         return  # Windows cannot flush a folder
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -248,7 +333,8 @@ def _temporary_prefix() -> str:
     return f".{socket.gethostname()}-{os.getpid()}-"
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether a process of this number lives on this machine."""
     if os.name == "nt":
         return True  # there, asking by a signal would end the process
     try:

@@ -3,20 +3,24 @@
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import TextIO
 
 from tqdm import tqdm
 
 from modularity_lib.compute import Failure, dataset_of_study, parameters_of_arrays, running
 from modularity_lib.engine import cores, open_tasks, run_here, run_on_dask
+from modularity_lib.estimate import cost_seen
 from modularity_lib.experiments import BASELINE_L2, REGULARISERS, Study, study_named
 from modularity_lib.keys import network_keys
 from modularity_lib.networks import MLP, network_of
-from modularity_lib.results import Results, StudyIncomplete, tables_of
+from modularity_lib.results import Results, StudyIncomplete
 from modularity_lib.store import Store
+from modularity_lib.tables import tables_of
 from modularity_lib.training import TrainingConfig
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed} elapsed, {remaining} left{postfix}"
-_LOG_SECONDS = 60.0  # between two lines where standard error is no terminal
+_LINE = "{desc}: {percentage:3.0f}%, {elapsed} elapsed, {remaining} left{postfix}"
+_LIVE_SECONDS, _LOG_SECONDS = 0.1, 60.0  # between two signs of life, in a terminal and in a log
 
 
 class NetworksFailed(RuntimeError):
@@ -62,20 +66,21 @@ def run_study(
     workers = cores() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}. Leave it out to use every core.")
-    dataset = dataset_of_study(study.dataset)
-    store.remove_leftovers()
     for _ in range(2):  # a damaged result shows only when it is read, and is then computed again
         tasks = open_tasks(study, store)
         if tasks:
+            store.check_writable()
+            store.remove_leftovers()
+            dataset_of_study(study.dataset)  # an error of this process is easier to read than one of a worker
             with _Progress(tasks, study, store, shown=progress) as report:
                 failures = run_on_dask(tasks, study, store, workers=workers, scheduler=scheduler, report=report)
             if failures:
                 raise NetworksFailed(study.name, failures)
         try:
-            return tables_of(study, dataset, store, network_keys)
+            return tables_of(study, store)
         except StudyIncomplete:
             continue
-    return tables_of(study, dataset, store, network_keys)
+    return tables_of(study, store)
 
 
 def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progress: bool = True) -> None:
@@ -86,8 +91,12 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
         StoreUnusable: the store cannot be written.
     """
     study = study_named(study)
-    store.remove_leftovers()
     tasks = open_tasks(study, store, shard=shard)
+    if not tasks:
+        return
+    store.check_writable()
+    store.remove_leftovers()
+    dataset_of_study(study.dataset)
     with _Progress(tasks, study, store, shown=progress) as report:
         failures = run_here(tasks, study, store, report=report)
     if failures:
@@ -95,23 +104,24 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
 
 
 class _Progress:
-    """Progress of a run, read from the store: a bar in a terminal, a line a minute elsewhere."""
+    """Progress of a run, read from the store: a bar in a terminal or notebook, a line a minute in a log."""
 
     def __init__(self, tasks: list[list[TrainingConfig]], study: Study, store: Store, *, shown: bool) -> None:
-        self._configs = [config for configs in tasks for config in configs]
         self._study, self._store = study, store
-        dataset = dataset_of_study(study.dataset)
-        self._keys = {config: network_keys(config, study, dataset).keys for config in self._configs}
-        # Analysing a network takes about as long as a few epochs of training it.
-        self._total = sum(config.epochs + ANALYSIS_EPOCHS for config in self._configs)
-        interval = 0.1 if sys.stderr.isatty() or "ipykernel" in sys.modules else _LOG_SECONDS
-        self._bar = tqdm(
-            total=self._total,
+        self._open = {config: network_keys(config, study).keys for configs in tasks for config in configs}
+        self._cost = cost_seen(study, store)
+        self._n_networks, self._n_done, self._done = len(self._open), 0, 0.0
+        total = sum(map(self._cost.of, self._open))
+        is_live = sys.stderr.isatty() or "ipykernel" in sys.modules
+        bar = tqdm if is_live else _LogLines
+        seconds = _LIVE_SECONDS if is_live else _LOG_SECONDS
+        self._bar = bar(
+            total=total,
             desc=f"study {study.name}",
             disable=not shown,
-            bar_format=_BAR,
-            mininterval=interval,
-            maxinterval=interval,
+            bar_format=_BAR if is_live else _LINE,
+            mininterval=seconds,
+            maxinterval=seconds,
         )
 
     def __enter__(self) -> Callable[[], None]:
@@ -119,25 +129,35 @@ class _Progress:
 
     def report(self) -> None:
         """Bring the bar up to date."""
-        done = dict.fromkeys(("training", "agreement"), 0)
-        steps = 0
-        for config in self._configs:
-            keys = self._keys[config]
+        under_way = sum(sign["network_epochs"] for sign in running(self._store, self._study.name)) * self._cost.epoch
+        for config, keys in list(self._open.items()):
             if self._store.has("agreement", keys["agreement"]):
-                done["agreement"] += 1
-                steps += config.epochs + ANALYSIS_EPOCHS
+                del self._open[config]
+                self._n_done += 1
+                self._done += self._cost.of(config)
             elif self._store.has("training", keys["training"]):
-                steps += config.epochs
-        steps += sum(sign["network_epochs"] for sign in running(self._store, self._study.name))
-        self._bar.n = max(self._bar.n, min(steps, self._total))
-        self._bar.set_postfix_str(f"{done['agreement']} of {len(self._configs)} networks done", refresh=False)
+                under_way += config.epochs * self._cost.epoch
+        self._bar.n = max(self._bar.n, min(self._done + under_way, self._bar.total))
+        self._bar.set_postfix_str(f"{self._n_done} of {self._n_networks} networks done", refresh=False)
         self._bar.update(0)
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
 
-ANALYSIS_EPOCHS = 10
+class _LogLines(tqdm):
+    """The same as whole lines, none of which is written over."""
+
+    disable: bool
+
+    @staticmethod
+    def status_printer(file: TextIO) -> Callable[[str], None]:
+        return lambda text: print(text, file=file, flush=True)
+
+    def close(self) -> None:
+        if not self.disable:
+            self.display()
+        self.disable = True  # tqdm would add an empty line
 
 
 def stored_network(
@@ -164,7 +184,7 @@ def stored_network(
             f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
             f"time beside the baseline, {strengths}."
         )
-    key = network_keys(configs[0], study, dataset_of_study(study.dataset)).keys["training"]
+    key = network_keys(configs[0], study).keys["training"]
     entry = store.read("training", key)
     if entry is None:
         raise LookupError(

@@ -9,10 +9,12 @@ import pandas as pd
 
 from modularity_lib import analysis
 from modularity_lib.compute import dataset_of_study, is_computed, running
+from modularity_lib.estimate import cost_seen, expected_cost
 from modularity_lib.experiments import Study
 from modularity_lib.keys import STAGE_SOURCES, network_keys
 from modularity_lib.performance import network_facts
 from modularity_lib.results import Results
+from modularity_lib.shipped import is_shipped, shipped_tables
 from modularity_lib.store import Store
 from modularity_lib.training import TrainingConfig, train
 
@@ -20,8 +22,6 @@ from modularity_lib.training import TrainingConfig, train
 # and hundreds of epochs carry that on: the network is another one of the same kind.
 SCORE_TOLERANCE = 0.05  # of Q, mean over measures and layers
 ACCURACY_TOLERANCE = 0.01
-ANALYSIS_SECONDS = 1.0  # of one network, about
-TRAINING_STEP_SECONDS = 0.4e-3  # of one network, about
 
 
 @dataclass(frozen=True)
@@ -31,39 +31,34 @@ class Status:
     study: str
     networks: int
     done: int
+    shipped: int  # of them, come with the project
     under_way: int  # processes at work
     failures: list[dict[str, Any]]
     seconds_left: float | None  # None where nobody works on it or nothing is known yet
 
     def text(self) -> str:
         """The same in a few lines."""
+        shipped = f", {self.shipped} of them shipped with the project" if self.shipped else ""
         left = "unknown" if self.seconds_left is None else _duration(self.seconds_left)
         return (
-            f"study      {self.study}\nnetworks   {self.networks}\ndone       {self.done}\n"
+            f"study      {self.study}\nnetworks   {self.networks}\ndone       {self.done}{shipped}\n"
             f"running    {self.under_way} processes\nfailed     {len(self.failures)}\ntime left  {left}"
         )
 
 
 def status(study: Study, store: Store) -> Status:
     """How far a study is, from what is in the store."""
-    dataset = dataset_of_study(study.dataset)
     configs = study.trained_configs() + study.untrained_configs()
-    keys = {config: network_keys(config, study, dataset).keys for config in configs}
-    missing = [config for config in configs if not is_computed(config, study, dataset, store)]
-    failures = [
-        entry.facts for config in missing if (entry := store.read("failures", keys[config]["agreement"])) is not None
-    ]
-    under_way = len(running(store, study.name))
-    seconds_left = seconds_of(missing, study) / under_way if under_way else 0.0 if not missing else None
-    return Status(study.name, len(configs), len(configs) - len(missing), under_way, failures, seconds_left)
-
-
-def seconds_of(configs: Sequence[TrainingConfig], study: Study) -> float:
-    """About how long networks take on one core, in seconds."""
-    images = 0.9 * len(dataset_of_study(study.dataset).train_labels)
-    relative_size = sum(config.hidden[0] * 784 for config in configs[:1]) / (64 * 784)
-    steps = sum(config.epochs * images / config.batch_size for config in configs)
-    return steps * TRAINING_STEP_SECONDS * relative_size + len(configs) * ANALYSIS_SECONDS
+    missing = [config for config in configs if not is_computed(config, study, store)]
+    keys = {config: network_keys(config, study).keys for config in missing}
+    failures = [entry.facts for key in keys.values() if (entry := store.read("failures", key["agreement"])) is not None]
+    signs, cost = running(store, study.name), cost_seen(study, store)
+    trained = [config for config in missing if store.has("training", keys[config]["training"])]
+    epochs_done = sum(config.epochs for config in trained) + sum(sign["network_epochs"] for sign in signs)
+    seconds = max(0.0, sum(map(cost.of, missing)) - epochs_done * cost.epoch)
+    seconds_left = seconds / len(signs) if signs else None if missing else 0.0
+    n_shipped = sum(is_shipped(study.name, network_keys(config, study).keys["agreement"]) for config in configs)
+    return Status(study.name, len(configs), len(configs) - len(missing), n_shipped, len(signs), failures, seconds_left)
 
 
 def plan(study: Study, tasks: Sequence[Sequence[TrainingConfig]], *, workers: int) -> str:
@@ -72,10 +67,11 @@ def plan(study: Study, tasks: Sequence[Sequence[TrainingConfig]], *, workers: in
     if not configs:
         return f"{study.name}: nothing to compute."
     trained = sum(config.epochs > 0 for config in configs)
+    seconds = sum(map(expected_cost(study).of, configs)) / workers
     return (
         f"{study.name}: {trained} networks to train ({study.epochs} epochs each at most) and {len(configs) - trained} "
         f"untrained ones, in {len(tasks)} tasks of networks that are trained side by side; those already in the store "
-        f"are not computed again. With {workers} processes about {_duration(seconds_of(configs, study) / workers)}."
+        f"are not computed again. With {workers} processes about {_duration(seconds)}."
     )
 
 
@@ -86,18 +82,39 @@ def _duration(seconds: float) -> str:
 
 
 def reasons(configs: Sequence[TrainingConfig], study: Study, store: Store) -> list[str]:
-    """Why entries count as missing or stale: a line per network and stage that is not in the store."""
-    dataset = dataset_of_study(study.dataset)
-    near = {stage: [store.describe(stage, key) for key in store.keys(stage)] for stage in STAGE_SOURCES}
+    """Why entries count as missing or stale: a line per network that is neither in the store nor shipped."""
+    near = {
+        stage: [store.describe(stage, key).get("ingredients", {}) for key in store.keys(stage)]
+        for stage in STAGE_SOURCES
+    }
     lines = []
     for config in configs:
-        network = network_keys(config, study, dataset)
+        network = network_keys(config, study)
+        if is_shipped(study.name, network.keys["agreement"]):
+            continue
         for stage, key in network.keys.items():
             if store.read(stage, key) is None:
                 why = _why(network.ingredients[stage], near[stage], first=stage == "training")
                 lines.append(f"run {config.run}, {_regularisation(config)}: {stage} {why}")
                 break  # the later stages follow from this one
-    return lines or [f"all {len(configs)} networks are in the store {store.root}, and none is stale."]
+    if not lines:
+        return [f"all {len(configs)} networks are in the store {store.root} or shipped, and none is stale."]
+    return [*_why_not_shipped(study), *lines]
+
+
+def _why_not_shipped(study: Study) -> list[str]:
+    """A line on how the tables that come with the project differ from what is wanted, if they do."""
+    shipped = shipped_tables(study.name)
+    if shipped is None:
+        return []
+    own_to_a_network = {"run", "l2", "l1", "dropout", "seed", "after"}
+    wanted = network_keys(study.trained_configs()[0], study).ingredients
+    for stage, stored in shipped.facts["stages"].items():
+        names = [name for name in wanted[stage] if name not in own_to_a_network]
+        changes = _changes(wanted[stage], stored, [name for name in names if stored.get(name) != wanted[stage][name]])
+        if changes:
+            return [f"the shipped tables are stale from {stage} on: {changes}."]
+    return []
 
 
 def _regularisation(config: TrainingConfig) -> str:
@@ -114,13 +131,16 @@ def _why(wanted: dict[str, Any], stored: list[dict[str, Any]], *, first: bool) -
     nearest = min(range(len(same)), key=lambda index: len(differences[index]))
     if not differences[nearest]:
         return "was damaged and has been set aside."
-    changes = [
+    return f"is stale: {_changes(wanted, same[nearest], sorted(differences[nearest]))}."
+
+
+def _changes(wanted: dict[str, Any], stored: dict[str, Any], names: Sequence[str]) -> str:
+    return "; ".join(
         "the code of this stage has changed"
         if name == "source"
-        else f"{name} was {same[nearest].get(name)!r}, is {wanted[name]!r}"
-        for name in sorted(differences[nearest])
-    ]
-    return f"is stale: {'; '.join(changes)}."
+        else f"{name} was {stored.get(name)!r}, is {wanted[name]!r}"
+        for name in names
+    )
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,30 @@ def test_export_writes_parquet_with_labels_as_lists(computed: Path, tmp_path: Pa
     modules = pd.read_parquet(tmp_path / "tables" / "modules.parquet")
     assert len(modules) == 48
     assert len(modules["labels"].iloc[0]) == 16
-    assert not list((tmp_path / "tables").glob(".*"))
+    assert sorted(file.name for file in (tmp_path / "tables").iterdir()) == [
+        "SHA256SUMS",
+        "agreement.parquet",
+        "facts.json",
+        "modules.parquet",
+        "networks.parquet",
+    ]
+
+
+def test_export_does_not_write_over_a_folder_of_other_things(computed: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("all of it")
+    shown = modularity("export", "tiny", "--store", computed, "--to", tmp_path / "mine", "--parquet")
+    assert shown.exit_code == 2
+    assert "holds other files than tables of a study" in shown.stderr
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_what_there_is_of_an_incomplete_study_can_be_exported(computed: Path, tmp_path: Path) -> None:
+    Store(computed).remove("agreement", next(iter(Store(computed).keys("agreement"))))
+    arguments = ["export", "tiny", "--store", computed, "--to", tmp_path / "tables"]
+    assert modularity(*arguments).exit_code == 1
+    assert modularity(*arguments, "--incomplete").exit_code == 0
+    assert len(pd.read_csv(tmp_path / "tables" / "networks.csv")) == 2
 
 
 def test_data_fetch_names_what_is_at_hand() -> None:
@@ -164,7 +187,7 @@ def test_wrong_input_is_one_line_and_status_2(arguments: list[str], message: str
 def test_an_incomplete_study_cannot_be_exported_and_says_how_to_complete_it(tmp_path: Path) -> None:
     shown = modularity("export", "tiny", "--store", tmp_path, "--to", tmp_path / "tables")
     assert shown.exit_code == 1
-    assert "run_study('tiny')" in shown.stderr
+    assert "`modularity run tiny` computes them" in shown.stderr
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

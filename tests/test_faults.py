@@ -1,8 +1,12 @@
 """Runs that are killed, started twice, damaged or starved end complete, with the tables of an undisturbed run."""
 
+import contextlib
+import ctypes
+import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,26 +19,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib.compute import arrays_of, dataset_of_study
+from modularity_lib.checkpoints import CHECKPOINT_SECONDS
+from modularity_lib.compute import arrays_of
 from modularity_lib.experiments import STUDIES, Study
 from modularity_lib.keys import network_keys
 from modularity_lib.networks import initial_parameters
-from modularity_lib.results import TABLES, Results, tables_of
+from modularity_lib.results import TABLES, Results
 from modularity_lib.store import Entry, Store
+from modularity_lib.tables import tables_of
 
 pytestmark = pytest.mark.slow
 
 SMOKE = STUDIES["smoke"]
 # Long enough to be killed in the middle: about 10 s of training in each of two tasks.
 LONG = replace(SMOKE, name="long", hidden=(64, 64), epochs=120, untrained=2, l2=(1e-5,), l1=(), dropout=(0.3,))
+SECONDS_BETWEEN_CHECKPOINTS = 0.5  # 20 outside this test
 DRIVER = """
 import sys
 from dataclasses import replace
-from modularity_lib import study
+from modularity_lib import checkpoints, study
 from modularity_lib.experiments import STUDIES
 from modularity_lib.store import Store
-from test_faults import LONG
+from test_faults import LONG, SECONDS_BETWEEN_CHECKPOINTS
 STUDIES["long"] = LONG
+checkpoints.train_with_checkpoints.__kwdefaults__["interval"] = SECONDS_BETWEEN_CHECKPOINTS  # in the workers, too
 if __name__ == "__main__":
     name, root, *address = sys.argv[1:]
     scheduler = address[0] if address else None
@@ -68,7 +76,7 @@ def finish(process: subprocess.Popen) -> str:
 
 
 def tables(study: Study, root: Path) -> Results:
-    return tables_of(study, dataset_of_study(study.dataset), Store(root), network_keys)
+    return tables_of(study, Store(root))
 
 
 def assert_equal(ours: Results, theirs: Results) -> None:
@@ -119,15 +127,47 @@ def is_training(root: Path) -> bool:
     return len(workers_on(root)) >= 2
 
 
-def test_a_killed_worker_is_replaced_and_its_work_done_again(
+def signs_of_life(root: Path) -> dict[int, int]:
+    """Network-epochs that each process at work says to have trained."""
+    signs = {}
+    for file in (root / "running").rglob("[!.]*.json"):
+        with contextlib.suppress(OSError, ValueError):  # it is being replaced
+            signs[int(file.stem.rsplit("-", 1)[1])] = json.loads(file.read_text())["network_epochs"]
+    return signs
+
+
+def epochs_of_checkpoints(root: Path) -> list[int]:
+    facts = [file for file in root.glob("checkpoints-*/*/*/facts.json") if not file.parent.name.startswith(".")]
+    return [json.loads(file.read_text())["ingredients"]["epoch"] for file in facts]
+
+
+def test_a_killed_worker_is_replaced_and_goes_on_from_its_checkpoint(
     driver: Path, undisturbed_long: Path, tmp_path: Path
 ) -> None:
     process = start(driver, "long", tmp_path)
-    wait_for(lambda: is_training(tmp_path))
-    time.sleep(3)
-    os.kill(workers_on(tmp_path)[0], signal.SIGKILL)
+    wait_for(lambda: len(epochs_of_checkpoints(tmp_path)) == 2 and min(epochs_of_checkpoints(tmp_path)) > 10)
+    before = set(workers_on(tmp_path))
+    for worker in before:
+        os.kill(worker, signal.SIGKILL)
+    saved = min(epochs_of_checkpoints(tmp_path))
+    first_signs: dict[int, int] = {}
+
+    def all_train_again() -> bool:
+        for worker, epochs in signs_of_life(tmp_path).items():
+            if worker not in before and epochs:
+                first_signs.setdefault(worker, epochs)
+        return len(first_signs) == 2
+
+    wait_for(all_train_again)
+    assert min(first_signs.values()) >= 2 * saved  # two networks in each task
     finish(process)
     assert_equal(tables(LONG, tmp_path), tables(LONG, undisturbed_long))
+    assert not epochs_of_checkpoints(tmp_path)
+
+
+def test_at_most_a_minute_of_work_lies_between_two_checkpoints() -> None:
+    epoch_of_a_batch_of_v1 = 30  # seconds, on a slow core
+    assert CHECKPOINT_SECONDS + epoch_of_a_batch_of_v1 <= 60
 
 
 def test_a_killed_driver_leaves_work_that_the_next_one_does_not_repeat(
@@ -198,20 +238,52 @@ def limit_files_to(size: int):
 
 
 def test_a_full_disk_is_a_clear_error_and_loses_nothing(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
+    assert modularity("run", "smoke", "--shard", "1/2", "--store", str(tmp_path)).returncode == 0
+    finished = files(tmp_path)
+    assert finished
     small = 4096  # bytes a file may have: enough for a few facts, not for the weights
     process = start(driver, "smoke", tmp_path, preexec_fn=limit_files_to(small))
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "could not be written to the store" in output
-    assert "MODULARITY_STORE" in output
+    assert "results cannot be written to the store" in output
+    assert "free some space, or choose another folder" in output
     finish(start(driver, "smoke", tmp_path))
+    assert {name: content for name, content in files(tmp_path).items() if name in finished} == finished
     assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
 
 
+def without_root_powers() -> None:
+    """Let permissions of folders hold for root, too."""
+    drop_from_bounding_set, override, read_search = 24, 1, 2  # numbers of Linux: prctl(2), capabilities(7)
+    for capability in (override, read_search):
+        ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0)
+
+
+def test_a_store_that_cannot_be_written_can_be_read_and_is_an_error_before_any_work(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed, folder)
+    everything = [folder, *folder.rglob("*")]
+    try:
+        for path in everything:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        read = modularity("run", "smoke", "--store", str(folder), preexec_fn=without_root_powers)
+        assert read.returncode == 0, read.stderr
+        assert "all 12 networks are in" in read.stderr
+        refused = modularity("run", "quick", "--store", str(folder), preexec_fn=without_root_powers)
+    finally:
+        for path in everything:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "(Permission denied)" in refused.stderr
+    assert "make it writable, or choose another folder with --store" in refused.stderr
+
+
 def test_a_poisoned_network_is_set_aside_and_the_others_finish(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
-    digits = dataset_of_study(SMOKE.dataset)
     victim = next(config for config in SMOKE.trained_configs() if config.dropout)
-    keys = network_keys(victim, SMOKE, digits)
+    keys = network_keys(victim, SMOKE)
     arrays = arrays_of(initial_parameters((784, 16, 16, 10), seed=0))
     arrays["weight1"][:] = np.nan
     poison = Entry({"status": "ok", "reason": "", "epochs": 10}, arrays)
@@ -236,9 +308,9 @@ def test_a_poisoned_network_is_set_aside_and_the_others_finish(driver: Path, und
     assert modularity("status", "smoke", "--store", str(tmp_path)).returncode == 0
 
 
-def modularity(*arguments: str) -> subprocess.CompletedProcess:
+def modularity(*arguments: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "modularity_lib.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment())
+    return subprocess.run(command, capture_output=True, text=True, env=environment(), **options)
 
 
 def test_a_scheduler_and_workers_started_by_hand_run_a_study_though_one_is_stopped(
@@ -271,13 +343,20 @@ def test_shards_without_an_engine_make_the_same_study(undisturbed: Path, tmp_pat
     assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
 
 
-def test_ctrl_c_ends_within_two_seconds_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["workers start", "workers train"])
+def test_ctrl_c_ends_within_two_seconds_and_says_how_to_go_on(moment: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "modularity_lib.cli", "run", "smoke", "--store", str(tmp_path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
-    wait_for(lambda: is_training(tmp_path))
-    process.send_signal(signal.SIGINT)
-    started = time.monotonic()
-    _, message = process.communicate(timeout=30)
-    assert time.monotonic() - started < 2.0
+    streams = {"stderr": subprocess.PIPE, "text": True, "env": environment()}
+    with subprocess.Popen(command, start_new_session=True, **streams) as process:
+        assert process.stderr.readline().startswith("study smoke: ")
+        if moment == "workers train":
+            wait_for(lambda: is_training(tmp_path))
+        else:
+            time.sleep(1.5)
+        started = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: all processes at once
+        process.wait(timeout=30)
+        assert time.monotonic() - started < 2.0
+        message = process.stderr.read()  # until the last of the workers has ended, too
     assert process.returncode == 130
-    assert "the same command goes on from here" in message
+    assert message.strip() == "modularity: stopped. Nothing finished is lost: the same command goes on from here."

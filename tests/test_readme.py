@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
-from modularity_lib.keys import network_keys
 from modularity_lib.readme import README, with_table
-from modularity_lib.results import StudyIncomplete, tables_of
+from modularity_lib.results import StudyIncomplete
 from modularity_lib.store import Store
+from modularity_lib.tables import tables_of
 
 TOLERANCE = 0.05  # another processor rounds differently, and 150 epochs carry that to other networks
 
@@ -26,7 +25,7 @@ def numbers_and_words(text: str) -> tuple[list[float], str]:
 def test_the_table_of_the_readme_is_that_of_the_quick_study(project: Path) -> None:
     study = STUDIES["quick"]
     try:
-        results = tables_of(study, load_dataset(study.dataset), Store(project / ".modularity"), network_keys)
+        results = tables_of(study, Store(project / ".modularity"))
     except StudyIncomplete:
         pytest.skip("the quick study has not been computed: `make book` does it")
     text = README.read_text(encoding="utf-8")

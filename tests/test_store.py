@@ -112,7 +112,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_behind(store: Store, mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("modularity_lib.store._flush", full)
+    monkeypatch.setattr(os, "fsync", full)
     other = key_of({"run": 4})
     with pytest.raises(OSError, match=r"No space left.*MODULARITY_STORE"):
         store.write("training", other, Entry({}), ingredients={"run": 4}, seconds=0.0)
@@ -122,7 +122,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_behind(store: Store, mo
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(StoreUnusable, match=r"could not be written to the store .*MODULARITY_STORE"):
+    with pytest.raises(StoreUnusable, match=r"results cannot be written to the store .*MODULARITY_STORE"):
         Store(tmp_path / "file" / "store").write("training", KEY, Entry({}), ingredients={}, seconds=0.0)
 
 

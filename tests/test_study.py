@@ -15,10 +15,11 @@ from modularity_lib.experiments import STUDIES
 from modularity_lib.keys import STAGE_SOURCES, network_keys
 from modularity_lib.networks import initial_parameters, parameters_of
 from modularity_lib.performance import network_facts
-from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete, tables_of
+from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete
 from modularity_lib.similarity import MEASURES
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_network
+from modularity_lib.tables import tables_of
 from modularity_lib.training import TrainedNetwork, TrainingConfig
 
 SMOKE = STUDIES["smoke"]
@@ -136,10 +137,10 @@ def test_changed_code_of_a_stage_makes_it_and_the_later_ones_stale(
     stage: str, stale: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = TINY.trained_configs()[0]
-    before = network_keys(config, TINY, DIGITS).keys
+    before = network_keys(config, TINY).keys
     fingerprint = keys.stage_fingerprint
     monkeypatch.setattr(keys, "stage_fingerprint", lambda name: "changed" if name == stage else fingerprint(name))
-    after = network_keys(config, TINY, DIGITS).keys
+    after = network_keys(config, TINY).keys
     assert [name for name in before if before[name] != after[name]] == stale
 
 
@@ -219,8 +220,10 @@ def test_the_rows_hold_every_measure_and_pair_in_order() -> None:
 
 
 def test_an_incomplete_study_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(StudyIncomplete, match=r"3 networks of the study 'tiny'.*run_study"):
-        tables_of(TINY, DIGITS, Store(tmp_path), network_keys)
+    with pytest.raises(
+        StudyIncomplete, match=r"3 of 3 networks of the study 'tiny'.*`modularity run tiny` computes them"
+    ):
+        tables_of(TINY, Store(tmp_path))
 
 
 def test_a_damaged_result_is_computed_again(tmp_path: Path, calls: dict[str, int]) -> None:

@@ -1,0 +1,160 @@
+"""Tables that come with the project: read instead of computing, completed from the store, checked, told when stale."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from modularity_lib import cli, compute, keys, shipped, study, tables
+from modularity_lib.experiments import STUDIES
+from modularity_lib.keys import network_keys
+from modularity_lib.results import TABLES, Results
+from modularity_lib.shipped import ResultsAltered, shipped_tables
+from modularity_lib.store import Store
+from modularity_lib.study import run_study
+from modularity_lib.tables import export, stored_results, tables_of
+
+TINY = replace(
+    STUDIES["smoke"], name="tiny", l2=(1e-5,), l1=(), dropout=(0.3,), runs=2, untrained=1, epochs=1, min_test_accuracy=0
+)
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Results]:
+    store = Store(tmp_path_factory.mktemp("store"))
+    for config in TINY.trained_configs() + TINY.untrained_configs():
+        assert compute.compute([config], TINY, str(store.root)) == []
+    return store, tables_of(TINY, store)
+
+
+@pytest.fixture
+def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder in place of data/results."""
+    monkeypatch.setattr(shipped, "RESULTS_FOLDER", tmp_path / "results")
+    monkeypatch.setitem(STUDIES, "tiny", TINY)
+    shipped_tables.cache_clear()
+    yield tmp_path / "results"
+    shipped_tables.cache_clear()
+
+
+@pytest.fixture
+def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def computes(*_: object, **__: object) -> None:
+        raise AssertionError("this must not compute anything")
+
+    monkeypatch.setattr(study, "run_on_dask", computes)
+    monkeypatch.setattr(compute, "load_dataset", computes)
+
+
+def assert_equal(ours: Results, theirs: Results) -> None:
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(ours, name), getattr(theirs, name))
+
+
+def ship(results: Results, folder: Path) -> None:
+    export(results, folder / "tiny")
+    shipped_tables.cache_clear()
+
+
+def modularity(*arguments: object) -> str:
+    shown = CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+    assert shown.exit_code == 0, shown.output
+    return shown.output
+
+
+def test_a_shipped_study_is_read_without_images_store_or_computing(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path, no_computing: None
+) -> None:
+    ship(computed[1], shipping)
+    assert_equal(run_study(TINY, store=Store(tmp_path / "nowhere"), progress=False), computed[1])
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_is_not_shipped_comes_from_the_store_in_the_order_of_the_study(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path
+) -> None:
+    store, results = computed
+    second_run = {name: getattr(results, name).query("run == 1") for name in TABLES}
+    ship(Results(TINY, **second_run, made_with=results.made_with), shipping)
+    others = Store(tmp_path / "others")
+    assert [config.run for task in study.open_tasks(TINY, others) for config in task] == [0, 0, 1000]
+    with pytest.raises(tables.StudyIncomplete, match="3 of 5 networks"):
+        tables_of(TINY, others)
+    compute.compute([config for task in study.open_tasks(TINY, others) for config in task], TINY, str(others.root))
+    assert_equal(tables_of(TINY, others), results)
+    united = tables_of(TINY, others).made_with
+    assert united["core_seconds"]["training"] > results.made_with["core_seconds"]["training"]
+    assert united["versions"]["numpy"] == results.made_with["versions"]["numpy"]
+    assert_equal(tables_of(TINY, store), results)
+
+
+def test_a_shipped_table_that_was_changed_is_refused(computed: tuple[Store, Results], shipping: Path) -> None:
+    ship(computed[1], shipping)
+    victim = shipping / "tiny" / "modules.parquet"
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    with pytest.raises(ResultsAltered, match=r"modules.parquet does not have the SHA-256.*git checkout"):
+        run_study(TINY, progress=False)
+    shown = CliRunner().invoke(cli.main, ["status", "tiny"])
+    assert (shown.exit_code, shown.stderr.count("\n")) == (1, 1)
+
+
+def test_shipped_tables_of_other_code_are_stale_and_it_is_said_why(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(computed[1], shipping)
+    assert "done       5, 5 of them shipped" in modularity("status", "tiny", "--store", tmp_path)
+    assert "none is stale" in modularity("why", "tiny", "--store", tmp_path)
+    fingerprint = keys.stage_fingerprint
+    monkeypatch.setattr(keys, "stage_fingerprint", lambda name: "changed" if name == "modules" else fingerprint(name))
+    assert "done       0\n" in modularity("status", "tiny", "--store", tmp_path)
+    why = modularity("why", "tiny", "--store", tmp_path).splitlines()
+    assert why[0] == "the shipped tables are stale from modules on: the code of this stage has changed."
+    assert len(why) == 1 + 5
+    assert_equal(stored_results(TINY, Store(tmp_path)), computed[1])  # there, though stale
+
+
+def test_a_shipped_study_of_other_strengths_is_used_as_far_as_it_goes(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(computed[1], shipping)
+    monkeypatch.setitem(STUDIES, "tiny", replace(TINY, dropout=(0.3, 0.5)))
+    assert "networks   7\ndone       5, 5" in modularity("status", "tiny", "--store", tmp_path)
+
+
+def test_networks_that_are_shipped_can_be_verified(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path
+) -> None:
+    ship(computed[1], shipping)
+    assert "networks agree" in modularity("verify", "tiny", "--sample", 2, "--store", tmp_path)
+
+
+def test_the_facts_of_shipped_tables_say_what_they_were_made_with(
+    computed: tuple[Store, Results], shipping: Path
+) -> None:
+    ship(computed[1], shipping)
+    found = shipped_tables("tiny")
+    assert found is not None
+    assert found.facts["networks"] == found.facts["networks_of_the_study"] == 5
+    assert found.facts["study"]["largest_analysed_l1"] is None
+    made_with = found.facts["made_with"]
+    assert set(made_with["core_seconds"]) == {"training", "modules", "agreement"}
+    assert made_with["versions"]["torch"][0].startswith("2.")
+    assert found.keys == {
+        network_keys(config, TINY).keys["agreement"] for config in TINY.trained_configs() + TINY.untrained_configs()
+    }
+
+
+def test_what_the_project_ships_is_whole() -> None:
+    for folder in shipped.RESULTS_FOLDER.glob("*"):
+        found = shipped_tables(folder.name)
+        assert found is not None
+        assert set(found.tables) == set(TABLES)
+
+
+def test_the_checksums_of_datasets_that_keys_are_made_of_are_those_of_the_images() -> None:
+    assert keys.dataset_checksum("mnist-5k") == compute.dataset_of_study("mnist-5k").sha256
