@@ -1,10 +1,13 @@
 """Compiled training of perceptrons: the gradient of the loss by backpropagation, dropout masks, and Adam.
 
-Everything runs in one thread, in float32, image by image, with loops of our own instead of a library's matrix products.
-Four of five pixels of a digit are 0, and so is half of the activity of the hidden units: `_add_rows` skips them. A
-whole step then takes little longer than its full matrix products alone (on images without zeros, twice to three times
-as long). No other threads are started, so processes side by side do not get in each other's way. And the result of a
-network does not depend, to the last bit, on which others are trained beside it.
+Everything runs in one thread, in float32, with loops of our own instead of a library's matrix products. Four of five
+pixels of a digit are 0: `_add_rows` skips them, so that a whole step takes half the time of its full matrix products
+alone (on images without zeros, one and a half times). No other threads are started, so processes side by side do not
+get in each other's way. And the result of a network does not depend, to the last bit, on which others are trained
+beside it.
+
+Sums are kept in registers while they grow: numba cannot know that `out` and `matrix` do not overlap, and would write
+each sum to memory after every term. Hence _Lanes, a number type that stands for LANES neighbours of a row.
 
 All of it is in one file on purpose: numba keeps compiled functions on disk until the file that they are written in
 changes, and would not notice a change of what they call, or of a record that they read, in another file.
@@ -13,12 +16,18 @@ changes, and would not notice a change of what they call, or of a record that th
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, models, register_model
 
 ADAM_BETAS = (0.9, 0.999)  # with ADAM_EPSILON the defaults of torch.optim.Adam
 ADAM_EPSILON = 1e-8
 DROP_LEVELS = 1 << 16  # a random number that decides on one unit has 16 bits
 NETWORKS_PER_PASS = 4  # share the preparation of a batch; of more, too little stays in the processor's cache
+LANES = 16  # float32 numbers in a cache line of 64 bytes; rows are padded to a multiple
+ROWS_TOGETHER = 4  # of a matrix product, for each time that a row of the other factor is read
+PIXELS_PER_BLOCK = 392  # whose weights stay in the processor's nearest caches for all images of a batch
+IMAGES_PER_BLOCK = 100  # whose deltas stay there for all pixels
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of the counter of splitmix64
 
 # "contract" and "reassoc" let the compiler fuse and reorder sums, but NaN and infinity keep their meaning: they are how
@@ -28,19 +37,19 @@ _INLINED = {**_COMPILED, "forceinline": True}  # a call that passes a Workspace 
 
 
 class SparseImages(NamedTuple):
-    """Non-zero pixels, image by image: those of image i are at starts[i] to starts[i + 1]."""
+    """Non-zero pixels, image by image: those of image i in block b are at starts[i, b] to starts[i, b + 1]."""
 
-    starts: np.ndarray  # (images + 1,), int64
+    starts: np.ndarray  # (images, blocks of PIXELS_PER_BLOCK + 1), int64
     pixels: np.ndarray  # (non-zero pixels,), uint32, which pixel of its image
     values: np.ndarray  # (non-zero pixels,), float32
 
 
 class SparsePixels(NamedTuple):
-    """Non-zero pixels of a batch, pixel by pixel: those of pixel p are at starts[p] to starts[p + 1]."""
+    """Non-zero pixels of a batch, pixel by pixel: for each block of images, a list per pixel with room for all."""
 
-    starts: np.ndarray  # (pixels + 1,), int64
-    images: np.ndarray  # (images * pixels,), uint32, which image of the batch
-    values: np.ndarray  # (images * pixels,), float32
+    lengths: np.ndarray  # (blocks, pixels), int64, how many images of the block are not 0 at the pixel
+    images: np.ndarray  # (blocks * pixels * IMAGES_PER_BLOCK,), uint32, which image of the batch
+    values: np.ndarray  # (blocks * pixels * IMAGES_PER_BLOCK,), float32
 
 
 class Layout(NamedTuple):
@@ -71,12 +80,9 @@ class Workspace(NamedTuple):
 
     gradient: np.ndarray  # (layout.starts[-1],)
     transposed: np.ndarray  # as gradient: weights of all maps but the first, a row per output
-    activity: np.ndarray  # (maps, widest), after ReLU and dropout; the logits are last
-    delta: np.ndarray  # (maps, widest), derivative of the loss with respect to the output of each map
-    first_delta: np.ndarray  # (batch * first width,), delta of the first map, image after image
-    active: np.ndarray  # (maps, widest), uint32, which outputs of a map are not 0 ...
-    active_values: np.ndarray  # ... and a number for each, its activity or its delta
-    n_active: np.ndarray  # (maps,), int64
+    activity: np.ndarray  # (maps, batch * widest), image after image, after ReLU and dropout; the logits are last
+    delta: np.ndarray  # (maps, batch * widest), derivative of the loss with respect to the output of each map
+    random: np.ndarray  # (widest / 4,), uint64, for dropout
     by_pixel: SparsePixels
 
 
@@ -126,26 +132,11 @@ def loss_gradient(
     workspace: Workspace,
 ) -> None:
     """Gradient of the mean cross-entropy of a batch, without the penalties; the batch is sorted by pixel before."""
-    parameters, gradient = networks.parameters[network], workspace.gradient
+    parameters = networks.parameters[network]
     level, factor = networks.drop_levels[network], networks.drop_factors[network]
-    first_weights = layout.fan_in[0] * layout.width[0]
-    gradient[first_weights:] = 0
-    _transpose(layout, parameters, workspace.transposed)
-    for position in range(len(batch)):
-        image = batch[position]
-        _forward(
-            images, image, layout, parameters, level, factor, networks.mask_keys[network], step, position, workspace
-        )
-        _logit_delta(labels[image], len(batch), layout, workspace)
-        _backward(position, layout, factor, workspace)
-    width = layout.width[0]
-    by_pixel = workspace.by_pixel
-    for pixel in range(layout.fan_in[0]):
-        row = gradient[pixel * width : (pixel + 1) * width]
-        for j in range(width):
-            row[j] = 0
-        first, last = by_pixel.starts[pixel], by_pixel.starts[pixel + 1]
-        _add_rows(by_pixel.images, by_pixel.values, first, last, workspace.first_delta, row)
+    _forward(images, batch, layout, parameters, level, factor, networks.mask_keys[network], step, workspace)
+    _logit_delta(labels, batch, layout, workspace)
+    _backward(len(batch), layout, parameters, factor, workspace)
 
 
 @njit(**_COMPILED)
@@ -153,123 +144,235 @@ def mean_cross_entropy(
     images: SparseImages, labels: np.ndarray, layout: Layout, parameters: np.ndarray, workspace: Workspace
 ) -> float:
     """Mean cross-entropy of one network, in nats, over all images: no penalties, no dropout."""
+    order = np.arange(len(labels))
+    batch_size = workspace.activity.shape[1] // layout.width.max()
     total = 0.0
-    for image in range(len(labels)):
-        _forward(images, image, layout, parameters, np.uint32(0), np.float32(1), np.uint64(0), 0, 0, workspace)
-        logits = workspace.activity[-1]
-        top = _largest(logits, layout.sizes[-1])
-        normaliser = 0.0
-        for j in range(layout.sizes[-1]):
-            normaliser += np.exp(logits[j] - top)
-        total += np.log(normaliser) + top - logits[labels[image]]
+    for first in range(0, len(order), batch_size):
+        batch = order[first : first + batch_size]
+        _forward(images, batch, layout, parameters, np.uint32(0), np.float32(1), np.uint64(0), 0, workspace)
+        for position in range(len(batch)):
+            logits = workspace.activity[-1, position * layout.width[-1] :]
+            top = _largest(logits, layout.sizes[-1])
+            normaliser = 0.0
+            for j in range(layout.sizes[-1]):
+                normaliser += np.exp(logits[j] - top)
+            total += np.log(normaliser) + top - logits[labels[batch[position]]]
     return total / len(labels)
 
 
-@njit(**_COMPILED)
+class _Lanes(types.Type):
+    """Numba's type of LANES float32 numbers, which LLVM puts in one register or in several, as the processor has."""
+
+
+@register_model(_Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: _Lanes) -> None:
+        super().__init__(manager, numba_type, ir.VectorType(ir.FloatType(), LANES))
+
+
+_LANES = _Lanes("lanes")
+_intrinsic: Any = intrinsic  # numba declares what it returns as if it were called with the typing context
+
+
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.bitcast(builder.gep(array.data, [arguments[1]]), context.get_value_type(_LANES).as_pointer())
+
+
+@_intrinsic
+def _load(typing_context: Any, array: Any, at: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_pointer(context, builder, signature, arguments), align=4)
+
+    return _LANES(array, at), generate
+
+
+@_intrinsic
+def _store(typing_context: Any, array: Any, at: Any, lanes: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _pointer(context, builder, signature, arguments), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, at, lanes), generate
+
+
+@_intrinsic
+def _multiply_add(typing_context: Any, factor: Any, lanes: Any, total: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        factor, lanes, total = arguments
+        none = ir.Constant(lanes.type, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        first = builder.insert_element(none, factor, ir.Constant(ir.IntType(32), 0))
+        factors = builder.shuffle_vector(first, none, zeros)
+        product = builder.fmul(factors, lanes, flags=("contract",))
+        return builder.fadd(total, product, flags=("contract",))
+
+    return _LANES(types.float32, lanes, total), generate
+
+
+@njit(**_INLINED)
 def _add_rows(
-    indices: np.ndarray, values: np.ndarray, first: int, last: int, matrix: np.ndarray, out: np.ndarray
+    indices: np.ndarray,
+    values: np.ndarray,
+    first: int,
+    last: int,
+    matrix: np.ndarray,
+    width: int,
+    out: np.ndarray,
+    at: int,
 ) -> None:
-    """out += sum_k values[k] * row indices[k] of a flat matrix, for k from first to last."""
-    # Unsigned, because numba would check whether a signed index counts from the end.
-    width, at, end = np.uint64(len(out)), np.uint64(first), np.uint64(last)
-    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-    while at + four <= end:  # four rows for each time that `out` is read and written
-        at1, at2, at3 = at + one, at + two, at + three
-        row0, row1 = np.uint64(indices[at]) * width, np.uint64(indices[at1]) * width
-        row2, row3 = np.uint64(indices[at2]) * width, np.uint64(indices[at3]) * width
-        value0, value1, value2, value3 = values[at], values[at1], values[at2], values[at3]
-        for j in range(width):
-            out[j] += (
-                value0 * matrix[row0 + j]
-                + value1 * matrix[row1 + j]
-                + value2 * matrix[row2 + j]
-                + value3 * matrix[row3 + j]
-            )
-        at += four
-    while at < end:
-        row, value = np.uint64(indices[at]) * width, values[at]
-        for j in range(width):
-            out[j] += value * matrix[row + j]
-        at += one
+    """out[at : at + width] += sum_k values[k] * row indices[k] of a flat matrix, for k from first to last."""
+    column = 0
+    while column + 4 * LANES <= width:
+        to = at + column
+        total0, total1 = _load(out, to), _load(out, to + LANES)
+        total2, total3 = _load(out, to + 2 * LANES), _load(out, to + 3 * LANES)
+        for k in range(np.uint64(first), np.uint64(last)):
+            row, value = np.uint64(indices[k]) * np.uint64(width) + np.uint64(column), values[k]
+            total0 = _multiply_add(value, _load(matrix, row), total0)
+            total1 = _multiply_add(value, _load(matrix, row + np.uint64(LANES)), total1)
+            total2 = _multiply_add(value, _load(matrix, row + np.uint64(2 * LANES)), total2)
+            total3 = _multiply_add(value, _load(matrix, row + np.uint64(3 * LANES)), total3)
+        _store(out, to, total0)
+        _store(out, to + LANES, total1)
+        _store(out, to + 2 * LANES, total2)
+        _store(out, to + 3 * LANES, total3)
+        column += 4 * LANES
+    while column < width:
+        total = _load(out, at + column)
+        for k in range(np.uint64(first), np.uint64(last)):
+            row = np.uint64(indices[k]) * np.uint64(width) + np.uint64(column)
+            total = _multiply_add(values[k], _load(matrix, row), total)
+        _store(out, at + column, total)
+        column += LANES
 
 
 @njit(**_COMPILED)
-def _add_to_rows(indices: np.ndarray, values: np.ndarray, n_rows: int, vector: np.ndarray, matrix: np.ndarray) -> None:
-    """Row indices[k] of a flat matrix += values[k] * vector, for k below n_rows."""
-    width = np.uint64(len(vector))
-    for k in range(n_rows):
-        row, value = np.uint64(indices[k]) * width, values[k]
-        for j in range(width):
-            matrix[row + j] += value * vector[j]
+def _add_product(
+    left: np.ndarray,
+    row_step: int,
+    column_step: int,
+    n_rows: int,
+    n_columns: int,
+    right: np.ndarray,
+    width: int,
+    out: np.ndarray,
+) -> None:
+    """Row i of out += sum_k left[i * row_step + k * column_step] * row k of right. Rounds n_rows up."""
+    for row in range(0, n_rows, ROWS_TOGETHER):
+        for column in range(0, width, LANES):
+            to = row * width + column
+            total0, total1 = _load(out, to), _load(out, to + width)
+            total2, total3 = _load(out, to + 2 * width), _load(out, to + 3 * width)
+            at0 = np.uint64(row * row_step)
+            at1, at2, at3 = at0 + np.uint64(row_step), at0 + np.uint64(2 * row_step), at0 + np.uint64(3 * row_step)
+            at = np.uint64(column)
+            for _ in range(n_columns):
+                lanes = _load(right, at)
+                total0 = _multiply_add(left[at0], lanes, total0)
+                total1 = _multiply_add(left[at1], lanes, total1)
+                total2 = _multiply_add(left[at2], lanes, total2)
+                total3 = _multiply_add(left[at3], lanes, total3)
+                at += np.uint64(width)
+                at0 += np.uint64(column_step)
+                at1 += np.uint64(column_step)
+                at2 += np.uint64(column_step)
+                at3 += np.uint64(column_step)
+            _store(out, to, total0)
+            _store(out, to + width, total1)
+            _store(out, to + 2 * width, total2)
+            _store(out, to + 3 * width, total3)
 
 
 @njit(**_COMPILED)
 def _transpose(layout: Layout, parameters: np.ndarray, transposed: np.ndarray) -> None:
     for layer in range(1, len(layout.width)):
         fan_in, width, start = layout.fan_in[layer], layout.width[layer], layout.starts[layer]
-        for i in range(fan_in):
-            for j in range(width):
-                transposed[start + j * fan_in + i] = parameters[start + i * width + j]
+        block, out = parameters[start : layout.starts[layer + 1]], transposed[start : layout.starts[layer + 1]]
+        for j in range(width):
+            for i in range(fan_in):
+                out[np.uint64(j * fan_in + i)] = block[np.uint64(i * width + j)]
 
 
-@njit(**_INLINED)
+@njit(**_COMPILED)
 def _forward(
     images: SparseImages,
-    image: int,
+    batch: np.ndarray,
     layout: Layout,
     parameters: np.ndarray,
     level: np.uint32,
     factor: np.float32,
     key: np.uint64,
     step: int,
-    position: int,
     workspace: Workspace,
 ) -> None:
-    """Activity of every layer for one image, and the list of the units of each that are not 0."""
+    """Activity of every layer for a batch."""
     n_maps = len(layout.width)
     for layer in range(n_maps):
-        width = layout.width[layer]
+        fan_in, width = layout.fan_in[layer], layout.width[layer]
         block = parameters[layout.starts[layer] : layout.starts[layer + 1]]
-        activity = workspace.activity[layer, :width]
-        biases = block[layout.fan_in[layer] * width :]
-        for j in range(width):
-            activity[j] = biases[j]
-        if layer == 0:
-            _add_rows(images.pixels, images.values, images.starts[image], images.starts[image + 1], block, activity)
-        else:
-            active, values = workspace.active[layer - 1], workspace.active_values[layer - 1]
-            _add_rows(active, values, 0, workspace.n_active[layer - 1], block, activity)
-        if layer < n_maps - 1:
+        activity = workspace.activity[layer, : len(batch) * width]
+        biases = block[fan_in * width :]
+        for position in range(len(batch)):
             for j in range(width):
+                activity[position * width + j] = biases[j]
+        if layer == 0:
+            _add_pixels(images, batch, block, width, activity)
+        else:
+            below = workspace.activity[layer - 1]
+            _add_product(below, fan_in, 1, len(batch), fan_in, block, width, activity)
+        if layer < n_maps - 1:
+            for j in range(len(activity)):
                 activity[j] = activity[j] if activity[j] > 0 else np.float32(0)
             if level > 0:
-                _drop(activity, level, factor, _row_key(key, step, layer, position))
-            workspace.n_active[layer] = _list_active(activity, workspace.active[layer], workspace.active_values[layer])
+                for position in range(len(batch)):
+                    row = activity[position * width : (position + 1) * width]
+                    _drop(row, level, factor, _row_key(key, step, layer, position), workspace.random)
 
 
-@njit(**_INLINED)
-def _list_active(activity: np.ndarray, active: np.ndarray, values: np.ndarray) -> int:
-    n_active = 0
-    for j in range(len(activity)):  # no branch on the activity, which the processor could not predict
-        active[n_active] = j
-        values[n_active] = activity[j]
-        n_active += activity[j] > 0
-    return n_active
+@njit(**_COMPILED)
+def _add_pixels(images: SparseImages, batch: np.ndarray, weights: np.ndarray, width: int, activity: np.ndarray) -> None:
+    for block in range(images.starts.shape[1] - 1):
+        for position in range(len(batch)):
+            first, last = images.starts[batch[position], block], images.starts[batch[position], block + 1]
+            _add_rows(images.pixels, images.values, first, last, weights, width, activity, position * width)
 
 
-@njit(**_INLINED)
-def _logit_delta(label: int, n_images: int, layout: Layout, workspace: Workspace) -> None:
+@njit(**_COMPILED)
+def _logit_delta(labels: np.ndarray, batch: np.ndarray, layout: Layout, workspace: Workspace) -> None:
     """Derivative of a batch's mean cross-entropy with respect to the logits: (softmax - one-hot label) / images."""
-    logits, delta = workspace.activity[-1], workspace.delta[-1]
-    top = _largest(logits, layout.sizes[-1])
-    total = np.float32(0)
-    for j in range(layout.sizes[-1]):
-        delta[j] = np.exp(logits[j] - top)
-        total += delta[j]
-    share = np.float32(1) / np.float32(n_images)
-    for j in range(layout.sizes[-1]):
-        delta[j] *= share / total
-    delta[label] -= share
+    n_classes, width = layout.sizes[-1], layout.width[-1]
+    logits, delta = workspace.activity[-1], workspace.delta[-1, : len(batch) * width]
+    for first in range(0, len(delta), width):
+        top = _largest(logits[first : first + width], n_classes)
+        for j in range(first, first + n_classes):
+            delta[j] = logits[j] - top
+    for j in range(len(delta)):
+        delta[j] = _exp(delta[j])
+    share = np.float32(1) / np.float32(len(batch))
+    for position in range(len(batch)):
+        first = position * width
+        total = np.float32(0)
+        for j in range(first, first + n_classes):
+            total += delta[j]
+        scale = share / total
+        for j in range(first, first + n_classes):
+            delta[j] *= scale
+        delta[first + labels[batch[position]]] -= share
+        for j in range(first + n_classes, first + width):
+            delta[j] = 0
+
+
+@njit(**_INLINED)
+def _exp(x: np.float32) -> np.float32:
+    """exp(x) for x <= 0, to 1e-6 of it above -87 and 0 to 1e-37 below; unlike numpy's, many are computed at once."""
+    x = np.float32(-87) if x < np.float32(-87) else x
+    power = np.floor(x * np.float32(1 / np.log(2)) + np.float32(0.5))
+    rest = x - power * np.float32(np.log(2))  # exp(x) = 2^power exp(rest), |rest| < 0.35
+    series = np.float32(1 / 720)
+    for factorial in (120, 24, 6, 2, 1, 1):
+        series = series * rest + np.float32(1 / factorial)
+    return series * np.int32((power + np.float32(127)) * np.float32(1 << 23)).view(np.float32)
 
 
 @njit(**_INLINED)
@@ -280,56 +383,57 @@ def _largest(logits: np.ndarray, n_classes: int) -> np.float32:
     return top
 
 
-@njit(**_INLINED)
-def _backward(position: int, layout: Layout, factor: np.float32, workspace: Workspace) -> None:
-    """Add one image's gradient of all parameters but the first weights, and note its delta of the first map."""
+@njit(**_COMPILED)
+def _backward(n_images: int, layout: Layout, parameters: np.ndarray, factor: np.float32, workspace: Workspace) -> None:
+    """Gradient of all parameters from the delta of the logits."""
+    workspace.gradient[:] = 0
+    _transpose(layout, parameters, workspace.transposed)
     for layer in range(len(layout.width) - 1, -1, -1):
         fan_in, width = layout.fan_in[layer], layout.width[layer]
-        delta = workspace.delta[layer, :width]
+        delta = workspace.delta[layer]
         block = workspace.gradient[layout.starts[layer] : layout.starts[layer + 1]]
         bias = block[fan_in * width :]
-        for j in range(width):
-            bias[j] += delta[j]
-        if layer == 0:
+        for position in range(n_images):
             for j in range(width):
-                workspace.first_delta[position * width + j] = delta[j]
+                bias[j] += delta[position * width + j]
+        if layer == 0:
+            _first_gradient(workspace.by_pixel, delta, width, block)
             return
         below = layer - 1
-        active, values = workspace.active[below], workspace.active_values[below]
-        _add_to_rows(active, values, workspace.n_active[below], delta, block)
-        for k in range(workspace.n_active[layer]):
-            workspace.active_values[layer, k] = delta[workspace.active[layer, k]]
+        activity_below, delta_below = workspace.activity[below], workspace.delta[below, : n_images * fan_in]
+        _add_product(activity_below, 1, fan_in, fan_in, n_images, delta, width, block)
+        delta_below[:] = 0
         transposed = workspace.transposed[layout.starts[layer] : layout.starts[layer + 1]]
-        delta_below, activity_below = workspace.delta[below, :fan_in], workspace.activity[below, :fan_in]
-        for j in range(fan_in):
-            delta_below[j] = 0
-        active, values = workspace.active[layer], workspace.active_values[layer]
-        _add_rows(active, values, 0, workspace.n_active[layer], transposed, delta_below)
-        for j in range(fan_in):
+        _add_product(delta, width, 1, n_images, width, transposed, fan_in, delta_below)
+        for j in range(len(delta_below)):
             delta_below[j] = delta_below[j] * factor if activity_below[j] > 0 else np.float32(0)
 
 
 @njit(**_COMPILED)
+def _first_gradient(by_pixel: SparsePixels, delta: np.ndarray, width: int, gradient: np.ndarray) -> None:
+    for block in range(by_pixel.lengths.shape[0]):
+        for pixel in range(by_pixel.lengths.shape[1]):
+            first = (block * by_pixel.lengths.shape[1] + pixel) * IMAGES_PER_BLOCK
+            last = first + by_pixel.lengths[block, pixel]
+            _add_rows(by_pixel.images, by_pixel.values, first, last, delta, width, gradient, pixel * width)
+
+
+@njit(**_COMPILED)
 def sort_by_pixel(images: SparseImages, batch: np.ndarray, by_pixel: SparsePixels) -> None:
-    """List the non-zero pixels of a batch pixel by pixel, in place (a counting sort)."""
-    starts = by_pixel.starts
-    starts[:] = 0
-    for image in batch:
-        for at in range(images.starts[image], images.starts[image + 1]):
-            starts[images.pixels[at] + 1] += 1
-    for pixel in range(len(starts) - 1):
-        starts[pixel + 1] += starts[pixel]
+    """List the non-zero pixels of a batch pixel by pixel, in place."""
+    by_pixel.lengths[:] = 0
+    n_pixels = by_pixel.lengths.shape[1]
     for position in range(len(batch)):
+        block = position // IMAGES_PER_BLOCK
+        lengths = by_pixel.lengths[block]
         image = batch[position]
-        for at in range(images.starts[image], images.starts[image + 1]):
-            pixel = images.pixels[at]
-            to = starts[pixel]
+        for at in range(np.uint64(images.starts[image, 0]), np.uint64(images.starts[image, -1])):
+            pixel = np.uint64(images.pixels[at])
+            length = lengths[pixel]
+            to = (np.uint64(block * n_pixels) + pixel) * np.uint64(IMAGES_PER_BLOCK) + np.uint64(length)
             by_pixel.images[to] = position
             by_pixel.values[to] = images.values[at]
-            starts[pixel] = to + 1
-    for pixel in range(len(starts) - 1, 0, -1):  # each start has moved on to the next one's place
-        starts[pixel] = starts[pixel - 1]
-    starts[0] = 0
+            lengths[pixel] = length + 1
 
 
 @njit(**_COMPILED)
@@ -339,22 +443,21 @@ def _row_key(key: np.uint64, step: int, layer: int, image: int) -> np.uint64:
 
 
 @njit(**_COMPILED)
-def _drop(activity: np.ndarray, level: np.uint32, factor: np.float32, key: np.uint64) -> None:
+def _drop(activity: np.ndarray, level: np.uint32, factor: np.float32, key: np.uint64, random: np.ndarray) -> None:
     """Apply one row of a mask to the activity of a layer, in place. One number of 64 bits serves four units."""
-    n_units = len(activity)
-    for quad in range((n_units + 3) // 4):
-        bits = _mix(key + np.uint64(quad + 1) * _GOLDEN)
-        for part in range(min(4, n_units - 4 * quad)):
-            random = np.uint32((bits >> np.uint64(16 * part)) & np.uint64(DROP_LEVELS - 1))
-            unit = 4 * quad + part
-            activity[unit] = activity[unit] * factor if random >= level else np.float32(0)
+    for quad in range((len(activity) + 3) // 4):
+        random[quad] = _mix(key + np.uint64(quad + 1) * _GOLDEN)
+    parts = random.view(np.uint16)
+    for unit in range(len(activity)):
+        activity[unit] = activity[unit] * factor if parts[unit] >= level else np.float32(0)
 
 
 @njit(**_COMPILED)
 def fill_mask(mask: np.ndarray, key: np.uint64, step: int, layer: int, level: np.uint32, factor: np.float32) -> None:
     """Multiply a mask of ones, shape (images, units), by what a training step does to the activity of a layer."""
+    random = np.empty((mask.shape[1] + 3) // 4, dtype=np.uint64)
     for image in range(len(mask)):
-        _drop(mask[image], level, factor, _row_key(key, step, layer, image))
+        _drop(mask[image], level, factor, _row_key(key, step, layer, image), random)
 
 
 @njit(**_COMPILED)

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modularity_lib.backpropagation import Layout, Workspace
+from modularity_lib.backpropagation import LANES, ROWS_TOGETHER, Layout, Workspace
 from modularity_lib.networks import Parameters
 from modularity_lib.sparse_images import empty_pixels
-
-_LINE = 16  # float32 numbers in a cache line of 64 bytes
 
 
 def layout_of(sizes: Sequence[int]) -> Layout:
@@ -21,7 +19,7 @@ def layout_of(sizes: Sequence[int]) -> Layout:
     >>> layout_of((784, 64, 64, 10)).starts
     array([    0, 50240, 54400, 55440])
     """
-    padded = [sizes[0], *(-(-size // _LINE) * _LINE for size in sizes[1:])]
+    padded = [sizes[0], *(-(-size // LANES) * LANES for size in sizes[1:])]
     fan_in, width = np.array(padded[:-1]), np.array(padded[1:])
     return Layout(np.array(sizes), fan_in, width, np.concatenate([[0], np.cumsum((fan_in + 1) * width)]))
 
@@ -47,18 +45,14 @@ def unpack(flat: np.ndarray, layout: Layout) -> Parameters:
 def workspace_of(layout: Layout, batch_size: int) -> Workspace:
     """Memory for the training steps of networks with this layout."""
     length = (int(layout.starts[-1]),)
-    outputs = (len(layout.width), int(layout.width.max()))
-    active = np.zeros(outputs, dtype=np.uint32)
-    active[-1] = np.arange(outputs[1])  # every logit has a delta
+    widest = int(layout.width.max())
+    outputs = (len(layout.width), -(-batch_size // ROWS_TOGETHER) * ROWS_TOGETHER * widest)
     return Workspace(
         gradient=aligned_zeros(length),
         transposed=aligned_zeros(length),
         activity=aligned_zeros(outputs),
         delta=aligned_zeros(outputs),
-        first_delta=aligned_zeros((batch_size * int(layout.width[0]),)),
-        active=active,
-        active_values=aligned_zeros(outputs),
-        n_active=np.full(outputs[0], layout.sizes[-1]),
+        random=np.zeros(widest // 4, dtype=np.uint64),
         by_pixel=empty_pixels(batch_size, int(layout.fan_in[0])),
     )
 
@@ -66,8 +60,8 @@ def workspace_of(layout: Layout, batch_size: int) -> Workspace:
 def aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
     """Zeros in float32 that start at a cache line; loops over rows that straddle two lines take 1.4 times as long."""
     n_bytes = 4 * int(np.prod(shape))
-    memory = np.zeros(n_bytes + 4 * _LINE, dtype=np.uint8)
-    start = -memory.ctypes.data % (4 * _LINE)
+    memory = np.zeros(n_bytes + 4 * LANES, dtype=np.uint8)
+    start = -memory.ctypes.data % (4 * LANES)
     return memory[start : start + n_bytes].view(np.float32).reshape(shape)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import oracles_training as oracles
-from modularity_lib.backpropagation import adam_step
+from modularity_lib.backpropagation import PIXELS_PER_BLOCK, adam_step, mean_cross_entropy
 from modularity_lib.data import Dataset, train_validation_split
-from modularity_lib.flat_networks import layout_of, pack, unpack
+from modularity_lib.flat_networks import layout_of, pack, unpack, workspace_of
 from modularity_lib.networks import Parameters, initial_parameters
 from modularity_lib.training import TrainedNetwork, TrainingConfig, advance, images_of_run, start, train
 
@@ -57,19 +57,56 @@ def same_bits(a: Sequence[TrainedNetwork], b: Sequence[TrainedNetwork]) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", REGULARISED)
-def test_the_gradient_of_one_step_is_that_of_autograd(dataset: Dataset, name: str) -> None:
+def assert_gradient_is_that_of_autograd(config: TrainingConfig, dataset: Dataset, *, scale: float = 1) -> None:
+    """One step on all images at once; the initial parameters are scaled first."""
     train_index, _ = train_validation_split(len(dataset.train_labels), seed=0)
-    config = replace(REGULARISED[name], batch_size=len(train_index), epochs=1)
+    config = replace(config, batch_size=len(train_index), epochs=1)
     state = start([config], dataset)
+    state.networks.parameters[:] *= np.float32(scale)
     advance(state, images_of_run(dataset, run=0))
     gradient = unpack(state.networks.first_moments[0] / np.float32(1 - 0.9), state.layout)  # moments start at 0
     network = oracles.PlainNetwork(config, dataset)
+    for parameter in (*network.weights, *network.biases):
+        parameter.data *= scale
     order = np.random.default_rng([0, 2, 0]).permutation(len(train_index))  # decides which image has which mask
     batch = train_index[order]
     network.loss(dataset.train_images[batch], dataset.train_labels[batch], step=1).backward()
     for ours, theirs in zip((*gradient.weights, *gradient.biases), (*network.weights, *network.biases), strict=True):
         np.testing.assert_allclose(ours, theirs.grad.numpy(), rtol=1e-4, atol=1e-6 * np.abs(theirs.grad.numpy()).max())
+
+
+@pytest.mark.parametrize("name", REGULARISED)
+def test_the_gradient_of_one_step_is_that_of_autograd(dataset: Dataset, name: str) -> None:
+    assert_gradient_is_that_of_autograd(REGULARISED[name], dataset)
+
+
+@pytest.mark.parametrize("hidden", [(16, 12), (64, 80), (70, 130, 5)])
+def test_the_gradient_is_right_on_images_of_several_blocks(hidden: tuple[int, ...]) -> None:
+    wide = oracles.made_up_dataset(n_pixels=2 * PIXELS_PER_BLOCK + 7)
+    assert_gradient_is_that_of_autograd(replace(REGULARISED["dropout"], hidden=hidden), wide)
+
+
+def test_the_gradient_is_right_when_logits_are_far_apart(dataset: Dataset) -> None:
+    assert_gradient_is_that_of_autograd(BASE, dataset, scale=20)  # probabilities below the smallest float32
+
+
+def test_padding_stays_zero(dataset: Dataset) -> None:
+    state = start([REGULARISED["all"]], dataset)
+    for _ in range(2):
+        advance(state, images_of_run(dataset, run=0))
+    for array in (state.networks.parameters[0], state.networks.first_moments[0], state.networks.second_moments[0]):
+        assert np.array_equal(array, pack(unpack(array, state.layout), state.layout))
+
+
+def test_the_loss_of_a_network_does_not_depend_on_how_many_images_are_computed_at_a_time(dataset: Dataset) -> None:
+    state, images = start([BASE], dataset), images_of_run(dataset, run=0)
+    losses = {
+        mean_cross_entropy(
+            images.train, images.train_labels, state.layout, state.networks.parameters[0], workspace_of(state.layout, n)
+        )
+        for n in (1, 3, 7, 450, 1000)
+    }
+    assert len(losses) == 1
 
 
 @pytest.mark.parametrize("name", REGULARISED)
