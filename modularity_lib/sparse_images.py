@@ -18,13 +18,13 @@ def sparse_images(images: np.ndarray, index: np.ndarray) -> SparseImages:
         index: which images, in this order.
 
     >>> sparse_images(np.array([[0, 0.5], [0, 0], [1, 0.25]], dtype=np.float32), np.array([2, 0])).pixels
-    array([0, 1, 1], dtype=uint32)
+    array([0, 1, 1], dtype=uint16)
     """
     n_blocks = -(-images.shape[1] // PIXELS_PER_BLOCK)
     starts = np.zeros((len(index), n_blocks + 1), dtype=np.int64)
     n_pixels = _count(images, index, PIXELS_PER_BLOCK, starts)
-    pixels, values = np.empty(n_pixels, dtype=np.uint32), np.empty(n_pixels, dtype=np.float32)
-    _fill(images, index, starts, pixels, values)
+    pixels, values = np.empty(n_pixels, dtype=np.uint16), np.empty(n_pixels, dtype=np.float32)
+    _fill(images, index, PIXELS_PER_BLOCK, starts, pixels, values)
     return SparseImages(starts, pixels, values)
 
 
@@ -34,7 +34,7 @@ def empty_pixels(n_images: int, n_pixels: int) -> SparsePixels:
     room = n_blocks * n_pixels * IMAGES_PER_BLOCK
     return SparsePixels(
         lengths=np.zeros((n_blocks, n_pixels), dtype=np.int64),
-        images=np.zeros(room, dtype=np.uint32),
+        images=np.zeros(room, dtype=np.uint16),
         values=np.zeros(room, dtype=np.float32),
     )
 
@@ -53,12 +53,14 @@ def _count(images: np.ndarray, index: np.ndarray, block_size: int, starts: np.nd
 
 
 @njit(**_COMPILED)
-def _fill(images: np.ndarray, index: np.ndarray, starts: np.ndarray, pixels: np.ndarray, values: np.ndarray) -> None:
+def _fill(
+    images: np.ndarray, index: np.ndarray, block_size: int, starts: np.ndarray, pixels: np.ndarray, values: np.ndarray
+) -> None:
     for position in range(len(index)):
         image = images[index[position]]
         at = starts[position, 0]
         for pixel in range(len(image)):
             if image[pixel] != 0:
-                pixels[at] = pixel
+                pixels[at] = pixel % block_size
                 values[at] = image[pixel]
                 at += 1
