@@ -167,6 +167,11 @@ def _forward(network: torch.nn.Module, images: Images, layer: str, *, cut: bool 
     try:
         start = _as_input(network, images)
         logits = network(start.clone())
+    except RuntimeError as error:
+        raise ValueError(
+            f"network cannot be applied to images of shape {tuple(images.shape)}: {error}. Give images as its first "
+            "layer expects them, (images, pixels) for a linear one."
+        ) from error
     finally:
         handle.remove()
     if len(recorded) != 1:

@@ -224,7 +224,7 @@ def replace_entry(place: Path, entry: Entry, *, key: str) -> None:
     if place.is_dir() and any(place.iterdir()) and not (place / _CHECKSUMS).exists():
         raise FileExistsError(f"{place} holds other files than tables of a study. Choose a new or an empty folder.")
     with _temporary_beside(place) as temporary:
-        _write_files(temporary, {"key": key, "facts": entry.facts, "provenance": entry.provenance}, entry)
+        _write_files(temporary, {"key": key, "facts": entry.facts, "provenance": entry.provenance}, entry, indent=1)
         if place.exists():
             # Two renames are not one, but a kill between them loses nothing: the tables can be exported again.
             shutil.rmtree(place)
@@ -242,18 +242,18 @@ def _temporary_beside(place: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_files(folder: Path, facts: Mapping[str, Any], entry: Entry) -> None:
-    contents = {_FACTS: json.dumps(facts, indent=1, allow_nan=False).encode()}
+def _write_files(folder: Path, facts: Mapping[str, Any], entry: Entry, *, indent: int | None = None) -> None:
+    contents = {_FACTS: json.dumps(facts, indent=indent, allow_nan=False).encode()}
     if entry.arrays:
         contents[_ARRAYS] = save({name: np.ascontiguousarray(array) for name, array in entry.arrays.items()})
     for name, table in entry.tables.items():
         contents[f"{name}.parquet"] = table.to_parquet(index=False, compression="zstd")
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(contents.items())]
-    for name, content in {**contents, _CHECKSUMS: "".join(sums).encode()}.items():
-        with (folder / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    contents[_CHECKSUMS] = "".join(sums).encode()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    for name in contents:  # all are written by now: many file systems flush them together with the first
+        _flush(folder / name)
     folder.chmod(0o755)
 
 
@@ -318,11 +318,11 @@ def _commit() -> str | None:
     return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
-def _flush(folder: Path) -> None:
-    """Make sure that what was renamed in a folder stays renamed."""
-    if os.name == "nt":
+def _flush(path: Path) -> None:
+    """Make sure that a file, or what was renamed in a folder, outlasts a power cut."""
+    if path.is_dir() and os.name == "nt":
         return  # Windows cannot flush a folder
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

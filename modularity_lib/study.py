@@ -121,7 +121,7 @@ class _Progress:
             disable=not shown,
             bar_format=_BAR if is_live else _LINE,
             mininterval=seconds,
-            maxinterval=seconds,
+            miniters=0,  # or else tqdm would decide by itself how often
         )
 
     def __enter__(self) -> Callable[[], None]:

@@ -44,6 +44,7 @@ ORDER = [
     "survey",
     "inference",
     "paper",
+    "comparison",
     "claims",
     "figures",
     "report",

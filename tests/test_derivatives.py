@@ -328,6 +328,12 @@ def test_a_layer_that_does_not_depend_on_the_images_has_no_derivative() -> None:
         derivatives.input_jacobian(Constant("none"), np.ones((3, 2)), "hidden")
 
 
+def test_images_that_the_network_cannot_take_are_refused() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(784, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    with pytest.raises(ValueError, match=r"cannot be applied to images of shape \(3, 100\): .*Give images as"):
+        derivatives.activity(network, np.ones((3, 100)), "1")
+
+
 def test_a_layer_with_planes_instead_of_units_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"'filters' must have an output of shape \(3, units\) .* got shape \(3, 2, 2, 2\)"

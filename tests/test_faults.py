@@ -326,6 +326,7 @@ def test_a_scheduler_and_workers_started_by_hand_run_a_study_though_one_is_stopp
     try:
         process = start(driver, "long", tmp_path / "store", address)
         wait_for(lambda: is_training(tmp_path / "store"))
+        assert set(workers_on(tmp_path / "store")) == {worker.pid for worker in workers}
         time.sleep(3)
         workers[0].kill()
         finish(process)

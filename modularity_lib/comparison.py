@@ -1,0 +1,139 @@
+"""The published numbers beside those of a study: difference in units of the error of both. For comparison only."""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from modularity_lib.experiments import REGULARISERS
+from modularity_lib.paper import published
+from modularity_lib.results import Results, sweep
+
+_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]
+_METRICS = ("greedy", "rmi", "rmi_norm", "vi", "vi_norm", "element_centric", "similarity_spearman")
+
+
+def compare_with_paper(results: Results, table: str) -> pd.DataFrame:
+    """Join a table of published numbers with the same quantities of a study.
+
+    Args:
+        results: tables of a study.
+        table: "q_vs_regularisation", "untrained_q", "agreement", "performance_and_norms" or "metric_agreement".
+    Returns:
+        A row per published number: the columns that say what it is, then
+
+        paper, reading_error: the published value, and the half-width of what could be read differently;
+        here, sem, n: the value of the study, its standard error, and over how many runs (or networks) it is a mean;
+        difference: here - paper;
+        in_errors: the difference in units of √(2 sem² + reading_error²). The paper's own standard error cannot be
+            read off everywhere; as it has as many runs of the same kind, it is taken to be as large as ours.
+
+        `here` is NaN where the study has no such network.
+    Raises:
+        ValueError: unknown table.
+
+    >>> from modularity_lib.paper import published
+    >>> published("agreement").columns.tolist()
+    ['networks', 'measure_a', 'measure_b', 'element_centric', 'reading_error']
+    """
+    if table not in _COMPARISONS:
+        raise ValueError(f"table must be one of {', '.join(map(repr, _COMPARISONS))}, got {table!r}.")
+    paper, ours, names = _COMPARISONS[table](results)
+    joined = paper.merge(ours, on=list(names), how="left")
+    joined["difference"] = joined["here"] - joined["paper"]
+    error = np.sqrt(2 * joined["sem"].fillna(0) ** 2 + joined["reading_error"] ** 2)
+    joined["in_errors"] = joined["difference"] / error
+    return joined[[*names, "paper", "reading_error", "here", "sem", "n", "difference", "in_errors"]]
+
+
+_Parts = tuple[pd.DataFrame, pd.DataFrame, Sequence[str]]
+
+
+def _over_runs(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """Mean over layers and runs; the standard error is that of the means of the runs."""
+    by_run = rows.groupby([*by, "run"])[value].mean().reset_index()
+    return by_run.groupby(list(by))[value].agg(here="mean", sem="sem", n="count").reset_index()
+
+
+def _sweeps(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
+    parts = [sweep(rows, results.study, name).assign(regulariser=name) for name in REGULARISERS]
+    table = pd.concat(parts)
+    return table.assign(strength=table["strength"].round(9))
+
+
+def _strengths_as_ours(paper: pd.DataFrame) -> pd.DataFrame:
+    return paper.assign(strength=paper["strength"].round(9))
+
+
+def _q(results: Results) -> _Parts:
+    paper = _strengths_as_ours(published("q_vs_regularisation")).rename(columns={"Q": "paper"})
+    rows = _sweeps(results.analysed("modules", trained=True), results)
+    names = ("measure", "regulariser", "strength")
+    return paper, _over_runs(rows, names, "score"), names
+
+
+def _untrained_q(results: Results) -> _Parts:
+    table = published("q_vs_regularisation")
+    first = table.groupby("measure", as_index=False).first()
+    statistics = {"mean": first["untrained_mean"], "sd": first["untrained_sd"]}
+    paper = pd.concat(
+        pd.DataFrame({"measure": first["measure"], "statistic": name, "paper": values, "reading_error": 0.0})
+        for name, values in statistics.items()
+    )
+    scores = results.analysed("modules", trained=False).groupby("measure")["score"]
+    ours = pd.concat(
+        pd.DataFrame({"here": value, "sem": error, "n": scores.count()}).assign(statistic=name).reset_index()
+        for name, value, error in (
+            ("mean", scores.mean(), scores.sem()),
+            ("sd", scores.std(), scores.std() / np.sqrt(2 * scores.count())),
+        )
+    )
+    return paper, ours, ("measure", "statistic")
+
+
+def _agreement(results: Results) -> _Parts:
+    paper = published("agreement").rename(columns={"element_centric": "paper"})
+    names = ("networks", "measure_a", "measure_b")
+    ours = [
+        _over_runs(results.analysed("agreement", trained=trained).assign(networks=label), names, "element_centric")
+        for label, trained in (("trained", True), ("untrained", False))
+    ]
+    return paper, pd.concat(ours), names
+
+
+def _performance(results: Results) -> _Parts:
+    paper = _strengths_as_ours(published("performance_and_norms")).rename(columns={"mean": "paper"})
+    # The published figure shows all networks, those of low accuracy too.
+    networks = results.networks[results.networks["trained"] & (results.networks["status"] == "ok")]
+    rows = _sweeps(networks, results).melt(
+        id_vars=["regulariser", "strength", "run"],
+        value_vars=sorted(paper["quantity"].unique()),
+        var_name="quantity",
+    )
+    names = ("quantity", "regulariser", "strength")
+    return paper, _over_runs(rows, names, "value"), names
+
+
+def _metric_agreement(results: Results) -> _Parts:
+    """Correlation of two metrics over the pairs of measures of one layer of one network, in size, averaged over all."""
+    paper = published("metric_agreement").rename(columns={"mean_abs_correlation": "paper"})
+    rows = results.analysed("agreement", trained=True)
+    different = rows[rows["measure_a"] != rows["measure_b"]]
+    correlations = different.groupby(_NETWORK)[list(_METRICS)].corr()
+    pairs = []
+    for metric_a, metric_b in combinations(_METRICS, 2):
+        sizes = correlations[metric_b].xs(metric_a, level=-1).abs().dropna()
+        pairs.append(
+            {"metric_a": metric_a, "metric_b": metric_b, "here": sizes.mean(), "sem": sizes.sem(), "n": len(sizes)}
+        )
+    return paper, pd.DataFrame(pairs), ("metric_a", "metric_b")
+
+
+_COMPARISONS: dict[str, Callable[[Results], _Parts]] = {
+    "q_vs_regularisation": _q,
+    "untrained_q": _untrained_q,
+    "agreement": _agreement,
+    "performance_and_norms": _performance,
+    "metric_agreement": _metric_agreement,
+}
