@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from modularity_lib.backpropagation import adam_step, loss_gradient, sort_by_pixel
+from modularity_lib.backpropagation import NETWORKS_PER_PASS, adam_step, loss_gradient, sort_by_pixel
 from modularity_lib.data import Dataset, load_dataset
 from modularity_lib.flat_networks import workspace_of
 from modularity_lib.networks import MLP
@@ -189,7 +189,9 @@ def profile(digits: Dataset, repeats: int) -> dict[str, float]:
     batch = np.arange(BATCH)
     labels, layout, networks = images.train_labels, state.layout, state.networks
     parts: dict[str, Callable[[], object]] = {
-        "sort by pixel (once for up to 4)": lambda: sort_by_pixel(images.train, batch, workspace.by_pixel),
+        f"sort by pixel (once for up to {NETWORKS_PER_PASS})": lambda: sort_by_pixel(
+            images.train, batch, workspace.by_pixel
+        ),
         "gradient": lambda: loss_gradient(images.train, labels, batch, 1, 0, layout, networks, workspace),
         "Adam": lambda: adam_step(1, 0, layout, networks, workspace.gradient),
     }

@@ -6,8 +6,9 @@ alone (on images without zeros, one and a half times). No other threads are star
 get in each other's way. And the result of a network does not depend, to the last bit, on which others are trained
 beside it.
 
-Sums are kept in registers while they grow: numba cannot know that `out` and `matrix` do not overlap, and would write
-each sum to memory after every term. Hence _Lanes, a number type that stands for LANES neighbours of a row.
+Sums stay in the processor's registers while they grow. Left to itself the compiler writes them to memory after every
+term, since it cannot know that the arrays of a loop do not overlap. Hence _Lanes: LANES neighbours of a row as one
+value.
 
 All of it is in one file on purpose: numba keeps compiled functions on disk until the file that they are written in
 changes, and would not notice a change of what they call, or of a record that they read, in another file.
@@ -25,15 +26,17 @@ ADAM_EPSILON = 1e-8
 DROP_LEVELS = 1 << 16  # a random number that decides on one unit has 16 bits
 NETWORKS_PER_PASS = 8  # share the preparation of a batch; of more, too little stays in the processor's cache
 LANES = 16  # float32 numbers in a cache line of 64 bytes; rows are padded to a multiple
-ROWS_TOGETHER = 4  # of a matrix product, for each time that a row of the other factor is read
-PIXELS_PER_BLOCK = 392  # whose weights stay in the processor's nearest caches for all images of a batch
-IMAGES_PER_BLOCK = 100  # whose deltas stay there for all pixels
+ROWS_TOGETHER = 4  # rows of a matrix product that are computed at a time
+# The rows that the images of a batch, or the pixels, go over one after the other are taken in blocks that the nearest
+# caches hold. (An index within a block has 16 bits.)
+PIXELS_PER_BLOCK = 392
+IMAGES_PER_BLOCK = 100
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of the counter of splitmix64
 
 # "contract" and "reassoc" let the compiler fuse and reorder sums, but NaN and infinity keep their meaning: they are how
 # divergence shows. In numpy's error model a division is not checked for zero, which would keep loops from vectorising.
 _COMPILED: dict[str, Any] = {"fastmath": {"contract", "reassoc"}, "error_model": "numpy", "cache": True}
-_INLINED = {**_COMPILED, "forceinline": True}  # a call that passes a Workspace copies a hundred numbers
+_INLINED = {**_COMPILED, "forceinline": True}  # for what innermost loops call
 
 
 class SparseImages(NamedTuple):
@@ -76,7 +79,7 @@ class Networks(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Memory of one training step of one network, written anew in each."""
+    """Memory of one training step of one network, written anew in each. A batch is a multiple of ROWS_TOGETHER."""
 
     gradient: np.ndarray  # (layout.starts[-1],)
     transposed: np.ndarray  # as gradient: weights of all maps but the first, a row per output
@@ -161,7 +164,10 @@ def mean_cross_entropy(
 
 
 class _Lanes(types.Type):
-    """Numba's type of LANES float32 numbers, which LLVM puts in one register or in several, as the processor has."""
+    """Numba's type of LANES float32 numbers, which LLVM puts in one register or in several, as the processor has.
+
+    The four functions below that take or give it write LLVM's instructions, one or two each. They check no bounds.
+    """
 
 
 @register_model(_Lanes)
@@ -181,6 +187,8 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 @_intrinsic
 def _load(typing_context: Any, array: Any, at: Any) -> Any:
+    """array[at : at + LANES]"""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_pointer(context, builder, signature, arguments), align=4)
 
@@ -189,6 +197,8 @@ def _load(typing_context: Any, array: Any, at: Any) -> Any:
 
 @_intrinsic
 def _store(typing_context: Any, array: Any, at: Any, lanes: Any) -> Any:
+    """array[at : at + LANES] = lanes"""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.store(arguments[2], _pointer(context, builder, signature, arguments), align=4)
         return context.get_dummy_value()
@@ -198,6 +208,8 @@ def _store(typing_context: Any, array: Any, at: Any, lanes: Any) -> Any:
 
 @_intrinsic
 def _multiply_add(typing_context: Any, factor: Any, lanes: Any, total: Any) -> Any:
+    """factor * lanes + total, for a number and two _Lanes"""
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         factor, lanes, total = arguments
         none = ir.Constant(lanes.type, ir.Undefined)
@@ -222,8 +234,9 @@ def _add_rows(
     at: int,
 ) -> None:
     """out[at : at + width] += sum_k values[k] * row indices[k] of a flat matrix, for k from first to last."""
+    # Unsigned, because numba would check whether a signed index counts from the end.
     column = 0
-    while column + 4 * LANES <= width:
+    while column + 4 * LANES <= width:  # four sums at once: one has to wait for its last addition
         to = at + column
         total0, total1 = _load(out, to), _load(out, to + LANES)
         total2, total3 = _load(out, to + 2 * LANES), _load(out, to + 3 * LANES)
@@ -258,7 +271,11 @@ def _add_product(
     width: int,
     out: np.ndarray,
 ) -> None:
-    """Row i of out += sum_k left[i * row_step + k * column_step] * row k of right. Rounds n_rows up."""
+    """Row i of out += sum_k left[i * row_step + k * column_step] * row k of right, for k below n_columns.
+
+    Zeros are not skipped: it costs as much to find them. Computes a multiple of ROWS_TOGETHER rows, so `left` and `out`
+    must have as many; those beyond n_rows mean nothing.
+    """
     for row in range(0, n_rows, ROWS_TOGETHER):
         for column in range(0, width, LANES):
             to = row * width + column
@@ -306,7 +323,7 @@ def _forward(
     step: int,
     workspace: Workspace,
 ) -> None:
-    """Activity of every layer for a batch."""
+    """Activity of every layer for a batch. The logits are left as they are."""
     n_maps = len(layout.width)
     for layer in range(n_maps):
         fan_in, width = layout.fan_in[layer], layout.width[layer]
@@ -332,6 +349,7 @@ def _forward(
 
 @njit(**_COMPILED)
 def _add_pixels(images: SparseImages, batch: np.ndarray, weights: np.ndarray, width: int, activity: np.ndarray) -> None:
+    """Add the pixels, times the first weights, to activity, flat (batch, width)."""
     for block in range(images.starts.shape[1] - 1):
         rows = weights[block * PIXELS_PER_BLOCK * width :]
         for position in range(len(batch)):
@@ -366,13 +384,14 @@ def _logit_delta(labels: np.ndarray, batch: np.ndarray, layout: Layout, workspac
 
 @njit(**_INLINED)
 def _exp(x: np.float32) -> np.float32:
-    """exp(x) for x <= 0, to 1e-6 of it above -87 and 0 to 1e-37 below; unlike numpy's, many are computed at once."""
+    """exp(x) for x <= 0, to 1e-6 of it above -87 and 0 to 1e-37 below; unlike that of numpy, for many at once."""
     x = np.float32(-87) if x < np.float32(-87) else x
     power = np.floor(x * np.float32(1 / np.log(2)) + np.float32(0.5))
     rest = x - power * np.float32(np.log(2))  # exp(x) = 2^power exp(rest), |rest| < 0.35
     series = np.float32(1 / 720)
     for factorial in (120, 24, 6, 2, 1, 1):
         series = series * rest + np.float32(1 / factorial)
+    # A float32 has the exponent of 2, plus 127, in its bits from 23 on.
     return series * np.int32((power + np.float32(127)) * np.float32(1 << 23)).view(np.float32)
 
 
@@ -412,6 +431,7 @@ def _backward(n_images: int, layout: Layout, parameters: np.ndarray, factor: np.
 
 @njit(**_COMPILED)
 def _first_gradient(by_pixel: SparsePixels, delta: np.ndarray, width: int, gradient: np.ndarray) -> None:
+    """Add the gradient of the first weights to gradient, flat (pixels, width)."""
     for block in range(by_pixel.lengths.shape[0]):
         rows = delta[block * IMAGES_PER_BLOCK * width :]
         for pixel in range(by_pixel.lengths.shape[1]):
@@ -451,7 +471,7 @@ def _drop(activity: np.ndarray, level: np.uint32, factor: np.float32, key: np.ui
     """Apply one row of a mask to the activity of a layer, in place. One number of 64 bits serves four units."""
     for quad in range((len(activity) + 3) // 4):
         random[quad] = _mix(key + np.uint64(quad + 1) * _GOLDEN)
-    parts = random.view(np.uint16)
+    parts = random.view(np.uint16)  # lowest bits first, as every processor has them that numba compiles for
     for unit in range(len(activity)):
         activity[unit] = activity[unit] * factor if parts[unit] >= level else np.float32(0)
 
