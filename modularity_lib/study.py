@@ -14,6 +14,7 @@ from modularity_lib.experiments import BASELINE_L2, REGULARISERS, Study, study_n
 from modularity_lib.keys import network_keys
 from modularity_lib.networks import MLP, network_of
 from modularity_lib.results import Results, StudyIncomplete
+from modularity_lib.shipped import shipped_arrays
 from modularity_lib.store import Store
 from modularity_lib.tables import tables_of
 from modularity_lib.training import TrainingConfig
@@ -169,7 +170,7 @@ def stored_network(
     dropout: float = 0.0,
     store: Store | None = None,
 ) -> MLP:
-    """One trained network of a study that has been run, ready to be measured.
+    """One trained network of a study that has been run, or whose weights are shipped, ready to be measured.
 
     Raises:
         LookupError: the study has no network of this run and regularisation, or it has not been computed yet.
@@ -186,9 +187,10 @@ def stored_network(
         )
     key = network_keys(configs[0], study).keys["training"]
     entry = store.read("training", key)
-    if entry is None:
+    arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
+    if arrays is None:
         raise LookupError(
-            f"the network {chosen} is not in the store {store.root}. "
+            f"the network {chosen} is neither in the store {store.root} nor shipped with the project. "
             f"modularity_lib.run_study({study.name!r}) computes it."
         )
-    return network_of(parameters_of_arrays(entry.arrays), dropout=dropout)
+    return network_of(parameters_of_arrays(arrays), dropout=dropout)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from modularity_lib import analysis
 from modularity_lib.compute import dataset_of_study, is_computed, running
@@ -163,8 +164,9 @@ def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> 
     """Train and analyse networks again, from nothing, and compare with the rows of a study."""
     dataset = dataset_of_study(study.dataset)
     rows = []
+    bar = tqdm(total=sum(config.epochs for config in configs), desc=f"training {len(configs)} networks", disable=None)
     for config in configs:
-        network = train([config], dataset)[0]
+        network = train([config], dataset, progress=bar.update)[0]
         facts = network_facts(network, dataset)
         modules = pd.DataFrame(
             analysis.module_rows(
@@ -187,6 +189,7 @@ def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> 
                 "largest_gap_of_Q": float(np.nanmax(gap)),
             }
         )
+    bar.close()
     table = pd.DataFrame(rows)
     accuracy_gap = (table["accuracy_stored"] - table["accuracy_now"]).abs()
     agrees = (accuracy_gap <= ACCURACY_TOLERANCE).all() and (table["mean_gap_of_Q"] <= SCORE_TOLERANCE).all()

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from modularity_lib.experiments import Study
+from modularity_lib.experiments import EXAMPLES, Study
 from modularity_lib.keys import NetworkKeys, network_keys
 from modularity_lib.results import IDENTIFYING, TABLES, Results, StudyIncomplete
 from modularity_lib.shipped import shipped_tables
@@ -67,9 +68,11 @@ def stored_results(study: Study, store: Store) -> Results:
         return Results(study, **shipped.tables, made_with=shipped.facts["made_with"])
 
 
-def export(results: Results, folder: Path) -> None:
+def export(results: Results, folder: Path, *, weights: Mapping[str, np.ndarray] | None = None) -> None:
     """Write tables as Parquet files with their checksums and what they were made of: the form that can be shipped.
 
+    Args:
+        weights: of some networks, see `weights_to_ship`.
     Raises:
         FileExistsError: the folder holds something else.
         OSError: the folder cannot be written.
@@ -85,7 +88,30 @@ def export(results: Results, folder: Path) -> None:
         "command": f"modularity run {study.name} && modularity export {study.name} --parquet --to {folder.name}",
     }
     tables = {name: getattr(results, name) for name in TABLES}
-    replace_entry(folder, Entry(facts, tables=tables), key=key_of({"networks": sorted(results.networks["key"])}))
+    entry = Entry(facts, dict(weights or {}), tables)
+    replace_entry(folder, entry, key=key_of({"networks": sorted(results.networks["key"])}))
+
+
+def weights_to_ship(study: Study, store: Store, *, runs: int) -> dict[str, np.ndarray]:
+    """Weights of the networks of the first runs: in half precision, those of `EXAMPLES` of run 0 in full.
+
+    Raises:
+        StudyIncomplete: one of these networks is not in the store.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for config in study.trained_configs():
+        if config.run >= runs:
+            continue
+        key = network_keys(config, study).keys["training"]
+        entry = store.read("training", key)
+        if entry is None:
+            raise StudyIncomplete(
+                f"the weights of {config} are not in the store {store.root}. `modularity run {study.name}` makes them."
+            )
+        in_full = config.run == 0 and (config.l2, config.l1, config.dropout) in EXAMPLES
+        precision = np.float32 if in_full else np.float16
+        arrays |= {f"{key}/{name}": array.astype(precision) for name, array in entry.arrays.items()}
+    return arrays
 
 
 def _entries_of(keys: NetworkKeys, store: Store) -> _Entries | None:

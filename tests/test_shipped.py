@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -11,11 +12,12 @@ from click.testing import CliRunner
 from modularity_lib import cli, compute, keys, shipped, study, tables
 from modularity_lib.experiments import STUDIES
 from modularity_lib.keys import network_keys
+from modularity_lib.networks import parameters_of
 from modularity_lib.results import TABLES, Results
 from modularity_lib.shipped import ResultsAltered, shipped_tables
 from modularity_lib.store import Store
-from modularity_lib.study import run_study
-from modularity_lib.tables import export, stored_results, tables_of
+from modularity_lib.study import run_study, stored_network
+from modularity_lib.tables import export, stored_results, tables_of, weights_to_ship
 
 TINY = replace(
     STUDIES["smoke"], name="tiny", l2=(1e-5,), l1=(), dropout=(0.3,), runs=2, untrained=1, epochs=1, min_test_accuracy=0
@@ -131,6 +133,30 @@ def test_networks_that_are_shipped_can_be_verified(
 ) -> None:
     ship(computed[1], shipping)
     assert "networks agree" in modularity("verify", "tiny", "--sample", 2, "--store", tmp_path)
+
+
+def test_weights_that_are_shipped_give_their_network_without_a_store(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path
+) -> None:
+    store, results = computed
+    export(results, shipping / "tiny", weights=weights_to_ship(TINY, store, runs=1))
+    shipped_tables.cache_clear()
+    found, made = (parameters_of(stored_network(TINY, dropout=0.3, store=place)) for place in (Store(tmp_path), store))
+    for ours, theirs in zip(found.weights + found.biases, made.weights + made.biases, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(LookupError, match=r"neither in the store .* nor shipped"):
+        stored_network(TINY, run=1, store=Store(tmp_path))
+
+
+def test_weights_that_no_figure_shows_are_shipped_in_half_precision(computed: tuple[Store, Results]) -> None:
+    weights = weights_to_ship(TINY, computed[0], runs=2)
+    keys_of_run = [
+        {network_keys(config, TINY).keys["training"] for config in TINY.trained_configs() if config.run == run}
+        for run in (0, 1)
+    ]
+    assert {name.split("/")[0] for name in weights} == keys_of_run[0] | keys_of_run[1]
+    for name, array in weights.items():
+        assert array.dtype == (np.float32 if name.split("/")[0] in keys_of_run[0] else np.float16)
 
 
 def test_the_facts_of_shipped_tables_say_what_they_were_made_with(
