@@ -4,6 +4,7 @@ BIN := .venv/bin
 # -qq leaves errors, but no warnings about a package index.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALLED := .venv/.installed
+JSON ?= _build/benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help install book chapter test faults lint bench readme lock clean
@@ -32,8 +33,9 @@ lint: $(INSTALLED) ## Check format, style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## Measure the speed of the library
-	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSON=folder keeps the figures elsewhere
+	@for name in training module_search similarity agreement analysis overhead; do echo "== $$name"; \
+		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json $(JSON) || exit 1; done
 
 readme: $(INSTALLED) ## Write the README's table of verdicts from the quick study
 	$(BIN)/python -m modularity_lib.readme

@@ -1,24 +1,19 @@
 """How long the scores of a pair of clusterings take, beside clusim and a permutation test in plain numpy.
 
-    python benchmarks/agreement.py [--json PATH] [--repeats 30]
+    python benchmarks/agreement.py [--json FOLDER] [--repeats 30]
 
 All timings come from one run, ours and the other in turn, both from label arrays; the ratio is that of the medians, how
 many times faster ours is. The plain test runs fewer relabellings and is scaled to 5,000.
 """
 
-import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from clusim import sim
 from clusim.clustering import Clustering
 
+from measuring import keep, machine, medians_of, options
 from modularity_lib import alignment
 
 N_UNITS = 64  # a hidden layer of the paper
@@ -28,18 +23,14 @@ PLAIN_PERMUTATIONS = 200  # of the slow test, in each repeat
 
 def main() -> None:
     """Print the table of medians and ratios."""
-    parser = argparse.ArgumentParser(description="Time the scores of a pair of clusterings.")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    parser.add_argument("--repeats", type=int, default=30, help="timings of each function (default: 30)")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, repeats=30).parse_args()
     rows = [row for n_modules in (4, 7, 10) for row in rows_of(n_modules, arguments.repeats)]
-    print(f"{N_UNITS} units, {PERMUTATIONS} relabellings, medians of {arguments.repeats} repeats, {platform.machine()}")
+    print(f"{N_UNITS} units, {PERMUTATIONS} relabellings, medians of {arguments.repeats} repeats, {machine()}")
     print(f"{'modules':>7}  {'score':<36} {'ours, ms':>9} {'other, ms':>10} {'ratio':>8}  other")
     for row in rows:
         other = "" if row["other_ms"] is None else f"{row['other_ms']:10.3f} {row['ratio']:8.1f}  {row['other']}"
         print(f"{row['modules']:>7}  {row['score']:<36} {row['ours_ms']:9.3f} {other}".rstrip())
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    keep(rows, arguments.json, name="agreement")
 
 
 def rows_of(n_modules: int, repeats: int) -> list[dict[str, object]]:
@@ -86,16 +77,8 @@ def row_of(
 
 
 def medians(functions: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Median milliseconds of functions called in turn, after one call of each that is not counted."""
-    for function in functions:
-        function()
-    seconds: list[list[float]] = [[] for _ in functions]
-    for _ in range(repeats):
-        for function, timings in zip(functions, seconds, strict=True):
-            started = time.perf_counter()
-            function()
-            timings.append(time.perf_counter() - started)
-    return [1000 * statistics.median(timings) for timings in seconds]
+    """Median milliseconds of functions called in turn."""
+    return [1000 * seconds for seconds in medians_of(functions, repeats)]
 
 
 def by_clusim(score: Callable[[Clustering, Clustering], float], a: np.ndarray, b: np.ndarray) -> float:

@@ -3,11 +3,9 @@
 200 untrained networks of 4 units in each layer are computed twice: in this process without a store, and as a study on
 one worker of the engine. The difference, per network, is the overhead; the start of the worker is reported apart.
 
-    python benchmarks/overhead.py [--json FILE]
+    python benchmarks/overhead.py [--json FOLDER]
 """
 
-import argparse
-import json
 import os
 import tempfile
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from measuring import keep, options
 from modularity_lib import analysis
 from modularity_lib.compute import dataset_of_study
 from modularity_lib.engine import open_tasks, run_here, run_on_dask
@@ -54,11 +53,9 @@ def timed(function, *args, **kwargs) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, repeats=1).parse_args()
     bare()  # compiles
-    alone = timed(bare)
+    alone = min(timed(bare) for _ in range(arguments.repeats))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder, "here"))
         stored = timed(run_here, open_tasks(STUDY, store), STUDY, store, report=lambda: None)
@@ -76,8 +73,7 @@ def main() -> None:
     }
     for name, value in figures.items():
         print(f"{name:24}{value:10.2f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    keep(figures, arguments.json, name="overhead")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long the similarity matrices take: closed form against automatic differentiation, and growth with the problem.
 
-    python benchmarks/similarity.py [--json PATH]
+    python benchmarks/similarity.py [--json FOLDER]
 
 Medians of several repetitions in one run, in seconds of processor time, which other work on the machine disturbs less
 than wall time; run it with OMP_NUM_THREADS=1 and the two are the same on an idle machine. Networks are untrained and
@@ -8,16 +8,14 @@ images made up (a fifth of the pixels lit), so that about half of the units are 
 takes longer if more of its units are active, and the other way round.
 """
 
-import argparse
-import json
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 
+from measuring import keep, options
 from modularity_lib.derivatives import activity
 from modularity_lib.networks import MLP, initial_parameters, network_of
 from modularity_lib.similarity import MEASURES, similarity_matrices
@@ -26,9 +24,7 @@ PIXELS, CLASSES = 784, 10
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--json", type=Path, metavar="PATH", help="write the rows to this file too")
-    path = arguments.parse_args().json
+    arguments = options(__doc__, repeats=3).parse_args()
     torch.set_num_threads(1)
     similarity_matrices(network_with(64, 64), images_like_digits(2))  # compile
     rows = [
@@ -38,8 +34,7 @@ def main() -> None:
         *growth_with_units(),
         *growth_with_depth(),
     ]
-    if path is not None:
-        path.write_text(json.dumps(rows, indent=1) + "\n")
+    keep(rows, arguments.json, name="similarity")
 
 
 def against_differentiation() -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """How long one training step of one network takes, beside a plain PyTorch loop and beside the matrix products alone.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/training.py [--json PATH] [--repeats 15] [--profile]
+    OPENBLAS_NUM_THREADS=1 python benchmarks/training.py [--json FOLDER] [--repeats 15] [--profile]
 
 The paper's network and batches (784-64-64-10, 200 images), one thread. Everything is timed in turn in one run; a row is
 the median over repeats of an epoch on the digits that the project ships. "Matrix products" are the eight of a step
@@ -9,20 +9,15 @@ step counts 46 MFLOP, whoever does it, although ours skips what is multiplied by
 the environment holds its BLAS to one thread, as above.
 """
 
-import argparse
-import json
 import os
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from measuring import keep, machine, medians_of, options
 from modularity_lib.backpropagation import NETWORKS_PER_PASS, adam_step, loss_gradient, sort_by_pixel
 from modularity_lib.data import Dataset, load_dataset
 from modularity_lib.flat_networks import workspace_of
@@ -55,15 +50,13 @@ class Row:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Time training steps.")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    parser.add_argument("--repeats", type=int, default=15, help="timings of each row (default: 15)")
+    parser = options(__doc__, repeats=15)
     parser.add_argument("--profile", action="store_true", help="also time the parts of a step")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     digits = load_dataset("mnist-5k")
     rows = rows_of(digits, arguments.repeats)
-    print(f"{'-'.join(map(str, SIZES))}, batches of {BATCH}, one thread, {platform.machine()}")
+    print(f"{'-'.join(map(str, SIZES))}, batches of {BATCH}, one thread, {machine()}")
     print(f"{'':<36} {'ms/step':>8} {'epochs/s':>9} {'GFLOP/s':>8} {'x plain':>8} {'/ products':>11}")
     for row in rows:
         print(
@@ -73,8 +66,7 @@ def main() -> None:
     if arguments.profile:
         for part, milliseconds in profile(digits, arguments.repeats).items():
             print(f"  {part:<34} {milliseconds:8.3f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+    keep([asdict(row) for row in rows], arguments.json, name="training")
 
 
 def rows_of(digits: Dataset, repeats: int) -> list[Row]:
@@ -104,19 +96,6 @@ def rows_of(digits: Dataset, repeats: int) -> list[Row]:
         )
         for what, value in ms.items()
     ]
-
-
-def medians_of(functions: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Median seconds of functions called in turn, after one call of each that is not counted."""
-    for function in functions:
-        function()
-    seconds: list[list[float]] = [[] for _ in functions]
-    for _ in range(repeats):
-        for function, timings in zip(functions, seconds, strict=True):
-            started = time.perf_counter()
-            function()
-            timings.append(time.perf_counter() - started)
-    return [statistics.median(timings) for timings in seconds]
 
 
 def side_by_side(dataset: Dataset, configs: list[TrainingConfig]) -> Callable[[], object]:

@@ -49,6 +49,7 @@ ORDER = [
     "figures",
     "report",
     "readme",
+    "speed",
     "progress",
     "chapters",
     "rerun",
