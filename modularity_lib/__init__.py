@@ -12,11 +12,13 @@ from modularity_lib.alignment import (
     variation_of_information,
 )
 from modularity_lib.clustering import Clustering, find_modules, spectral_modules
+from modularity_lib.comparison import compare_with_paper
 from modularity_lib.data import Dataset, load_dataset
 from modularity_lib.experiments import STUDIES, Study
 from modularity_lib.modularity import AllUnitsDead, modularity_score
 from modularity_lib.networks import MLP, Parameters
 from modularity_lib.results import Results, StudyIncomplete
+from modularity_lib.shipped import ResultsAltered
 from modularity_lib.similarity import FAMILY, MEASURES, similarity_matrices
 from modularity_lib.sources import DatasetAltered, DatasetUnavailable
 from modularity_lib.store import Store
@@ -35,6 +37,7 @@ __all__ = [
     "DatasetUnavailable",
     "Parameters",
     "Results",
+    "ResultsAltered",
     "Store",
     "Study",
     "StudyIncomplete",
@@ -42,6 +45,7 @@ __all__ = [
     "TrainingConfig",
     "agreement",
     "agreement_p_value",
+    "compare_with_paper",
     "element_centric_similarity",
     "expected_element_centric_similarity",
     "find_modules",

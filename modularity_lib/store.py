@@ -117,7 +117,6 @@ class Store:
                 except OSError:
                     if not place.is_dir():  # another process finished the same entry first: its copy is as good
                         raise
-                _flush(place.parent)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -318,11 +317,9 @@ def _commit() -> str | None:
     return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
-def _flush(path: Path) -> None:
-    """Make sure that a file, or what was renamed in a folder, outlasts a power cut."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot flush a folder
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+def _flush(file: Path) -> None:
+    """Make sure that a file outlasts a power cut (which may undo the rename: the entry is then absent)."""
+    descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

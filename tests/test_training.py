@@ -170,6 +170,18 @@ def test_a_network_does_not_depend_on_those_beside_it(dataset: Dataset) -> None:
     assert same_bits(together[:3], train(configs[:3], dataset))
 
 
+def test_batches_of_1_8_and_32_give_the_same_bits(dataset: Dataset) -> None:
+    strengths = [10.0**-exponent for exponent in range(2, 6)]
+    configs = [replace(BASE, l2=l2, l1=l1, epochs=2) for l2 in strengths for l1 in strengths]
+    configs += [replace(BASE, dropout=index / 20, l1=1e-7, epochs=2) for index in range(16)]
+    assert len(set(configs)) == 32
+    all_at_once = train(configs, dataset)
+    by_eight = [network for first in range(0, 32, 8) for network in train(configs[first : first + 8], dataset)]
+    alone = [network for config in configs for network in train([config], dataset)]
+    assert same_bits(all_at_once, by_eight)
+    assert same_bits(all_at_once, alone)
+
+
 def test_networks_come_back_in_the_order_of_their_configs(dataset: Dataset) -> None:
     configs = list(REGULARISED.values())
     forwards, backwards = train(configs, dataset), train(configs[::-1], dataset)

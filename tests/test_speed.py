@@ -1,0 +1,98 @@
+"""The benchmarks' figures reach the page as they were measured."""
+
+import json
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+
+from modularity_lib import figures, speed
+
+matplotlib.use("Agg")
+FACTS = {"machine": "a machine, 2 cores", "versions": {"python": "3.11", "numpy": "2.4"}, "day": "2026-01-01"}
+TRAINING = {
+    **FACTS,
+    "rows": [
+        {
+            "what": "plain PyTorch loop",
+            "ms_per_network_step": 1.5,
+            "network_epochs_per_second": 2.5,
+            "gflop_per_second": 30.0,
+            "times_plain_loop": 1.0,
+            "share_of_products_rate": 0.25,
+        }
+    ],
+}
+SIMILARITY = {
+    **FACTS,
+    "rows": [
+        {"table": "differentiation", "images": 500, "closed_form_s": 0.01, "differentiation_s": 2.0}
+        | {"ratio": 200.0, "largest_difference": 1e-6},
+        {"table": "images", "images": 1000, "seconds": 0.1},
+        {"table": "images", "images": 10_000, "seconds": 1.0},
+        {"table": "units", "units": 64, "input_gradient_s": 0.01, "all_s": 0.02},
+        {"table": "units", "units": 128, "input_gradient_s": 0.05, "all_s": 0.09},
+    ],
+}
+SEARCH = {
+    **FACTS,
+    "rows": {
+        "methods": [{"matrix": "noise", "method": "find_modules", "ms": 4.0, "ratio": 5.5, "score": 0.0712}],
+        "units": [{"units": 64, "ms": 4.0}, {"units": 128, "ms": 9.0}],
+    },
+}
+AGREEMENT = {
+    **FACTS,
+    "rows": [
+        {"modules": 4, "score": "rmi", "ours_ms": 0.02, "other": "clusim", "other_ms": 0.8, "ratio": 40.0},
+        {"modules": 4, "score": "agreement()", "ours_ms": 0.5, "other": None, "other_ms": None, "ratio": None},
+    ],
+}
+
+
+def test_the_tables_show_what_was_measured() -> None:
+    assert "| plain PyTorch loop | 1.500 | 2.5 | 1.00 | 0.25 |" in speed.training_table(TRAINING)
+    assert "| 500 | 0.010 | 2.00 | 200 | 1e-06 |" in speed.similarity_table(SIMILARITY)
+    assert "| noise | find_modules | 4.00 | 5.5 | 0.0712 |" in speed.module_search_table(SEARCH)
+    lines = speed.agreement_table(AGREEMENT).splitlines()
+    assert lines[2:] == ["| 4 | rmi | 0.020 | 0.80 | 40 | clusim |", "| 4 | agreement() | 0.500 | – | – | – |"]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_one_network_and_its_overhead_are_one_table() -> None:
+    analysis = {**FACTS, "rows": {"seconds": {"module searches": 0.05}, "memory_gb": 1.25}}
+    overhead = {**FACTS, "rows": {"store_ms": 7.25, "store_and_engine_ms": 12.0}}
+    table = speed.analysis_table(analysis, overhead)
+    for line in ("| module searches | 0.050 s |", "| store and engine together | 12.0 ms |", "| 1.25 GB |"):
+        assert line in table
+
+
+def test_growth_is_drawn_for_images_and_units_on_one_scale_of_images() -> None:
+    growth = speed.growth(SIMILARITY, SEARCH)
+    units = growth["units"].set_index(["what", "x"])["seconds"]
+    assert units["8 matrices of 2 layers", 128] == pytest.approx(0.9)  # 10,000 images, measured per 1,000
+    assert units["one module search", 128] == pytest.approx(0.009)
+    figure = figures.growth_curves(growth)
+    drawn = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
+    np.testing.assert_allclose(drawn["8 matrices of 2 layers"], [[1000, 0.1], [10_000, 1.0]])
+    np.testing.assert_allclose(drawn["slope 1"], [[1000, 0.1], [10_000, 1.0]])
+    assert [axes.get_xlabel() for axes in figure.axes] == ["images (logarithmic)", "units (logarithmic)"]
+
+
+def test_a_benchmark_that_was_not_run_or_does_not_exist_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(speed, "BENCHMARKS_FOLDER", tmp_path)
+    with pytest.raises(FileNotFoundError, match="make bench JSON=data/benchmarks"):
+        speed.benchmark("training")
+    with pytest.raises(ValueError, match="name must be one of 'training'"):
+        speed.benchmark("trainig")
+    (tmp_path / "training.json").write_text(json.dumps(TRAINING))
+    assert speed.machine_text(speed.benchmark("training")) == "a machine, 2 cores; python 3.11, numpy 2.4; 2026-01-01"
+
+
+def test_every_benchmark_that_the_page_shows_comes_with_the_project(project: Path) -> None:
+    for name in speed.NAMES:
+        assert (project / "benchmarks" / f"{name}.py").exists()
+        assert {"machine", "versions", "commit", "day", "rows"} <= set(speed.benchmark(name))
