@@ -1,4 +1,7 @@
-"""Checkpoints of a training: after a kill it goes on from the last one, bit for bit as if nothing had happened."""
+"""Checkpoints of a training: after a kill it goes on from the last one, bit for bit as if nothing had happened.
+
+They are the same whether processor or GPU trains (device_training.py): one can go on where the other stopped.
+"""
 
 import math
 import time
@@ -35,8 +38,7 @@ def train_with_checkpoints(
         progress: called with the number of network-epochs that a checkpoint saved, and after each epoch.
         interval: seconds between two checkpoints.
     """
-    stage = f"checkpoints-{name[:16]}"
-    state = _latest(configs, dataset, store, stage) or start(configs, dataset)
+    state, device = begin(configs, dataset, store, name=name)
     images = images_of_run(dataset, run=configs[0].run, validation_only=not state.training.any())
     if progress is not None:
         progress(int(state.epochs.sum()))
@@ -47,30 +49,51 @@ def train_with_checkpoints(
         if progress is not None:
             progress(n_training)
         if time.monotonic() - written > interval and state.training.any():
-            save(state, store, stage)
+            save(state, store, name=name, device=device)
             written = time.monotonic()
     if time.monotonic() - started > SHORT_TRAINING_SECONDS:
-        save(state, store, stage)  # until all its networks are written
+        save(state, store, name=name, device=device)  # until all its networks are written
     return finish(state, images)
+
+
+def begin(
+    configs: Sequence[TrainingConfig], dataset: Dataset, store: Store, *, name: str
+) -> tuple[TrainingState, dict[str, Any] | None]:
+    """State of the last checkpoint of this name, or of a new training; and the device that trained, see `save`."""
+    entry = _latest(store, _stage(name))
+    if entry is None:
+        return start(configs, dataset), None
+    return _state(entry, configs, dataset), entry.facts.get("device")
+
+
+def device_of(store: Store, name: str) -> dict[str, Any] | None:
+    """Device that brought a training to its last checkpoint, see `save`; None: none but the processor."""
+    entry = _latest(store, _stage(name))
+    return None if entry is None else entry.facts.get("device")
 
 
 def has_checkpoint(store: Store, name: str) -> bool:
     """Whether there is a checkpoint of this name."""
-    return bool(store.keys(f"checkpoints-{name[:16]}"))
+    return bool(store.keys(_stage(name)))
 
 
 def forget_checkpoints(store: Store, name: str) -> None:
     """Remove the checkpoints of a training whose results are in the store."""
-    store.remove(f"checkpoints-{name[:16]}")
+    store.remove(_stage(name))
 
 
-def save(state: TrainingState, store: Store, stage: str) -> None:
-    """Write a checkpoint, then remove the one before."""
+def save(state: TrainingState, store: Store, *, name: str, device: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint, then remove the one before.
+
+    Args:
+        device: the GPU that trained, its "name" and the "seconds" that it spent on each network; None: none did.
+    """
+    stage = _stage(name)
     before = store.keys(stage)
     arrays = {name: getattr(state.networks, name) for name in _NETWORK_ARRAYS}
     arrays |= {"epochs": state.epochs, "training": state.training.astype(np.uint8), "kept": state.kept}
     plateaus = [{name: _finite_or_none(value) for name, value in asdict(plateau).items()} for plateau in state.plateaus]
-    facts = {"epoch": state.epoch, "plateaus": plateaus, "reasons": state.reasons}
+    facts = {"epoch": state.epoch, "plateaus": plateaus, "reasons": state.reasons, "device": device}
     key = key_of({"stage": stage, "epoch": state.epoch})
     store.write(stage, key, Entry(facts, arrays), ingredients={"epoch": state.epoch}, seconds=0.0)
     for old in before:
@@ -78,11 +101,16 @@ def save(state: TrainingState, store: Store, stage: str) -> None:
             store.remove(stage, old)
 
 
-def _latest(configs: Sequence[TrainingConfig], dataset: Dataset, store: Store, stage: str) -> TrainingState | None:
+def _stage(name: str) -> str:
+    return f"checkpoints-{name[:16]}"
+
+
+def _latest(store: Store, stage: str) -> Entry | None:
     entries = [entry for key in store.keys(stage) if (entry := store.read(stage, key)) is not None]
-    if not entries:
-        return None
-    entry = max(entries, key=lambda entry: entry.facts["epoch"])
+    return max(entries, key=lambda entry: entry.facts["epoch"]) if entries else None
+
+
+def _state(entry: Entry, configs: Sequence[TrainingConfig], dataset: Dataset) -> TrainingState:
     state = start(configs, dataset)
     for name in _NETWORK_ARRAYS:
         getattr(state.networks, name)[:] = entry.arrays[name]

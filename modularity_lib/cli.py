@@ -14,6 +14,7 @@ import numpy as np
 
 from modularity_lib import survey
 from modularity_lib.compute import dataset_of_study
+from modularity_lib.device_training import device_named
 from modularity_lib.engine import cores, open_tasks
 from modularity_lib.experiments import Study, study_named
 from modularity_lib.results import IDENTIFYING, TABLES, StudyIncomplete
@@ -46,6 +47,17 @@ class _Shard(click.ParamType):
         if not 1 <= index <= count:
             self.fail(f"must be i/n with 1 <= i <= n, such as 2/8, got {value!r}.", parameter, context)
         return index, count
+
+
+class _Device(click.ParamType):
+    name = "device"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        try:
+            device_named(value)
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
+        return str(value)
 
 
 _study = click.argument("study", type=_StudyName(), metavar="STUDY")
@@ -118,6 +130,9 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(min=1), help="Processes on this machine. Default: one per core.")
 @click.option("--scheduler", metavar="ADDRESS", help="Use a running Dask scheduler, such as tcp://10.0.0.1:8786.")
 @click.option("--shard", type=_Shard(), help="Compute share i of n in this process alone, for job arrays.")
+@click.option(
+    "--device", type=_Device(), default="cpu", help="Train on a GPU, cuda or cuda:1, all networks side by side."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and about how long it takes.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @_says_what_is_wrong
@@ -127,6 +142,7 @@ def run(
     workers: int | None,
     scheduler: str | None,
     shard: tuple[int, int] | None,
+    device: str,
     dry_run: bool,
     quiet: bool,
 ) -> None:
@@ -137,11 +153,16 @@ def run(
       modularity run v1 --workers 8
       modularity run v1 --shard 3/9
       modularity run v1 --scheduler tcp://10.0.0.1:8786
+      modularity run v1 --device cuda
     """
+    if device != "cpu" and (scheduler or shard):
+        raise click.UsageError(
+            f"--device {device} trains all networks in this process: leave out {'--shard' if shard else '--scheduler'}."
+        )
     opened = Store(store)
     if dry_run:
         tasks = open_tasks(study, opened, shard=shard or (1, 1))
-        click.echo(survey.plan(study, tasks, workers=1 if shard else workers or cores()))
+        click.echo(survey.plan(study, tasks, workers=1 if shard else workers or cores(), device=device))
         return
     if shard:
         run_shard(study, store=opened, shard=shard, progress=not quiet)
@@ -149,7 +170,9 @@ def run(
             click.echo(f"shard {shard[0]}/{shard[1]} of {study.name}: complete in {opened.root}", err=True)
         return
     try:
-        results = run_study(study, store=opened, workers=workers, scheduler=scheduler, progress=not quiet)
+        results = run_study(
+            study, store=opened, workers=workers, scheduler=scheduler, device=device, progress=not quiet
+        )
     except OSError as error:
         if isinstance(error, StoreUnusable) or scheduler is None:
             raise

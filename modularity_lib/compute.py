@@ -7,21 +7,31 @@ import socket
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+import torch
+
 from modularity_lib import analysis
-from modularity_lib.checkpoints import forget_checkpoints, has_checkpoint, train_with_checkpoints
+from modularity_lib.checkpoints import (
+    begin,
+    device_of,
+    forget_checkpoints,
+    has_checkpoint,
+    save,
+    train_with_checkpoints,
+)
 from modularity_lib.data import Dataset, load_dataset
+from modularity_lib.device_training import device_title, train_on_device
 from modularity_lib.experiments import Study
 from modularity_lib.keys import NetworkKeys, network_keys
 from modularity_lib.networks import Parameters
 from modularity_lib.performance import network_facts
 from modularity_lib.shipped import is_shipped
 from modularity_lib.store import Entry, Store, StoreUnusable, is_alive, key_of
-from modularity_lib.training import TrainingConfig
+from modularity_lib.training import TrainingConfig, TrainingState
 
 ATTEMPTS = 3  # a network that fails so often is set aside, and the others go on
 
@@ -56,11 +66,8 @@ def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[
     store = Store(root)
     dataset = dataset_of_study(study.dataset)
     with _Heartbeat(store, study.name) as heartbeat:
-        by_run: dict[int, list[TrainingConfig]] = defaultdict(list)
-        for config in configs:
-            by_run[config.run].append(config)
         failures: list[Failure] = []
-        for batch in by_run.values():
+        for batch in _by_run(configs):
             try:
                 _compute_batch(batch, study, dataset, store, heartbeat)
             except StoreUnusable:
@@ -71,24 +78,101 @@ def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[
         return failures
 
 
+def train_missing(
+    tasks: Sequence[Sequence[TrainingConfig]],
+    study: Study,
+    root: str,
+    *,
+    device: torch.device,
+    report: Callable[[], object],
+) -> None:
+    """Train on a device all networks of some tasks that miss their training, and leave them as finished checkpoints.
+
+    `compute` then finds those checkpoints, and makes and analyses the results. A training that was stopped goes on from
+    its last checkpoint, here or there. At the end `report` is called while the sign of life still says what was done.
+    """
+    store = Store(root)
+    dataset = dataset_of_study(study.dataset)
+    with _Heartbeat(store, study.name) as heartbeat:
+        states: list[TrainingState] = []
+        names: list[str] = []
+        devices: list[dict[str, Any] | None] = []
+        for chosen, name in _missing_trainings(tasks, study, store):
+            state, trained_on = begin(chosen, dataset, store, name=name)
+            states.append(state)
+            names.append(name)
+            devices.append(trained_on)
+        heartbeat.trained(sum(int(state.epochs.sum()) for state in states))
+        started = time.monotonic()
+        n_networks = sum(int(state.training.sum()) for state in states)
+        saved: dict[str, int] = {}
+
+        def save_some(some: Sequence[TrainingState]) -> None:
+            seconds = (time.monotonic() - started) / n_networks
+            for state, name, before in zip(states, names, devices, strict=True):
+                if any(state is one for one in some) and saved.get(name) != state.epoch:
+                    spent = seconds + (before["seconds"] if before else 0.0)
+                    save(state, store, name=name, device={"name": device_title(device), "seconds": round(spent, 3)})
+                    saved[name] = state.epoch
+
+        train_on_device(states, dataset, device, progress=heartbeat.trained, save=save_some)
+        # Networks that ended before their time have no epochs left to train.
+        heartbeat.trained(sum(config.epochs for state in states for config in state.configs) - heartbeat.epochs)
+        heartbeat.say()
+        report()
+
+
+def misses_training(tasks: Sequence[Sequence[TrainingConfig]], study: Study, store: Store) -> bool:
+    """Whether some networks of these tasks have yet to be trained."""
+    return any(
+        config.epochs > 0 and not store.has("training", network_keys(config, study).keys["training"])
+        for configs in tasks
+        for config in configs
+    )
+
+
+def _missing_trainings(
+    tasks: Sequence[Sequence[TrainingConfig]], study: Study, store: Store
+) -> Iterator[tuple[list[TrainingConfig], str]]:
+    """Networks that are to be trained side by side, and the name of their checkpoints; without the untrained ones."""
+    for configs in tasks:
+        for batch in _by_run([config for config in configs if config.epochs > 0]):
+            chosen, name = _missing_of(batch, study, store)
+            if chosen:
+                yield chosen, name
+
+
+def _missing_of(batch: Sequence[TrainingConfig], study: Study, store: Store) -> tuple[list[TrainingConfig], str]:
+    """Networks of a batch of one run that miss their training, and the name of their checkpoints."""
+    keys = {config: network_keys(config, study).keys["training"] for config in batch}
+    missing = [config for config in batch if store.read("training", keys[config]) is None]
+    # A checkpoint of the whole batch may hold the networks that a kill kept from being written.
+    whole = key_of({"batch": list(keys.values())})
+    if missing and has_checkpoint(store, whole):
+        return list(batch), whole
+    return missing, key_of({"batch": [keys[config] for config in missing]})
+
+
+def _by_run(configs: Sequence[TrainingConfig]) -> list[list[TrainingConfig]]:
+    by_run: dict[int, list[TrainingConfig]] = defaultdict(list)
+    for config in configs:
+        by_run[config.run].append(config)
+    return list(by_run.values())
+
+
 def _compute_batch(
     batch: Sequence[TrainingConfig], study: Study, dataset: Dataset, store: Store, heartbeat: "_Heartbeat"
 ) -> None:
     keys = {config: network_keys(config, study) for config in batch}
-    missing = [config for config in batch if store.read("training", keys[config].keys["training"]) is None]
-    if missing:
-        # A checkpoint of the whole batch may hold the networks that a kill kept from being written.
-        training_keys = [keys[config].keys["training"] for config in batch]
-        if not has_checkpoint(store, key_of({"batch": training_keys})):
-            training_keys = [keys[config].keys["training"] for config in missing]
-        name = key_of({"batch": training_keys})
-        chosen = [config for config in batch if keys[config].keys["training"] in training_keys]
+    chosen, name = _missing_of(batch, study, store)
+    if chosen:
         started = time.perf_counter()
+        device = device_of(store, name)
         networks = train_with_checkpoints(chosen, dataset, store, name=name, progress=heartbeat.trained)
         seconds = (time.perf_counter() - started) / len(chosen)
         for network in networks:
             entry = Entry(network_facts(network, dataset), arrays_of(network.parameters))
-            _write(store, "training", keys[network.config], entry, seconds)
+            _write(store, "training", keys[network.config], entry, seconds, device)
         heartbeat.written()
         forget_checkpoints(store, name)
     for config in batch:
@@ -134,8 +218,11 @@ def _analyse(keys: NetworkKeys, dataset: Dataset, store: Store) -> None:
     _write(store, "agreement", keys, Entry({"rows": rows}), time.perf_counter() - started)
 
 
-def _write(store: Store, stage: str, keys: NetworkKeys, entry: Entry, seconds: float) -> None:
-    store.write(stage, keys.keys[stage], entry, ingredients=keys.ingredients[stage], seconds=seconds)
+def _write(
+    store: Store, stage: str, keys: NetworkKeys, entry: Entry, seconds: float, device: dict[str, Any] | None = None
+) -> None:
+    ingredients = keys.ingredients[stage]
+    store.write(stage, keys.keys[stage], entry, ingredients=ingredients, seconds=seconds, device=device)
 
 
 def arrays_of(parameters: Parameters) -> dict[str, Any]:
@@ -174,31 +261,32 @@ class _Heartbeat:
     def __init__(self, store: Store, study: str) -> None:
         folder = store.root / "running" / study
         self._file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
-        self._epochs = 0
+        self.epochs = 0
         self._said = -math.inf
 
     def __enter__(self) -> "_Heartbeat":
-        self._say()
+        self.say()
         return self
 
     def trained(self, network_epochs: int) -> None:
         """Take note of network-epochs trained; the first are said at once, such as those of a checkpoint."""
-        is_first = self._epochs == 0
-        self._epochs += network_epochs
+        is_first = self.epochs == 0
+        self.epochs += network_epochs
         if is_first or time.monotonic() - self._said > 1.0:
-            self._say()
+            self.say()
 
     def written(self) -> None:
         """The networks that were trained are in the store, where others can see them."""
-        self._epochs = 0
-        self._say()
+        self.epochs = 0
+        self.say()
 
-    def _say(self) -> None:
+    def say(self) -> None:
+        """Write the file."""
         self._said = time.monotonic()
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._file.with_name(f".{self._file.name}")
-            temporary.write_text(json.dumps({"network_epochs": self._epochs, "at": time.time()}))
+            temporary.write_text(json.dumps({"network_epochs": self.epochs, "at": time.time()}))
             temporary.replace(self._file)
         except OSError:
             pass  # a sign of life is not worth a failure; the store itself says what is wrong when a result is written

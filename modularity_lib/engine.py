@@ -13,9 +13,10 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
+import torch
 from distributed import Client, Future, KilledWorker, LocalCluster
 
-from modularity_lib.compute import ATTEMPTS, Failure, compute, is_computed, keep_failure
+from modularity_lib.compute import ATTEMPTS, Failure, compute, is_computed, keep_failure, train_missing
 from modularity_lib.experiments import Study
 from modularity_lib.keys import network_keys
 from modularity_lib.shipped import is_shipped
@@ -56,6 +57,20 @@ def open_tasks(study: Study, store: Store, *, shard: tuple[int, int] = (1, 1)) -
 
 def run_here(tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, report: Report) -> list[Failure]:
     """Compute tasks one after the other in this process, without an engine: one shard of a job array."""
+    with _reporting(report):
+        return [failure for configs in tasks for failure in compute(configs, study, str(store.root.resolve()))]
+
+
+def train_here(
+    tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, device: torch.device, report: Report
+) -> None:
+    """Train on a device, in this process, what the tasks miss; the results are left to those who compute the tasks."""
+    with _reporting(report):
+        train_missing(tasks, study, str(store.root.resolve()), device=device, report=report)
+
+
+@contextmanager
+def _reporting(report: Report) -> Iterator[None]:
     ended = threading.Event()
 
     def keep_reporting() -> None:
@@ -65,7 +80,7 @@ def run_here(tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, 
     reporter = threading.Thread(target=keep_reporting, daemon=True)
     reporter.start()
     try:
-        return [failure for configs in tasks for failure in compute(configs, study, str(store.root.resolve()))]
+        yield
     finally:
         ended.set()
         reporter.join()

@@ -41,10 +41,9 @@ def cost_seen(study: Study, store: Store) -> Cost:
     epoch, analysis = [], []
     for config in study.trained_configs() + study.untrained_configs():
         keys = network_keys(config, study).keys
-        training, *measuring = (
-            store.describe(stage, key).get("provenance", {}).get("seconds") for stage, key in keys.items()
-        )
-        if config.epochs and training is not None:
+        made = [store.describe(stage, key).get("provenance", {}) for stage, key in keys.items()]
+        training, *measuring = (provenance.get("seconds") for provenance in made)
+        if config.epochs and training is not None and "device" not in made[0]:  # a GPU says nothing about cores
             epoch.append(training / config.epochs)
         if None not in measuring:
             analysis.append(sum(measuring))

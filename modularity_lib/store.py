@@ -97,16 +97,28 @@ class Store:
                 self._set_aside(place, stage, key, str(damage))
             return None
 
-    def write(self, stage: str, key: str, entry: Entry, *, ingredients: Mapping[str, Any], seconds: float) -> None:
+    def write(
+        self,
+        stage: str,
+        key: str,
+        entry: Entry,
+        *,
+        ingredients: Mapping[str, Any],
+        seconds: float,
+        device: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write an entry; where two processes write the same key, the first one stays.
 
         Args:
             ingredients: what the key was made of, kept beside the result for the reader.
-            seconds: how long the computation took.
+            seconds: how long the computation took on the processor.
+            device: what a GPU had part in it, if one had: it becomes part of the provenance.
         Raises:
             StoreUnusable: the folder cannot be written; the message says which, and how to choose another.
         """
         made = {**provenance(), "seconds": round(seconds, 3), "written": time.strftime("%FT%TZ", time.gmtime())}
+        if device is not None:
+            made["device"] = dict(device)
         facts = {"key": key, "ingredients": ingredients, "facts": entry.facts, "provenance": made}
         place = self._place(stage, key)
         try:

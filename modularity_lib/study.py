@@ -7,9 +7,10 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from modularity_lib.compute import Failure, dataset_of_study, parameters_of_arrays, running
-from modularity_lib.engine import cores, open_tasks, run_here, run_on_dask
-from modularity_lib.estimate import cost_seen
+from modularity_lib.compute import Failure, dataset_of_study, misses_training, parameters_of_arrays, running
+from modularity_lib.device_training import device_named, device_title
+from modularity_lib.engine import cores, open_tasks, run_here, run_on_dask, train_here
+from modularity_lib.estimate import Cost, cost_seen
 from modularity_lib.experiments import BASELINE_L2, REGULARISERS, Study, study_named
 from modularity_lib.keys import network_keys
 from modularity_lib.networks import MLP, network_of
@@ -21,6 +22,7 @@ from modularity_lib.training import TrainingConfig
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed} elapsed, {remaining} left{postfix}"
 _LINE = "{desc}: {percentage:3.0f}%, {elapsed} elapsed, {remaining} left{postfix}"
+_ONLY_EPOCHS = Cost(1.0, 0.0)  # counts network-epochs instead of seconds
 _LIVE_SECONDS, _LOG_SECONDS = 0.1, 60.0  # between two signs of life, in a terminal and in a log
 
 
@@ -43,6 +45,7 @@ def run_study(
     store: Store | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    device: str = "cpu",
     progress: bool = True,
 ) -> Results:
     """Compute every network of a study that is not in the store yet, and return the study's tables.
@@ -56,9 +59,12 @@ def run_study(
         workers: number of processes on this machine; default: as many as cores.
         scheduler: address of a running Dask scheduler to use instead, e.g. "tcp://10.0.0.1:8786"; its workers must see
             the same store and have the same version of this library.
+        device: where networks are trained: "cpu", in those processes; or "cuda", or "cuda:1" for the second GPU: all
+            that miss their training as one batch in this process, before the processes measure them. The results have
+            the same keys and differ as those of two kinds of processors do; their provenance names the device.
         progress: show a progress bar on stderr while something is computed.
     Raises:
-        ValueError: unknown study, or workers below 1.
+        ValueError: unknown study, workers below 1, a device that is not there, or one together with a scheduler.
         NetworksFailed: some networks could not be computed.
         StoreUnusable: the store cannot be written.
     """
@@ -67,13 +73,27 @@ def run_study(
     workers = cores() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}. Leave it out to use every core.")
+    trains_on = device_named(device)
+    is_gpu = device != "cpu"
+    if is_gpu and scheduler is not None:
+        raise ValueError(
+            f"device {device!r} trains in this process and scheduler {scheduler!r} in others: give one of the two. "
+            "To train here and measure there, run with the device first."
+        )
     for _ in range(2):  # a damaged result shows only when it is read, and is then computed again
         tasks = open_tasks(study, store)
         if tasks:
             store.check_writable()
             store.remove_leftovers()
             dataset_of_study(study.dataset)  # an error of this process is easier to read than one of a worker
-            with _Progress(tasks, study, store, shown=progress) as report:
+            cost = cost_seen(study, store)
+            if is_gpu and misses_training(tasks, study, store):
+                title = f"study {study.name}, training on {device_title(trains_on)}"
+                with _Progress(tasks, study, store, shown=progress, cost=_ONLY_EPOCHS, title=title) as report:
+                    train_here(tasks, study, store, device=trains_on, report=report)
+            if is_gpu:
+                cost = Cost(0.0, cost.analysis)  # the training is done
+            with _Progress(tasks, study, store, shown=progress, cost=cost) as report:
                 failures = run_on_dask(tasks, study, store, workers=workers, scheduler=scheduler, report=report)
             if failures:
                 raise NetworksFailed(study.name, failures)
@@ -98,7 +118,7 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
     store.check_writable()
     store.remove_leftovers()
     dataset_of_study(study.dataset)
-    with _Progress(tasks, study, store, shown=progress) as report:
+    with _Progress(tasks, study, store, shown=progress, cost=cost_seen(study, store)) as report:
         failures = run_here(tasks, study, store, report=report)
     if failures:
         raise NetworksFailed(study.name, failures)
@@ -107,10 +127,19 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
 class _Progress:
     """Progress of a run, read from the store: a bar in a terminal or notebook, a line a minute in a log."""
 
-    def __init__(self, tasks: list[list[TrainingConfig]], study: Study, store: Store, *, shown: bool) -> None:
+    def __init__(
+        self,
+        tasks: list[list[TrainingConfig]],
+        study: Study,
+        store: Store,
+        *,
+        shown: bool,
+        cost: Cost,
+        title: str | None = None,
+    ) -> None:
         self._study, self._store = study, store
         self._open = {config: network_keys(config, study).keys for configs in tasks for config in configs}
-        self._cost = cost_seen(study, store)
+        self._cost = cost
         self._n_networks, self._n_done, self._done = len(self._open), 0, 0.0
         total = sum(map(self._cost.of, self._open))
         is_live = sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -118,10 +147,11 @@ class _Progress:
         seconds = _LIVE_SECONDS if is_live else _LOG_SECONDS
         self._bar = bar(
             total=total,
-            desc=f"study {study.name}",
+            desc=title or f"study {study.name}",
             disable=not shown,
             bar_format=_BAR if is_live else _LINE,
             mininterval=seconds,
+            position=0,  # tqdm would put it below one that it takes for unfinished
             miniters=0,  # or else tqdm would decide by itself how often
         )
 
@@ -133,7 +163,8 @@ class _Progress:
         under_way = sum(sign["network_epochs"] for sign in running(self._store, self._study.name)) * self._cost.epoch
         for config, keys in list(self._open.items()):
             if self._store.has("agreement", keys["agreement"]):
-                del self._open[config]
+                if self._open.pop(config, None) is None:
+                    continue  # another thread reports as well
                 self._n_done += 1
                 self._done += self._cost.of(config)
             elif self._store.has("training", keys["training"]):

@@ -62,17 +62,22 @@ def status(study: Study, store: Store) -> Status:
     return Status(study.name, len(configs), len(configs) - len(missing), n_shipped, len(signs), failures, seconds_left)
 
 
-def plan(study: Study, tasks: Sequence[Sequence[TrainingConfig]], *, workers: int) -> str:
+def plan(study: Study, tasks: Sequence[Sequence[TrainingConfig]], *, workers: int, device: str = "cpu") -> str:
     """What a run would compute, and about how long it would take."""
     configs = [config for task in tasks for config in task]
     if not configs:
         return f"{study.name}: nothing to compute."
     trained = sum(config.epochs > 0 for config in configs)
-    seconds = sum(map(expected_cost(study).of, configs)) / workers
+    cost = expected_cost(study)
+    if device == "cpu":
+        how = f"With {workers} processes about {_duration(sum(map(cost.of, configs)) / workers)}."
+    else:
+        seconds = len(configs) * cost.analysis / workers
+        how = f"All are trained on {device}; to measure them then takes {workers} processes about {_duration(seconds)}."
     return (
         f"{study.name}: {trained} networks to train ({study.epochs} epochs each at most) and {len(configs) - trained} "
         f"untrained ones, in {len(tasks)} tasks of networks that are trained side by side; those already in the store "
-        f"are not computed again. With {workers} processes about {_duration(seconds)}."
+        f"are not computed again. {how}"
     )
 
 

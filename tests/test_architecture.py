@@ -21,6 +21,7 @@ ORDER = [
     "flat_networks",
     "protocols",
     "training",
+    "device_training",
     "performance",
     "derivatives",
     "similarity",
