@@ -7,9 +7,14 @@ the median over repeats of an epoch on the digits that the project ships. "Matri
 (three forwards, three for the weights, two backwards) on full matrices and nothing else, for eight networks at once; a
 step counts 46 MFLOP, whoever does it, although ours skips what is multiplied by 0. Products by numpy are timed only if
 the environment holds its BLAS to one thread, as above.
+
+Where PyTorch sees a CUDA device, one more row: all networks of the study v1 side by side on it, on as many images as
+MNIST has (the digits that the project ships, over and over), and how long the study would train.
 """
 
 import os
+import statistics
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -20,12 +25,15 @@ import torch
 from measuring import keep, machine, medians_of, options
 from modularity_lib.backpropagation import NETWORKS_PER_PASS, adam_step, loss_gradient, sort_by_pixel
 from modularity_lib.data import Dataset, load_dataset
+from modularity_lib.device_training import device_title, train_on_device
+from modularity_lib.experiments import STUDIES
 from modularity_lib.flat_networks import workspace_of
 from modularity_lib.networks import MLP
 from modularity_lib.training import TrainingConfig, advance, images_of_run, start
 
 SIZES = (784, 64, 64, 10)
 BATCH = 200
+V1 = STUDIES["v1"]
 N_IN_PRODUCTS = 8  # networks whose products are timed together
 _FORWARD = sum(fan_in * fan_out for fan_in, fan_out in pairwise(SIZES))
 FLOP = 2 * BATCH * (3 * _FORWARD - SIZES[0] * SIZES[1])  # of one step of one network
@@ -56,6 +64,8 @@ def main() -> None:
     torch.set_num_threads(1)
     digits = load_dataset("mnist-5k")
     rows = rows_of(digits, arguments.repeats)
+    if torch.cuda.is_available():
+        rows.append(device_row(digits, torch.device("cuda", 0), plain=rows[0], fastest=fastest_products(rows)))
     print(f"{'-'.join(map(str, SIZES))}, batches of {BATCH}, one thread, {machine()}")
     print(f"{'':<36} {'ms/step':>8} {'epochs/s':>9} {'GFLOP/s':>8} {'x plain':>8} {'/ products':>11}")
     for row in rows:
@@ -63,6 +73,11 @@ def main() -> None:
             f"{row.what:<36} {row.ms_per_network_step:8.3f} {row.network_epochs_per_second:9.1f} "
             f"{row.gflop_per_second:8.1f} {row.times_plain_loop:8.2f} {row.share_of_products_rate:11.2f}"
         )
+        if row.what.startswith("all networks"):
+            minutes = len(V1.trained_configs()) * V1.epochs / row.network_epochs_per_second / 60
+            print(
+                f"  so v1, {len(V1.trained_configs())} networks of {V1.epochs} epochs, trains in {minutes:.1f} minutes"
+            )
     if arguments.profile:
         for part, milliseconds in profile(digits, arguments.repeats).items():
             print(f"  {part:<34} {milliseconds:8.3f}")
@@ -84,18 +99,47 @@ def rows_of(digits: Dataset, repeats: int) -> list[Row]:
         timed["matrix products, numpy"] = (products(numpy_products), N_IN_PRODUCTS)
     medians = dict(zip(timed, medians_of([function for function, _ in timed.values()], repeats), strict=True))
     ms = {what: 1000 * seconds / timed[what][1] for what, seconds in medians.items()}
-    fastest_products = min(value for what, value in ms.items() if what.startswith("matrix"))
-    return [
-        Row(
-            what=what,
-            ms_per_network_step=value,
-            network_epochs_per_second=1000 / (value * 54_000 / BATCH),
-            gflop_per_second=FLOP / value / 1e6,
-            times_plain_loop=ms["plain PyTorch loop"] / value,
-            share_of_products_rate=fastest_products / value,
-        )
-        for what, value in ms.items()
-    ]
+    plain, products_ms = ms["plain PyTorch loop"], [value for what, value in ms.items() if what.startswith("matrix")]
+    return [row_of(what, value, plain=plain, fastest=min(products_ms)) for what, value in ms.items()]
+
+
+def row_of(what: str, ms: float, *, plain: float, fastest: float) -> Row:
+    """Row of something that takes so many milliseconds per step of one network."""
+    return Row(
+        what=what,
+        ms_per_network_step=ms,
+        network_epochs_per_second=1000 / (ms * 54_000 / BATCH),
+        gflop_per_second=FLOP / ms / 1e6,
+        times_plain_loop=plain / ms,
+        share_of_products_rate=fastest / ms,
+    )
+
+
+def fastest_products(rows: list[Row]) -> float:
+    """Milliseconds of the fastest matrix products."""
+    return min(row.ms_per_network_step for row in rows if row.what.startswith("matrix"))
+
+
+def device_row(digits: Dataset, device: torch.device, *, plain: Row, fastest: float, copies: int = 15) -> Row:
+    """All networks of v1 side by side on a device: median of five epochs, after two in which steps are recorded.
+
+    Args:
+        copies: how often the training images are repeated; 15 makes MNIST's 60,000.
+    """
+    many = replace(
+        digits,
+        train_images=np.tile(digits.train_images, (copies, 1)),
+        train_labels=np.tile(digits.train_labels, copies),
+    )
+    configs = [replace(config, epochs=7) for config in V1.trained_configs()]
+    states = [start([config for config in configs if config.run == run], many) for run in range(V1.runs)]
+    ends: list[float] = []
+    train_on_device(states, many, device, progress=lambda _: ends.append(time.perf_counter()))
+    seconds = statistics.median(after - before for before, after in pairwise(ends[1:]))
+    n_steps = -(-len(images_of_run(many, run=0).train_labels) // BATCH)
+    ms = 1000 * seconds / (len(configs) * n_steps)
+    what = f"all networks of v1 on {device_title(device)}"
+    return row_of(what, ms, plain=plain.ms_per_network_step, fastest=fastest)
 
 
 def side_by_side(dataset: Dataset, configs: list[TrainingConfig]) -> Callable[[], object]:

@@ -269,6 +269,7 @@ class _Batch:
 
         # Tables of an epoch, and the number of the step in it.
         n_states, n_steps = len(self._states), self._n_steps
+        self._next_orders: np.ndarray | None = None
         self._orders = torch.zeros((n_states, n_steps, self._batch_size), dtype=torch.int32, device=device)
         self._rates = torch.zeros((n_steps, self.n_networks), device=device)
         self._epsilons = torch.zeros((n_steps, self.n_networks), device=device)
@@ -281,9 +282,10 @@ class _Batch:
 
     def advance(self) -> None:
         """Train for one more epoch, and decide for each network whether it goes on: `training.advance` for all."""
-        self._write_tables()
+        self._write_tables(self._next_orders if self._next_orders is not None else self._orders_after(0))
         for first in range(0, self._n_images, self._batch_size):
             self._steps[min(self._batch_size, self._n_images - first)]()
+        self._next_orders = self._orders_after(1)  # while the device is at work
         losses = self._validation_losses() if self._config.protocol == "final" else None
         is_finite = torch.stack([torch.isfinite(moments).all(dim=1) for moments in self._all_that_must_be_finite()])
         keep = self._decide(is_finite.all(dim=0).cpu().numpy(), None if losses is None else losses.cpu().numpy())
@@ -310,16 +312,20 @@ class _Batch:
     def _all_that_must_be_finite(self) -> tuple[torch.Tensor, ...]:
         return self._parameters, self._first_moments, self._second_moments
 
-    def _write_tables(self) -> None:
-        """Set the tables to those of the next epoch."""
+    def _orders_after(self, epochs: int) -> np.ndarray:
+        """Images in the order of the epoch that comes after so many more, (states, steps * batch), int32."""
         orders = np.zeros((len(self._states), self._n_steps * self._batch_size), dtype=np.int32)
         permutations: dict[tuple[int, int], np.ndarray] = {}
         for state, train_index, order in zip(self._states, self._train_index, orders, strict=True):
-            key = (state.configs[0].run, state.epoch)
+            key = (state.configs[0].run, state.epoch + epochs)
             if key not in permutations:
                 random = np.random.default_rng([key[0], _BATCH_ORDER_STREAM, key[1]])
                 permutations[key] = random.permutation(self._n_images)
             order[: self._n_images] = train_index[permutations[key]]
+        return orders
+
+    def _write_tables(self, orders: np.ndarray) -> None:
+        """Set the tables to those of the next epoch."""
         self._orders.copy_(torch.from_numpy(orders).view(self._orders.shape))
 
         first_steps = np.array([self._states[s].epoch * self._n_steps for s, _ in self._places])
