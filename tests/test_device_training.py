@@ -17,6 +17,7 @@ from modularity_lib.data import Dataset
 from modularity_lib.device_training import device_named, masks_on_device, step_keys_of, train_on_device
 from modularity_lib.dropout import drop_arguments, dropout_mask, mask_key
 from modularity_lib.engine import tasks_of
+from modularity_lib.estimate import cost_seen, expected_cost
 from modularity_lib.experiments import STUDIES, Study
 from modularity_lib.flat_networks import pack, unpack
 from modularity_lib.networks import Parameters, initial_parameters
@@ -163,6 +164,10 @@ def test_the_final_protocol_ends_and_keeps_as_on_the_processor(
         np.testing.assert_array_equal(state.networks.learning_rates, expected.networks.learning_rates)
         assert [plateau.bad_epochs for plateau in state.plateaus] == [p.bad_epochs for p in expected.plateaus]
         assert (state.networks.learning_rates < 0.01).all()
+        # Networks that ended stay as they were, while others of their batch go on.
+        difference = np.abs(state.networks.parameters - expected.networks.parameters)
+        assert np.median(difference) < 1e-5
+        assert difference.max() < 0.02
     assert sum(progress) == sum(int(state.epochs.sum()) for state in states)
     assert sizes[0] == 6
     assert all(0 < later <= 0.75 * earlier for earlier, later in pairwise(sizes))
@@ -281,7 +286,7 @@ def stop_after(epochs: int):
 
 @pytest.mark.parametrize("protocol", ["v1", "final"])
 def test_what_the_device_began_the_processor_finishes(
-    dataset: Dataset, device: torch.device, protocol: str, tmp_path: Path
+    dataset: Dataset, device: torch.device, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs = [replace(config, **FINAL) for config in ALL] if protocol == "final" else ALL
     store, state = Store(tmp_path), start(configs, dataset)
@@ -290,7 +295,11 @@ def test_what_the_device_began_the_processor_finishes(
         save(states[0], store, name="five", device={"name": "a GPU", "seconds": 1.5})
 
     with pytest.raises(Stopped):
-        train_on_device([state], dataset, device, progress=stop_after(3), save=save_state, interval=0.0)
+        train_on_device([state], dataset, device, progress=stop_after(2), save=save_state, interval=0.0)
+    with pytest.raises(Stopped):
+        train_with_checkpoints(configs, dataset, store, name="five", progress=stop_after(2), interval=0.0)
+    assert checkpoints.device_of(store, "five") == {"name": "a GPU", "seconds": 1.5}
+    monkeypatch.setattr(checkpoints, "SHORT_TRAINING_SECONDS", -1.0)  # so that the end is saved
     seen: list[int] = []
     ours = train_with_checkpoints(configs, dataset, store, name="five", progress=seen.append)
     assert seen[:2] == [3 * 5, 5]
@@ -383,6 +392,7 @@ def test_a_study_is_trained_on_the_device_and_measured_as_ever(
     shown = capsys.readouterr().err
     assert "study tiny, training on cpu: 100%" in shown
     assert "\x1b" not in shown  # lines of a log, none of them written over
+    assert cost_seen(TINY, store).epoch == expected_cost(TINY).epoch  # the device says nothing about the processor
     run_study(TINY, store=store)  # nothing is left to compute for the processor
 
 
@@ -406,6 +416,25 @@ def test_a_kill_of_a_training_on_the_device_is_made_good_by_a_run_on_the_process
     assert len(seen) == 2  # an epoch of each run, the two before came from the device
     assert set(results.networks.query("trained")["epochs"]) == {3}
     assert len({network.run for networks in tasks_of(long) for network in networks}) == 3
+
+
+def test_a_kill_while_results_are_written_costs_no_training(
+    here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store, write = Store(tmp_path), compute._write
+
+    def killed_at_the_second(*args: object) -> None:
+        if store.keys("training"):
+            raise KeyboardInterrupt
+        write(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(compute, "_write", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(TINY, store=store, device="cuda", progress=False)
+    monkeypatch.setattr(compute, "_write", write)
+    monkeypatch.setattr(checkpoints, "advance", None)
+    monkeypatch.setattr(device_training, "_Batch", None)
+    assert len(run_study(TINY, store=store, device="cuda", progress=False).networks) == 5
 
 
 @pytest.mark.parametrize(
