@@ -60,9 +60,7 @@ def device_named(name: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = int(number or 0)
     if index >= count:
-        build = (
-            f"for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build, as requirements.lock installs it"
-        )
+        build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
         raise ValueError(
             f"device {name!r} is not there: PyTorch {torch.__version__} ({build}) sees {count} CUDA devices. Use the "
             "device 'cpu', or install a CUDA build of this version into .venv, as pytorch.org says."

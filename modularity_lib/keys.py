@@ -13,7 +13,8 @@ from modularity_lib.store import key_of
 from modularity_lib.training import TrainingConfig
 
 # The source that decides the outcome of each stage. A change there makes the stage's stored results stale, and those of
-# the stages after it; a change of comments, docstrings or layout does not.
+# the stages after it; a change of comments, docstrings or layout does not. device_training.py is not among them: up to
+# rounding it does what training.py does, as another kind of processor would (tests/test_device_training.py).
 STAGE_SOURCES = {
     "training": (
         "data",
