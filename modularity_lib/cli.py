@@ -15,7 +15,7 @@ import numpy as np
 from modularity_lib import survey
 from modularity_lib.compute import dataset_of_study
 from modularity_lib.device_training import device_named
-from modularity_lib.engine import cores, open_tasks
+from modularity_lib.engine import SchedulerUnavailable, cores, open_tasks
 from modularity_lib.experiments import Study, study_named
 from modularity_lib.results import IDENTIFYING, TABLES, StudyIncomplete
 from modularity_lib.shipped import ResultsAltered
@@ -159,10 +159,12 @@ def run(
         raise click.UsageError(
             f"--device {device} trains all networks in this process: leave out {'--shard' if shard else '--scheduler'}."
         )
+    if (scheduler and (shard or workers)) or (shard and workers):
+        raise click.UsageError("--workers, --scheduler and --shard exclude each other.")
     opened = Store(store)
     if dry_run:
         tasks = open_tasks(study, opened, shard=shard or (1, 1))
-        click.echo(survey.plan(study, tasks, workers=1 if shard else workers or cores(), device=device))
+        click.echo(survey.plan(study, tasks, opened, workers=1 if shard else workers or cores(), device=device))
         return
     if shard:
         run_shard(study, store=opened, shard=shard, progress=not quiet)
@@ -173,14 +175,10 @@ def run(
         results = run_study(
             study, store=opened, workers=workers, scheduler=scheduler, device=device, progress=not quiet
         )
-    except OSError as error:
-        if isinstance(error, StoreUnusable) or scheduler is None:
-            raise
-        raise click.BadParameter(
-            f"no Dask scheduler answers at {scheduler} ({error}).", param_hint="--scheduler"
-        ) from error
+    except SchedulerUnavailable as error:
+        raise click.BadParameter(f"{error}.", param_hint="--scheduler") from error
     if not quiet:
-        click.echo(f"{study.name}: all {len(results.networks)} networks are in {opened.root}", err=True)
+        click.echo(f"{study.name}: all {len(results.networks)} networks are in {opened.root} or shipped", err=True)
 
 
 @main.command()
@@ -252,6 +250,8 @@ def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
     stored = stored_results(study, Store(store))
     present = set(stored.networks.loc[stored.networks["trained"], IDENTIFYING].itertuples(index=False, name=None))
     configs = [config for config in study.trained_configs() if identity_of(config, study) in present]
+    if not configs:
+        raise StudyIncomplete(f"no trained network of the study {study.name!r} is there to be verified.")
     drawn = np.random.default_rng(seed).permutation(len(configs))[:sample]
     report = survey.verify([configs[index] for index in drawn], study, stored)
     click.echo(report.text())
@@ -275,6 +275,8 @@ def export(study: Study, store: Path | None, folder: Path, parquet: bool, weight
     Example:
       modularity export quick --to tables
     """
+    if weights and not parquet:
+        raise click.UsageError("--weights goes with --parquet.")
     opened = Store(store)
     results = tables_of(study, opened, incomplete=incomplete)
     try:

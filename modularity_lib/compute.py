@@ -260,7 +260,7 @@ class _Heartbeat:
 
     def __init__(self, store: Store, study: str) -> None:
         folder = store.root / "running" / study
-        self._file = folder / f"{socket.gethostname()}-{os.getpid()}.json"
+        self._file = folder / f"{socket.gethostname()}~{os.getpid()}.json"
         self.epochs = 0
         self._said = -math.inf
 
@@ -299,7 +299,7 @@ def running(store: Store, study: str) -> list[dict[str, Any]]:
     """Signs of life of the processes that work on a study: from the last half minute, and not from a dead process."""
     found = []
     for file in (store.root / "running" / study).glob("[!.]*.json"):
-        host, _, process = file.stem.rpartition("-")
+        host, _, process = file.stem.partition("~")
         try:
             sign = json.loads(file.read_text())
         except (OSError, ValueError):

@@ -30,6 +30,10 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # of 
 Report = Callable[[], object]  # called about every REPORT_SECONDS while tasks run
 
 
+class SchedulerUnavailable(ConnectionError):
+    """There is no Dask scheduler at the given address, or it ended in the middle."""
+
+
 def tasks_of(study: Study) -> list[list[TrainingConfig]]:
     """All networks of a study in groups of one run, largest first; the same groups in every run of the study."""
     by_run: dict[int, list[TrainingConfig]] = defaultdict(list)
@@ -103,7 +107,7 @@ def run_on_dask(
 
     Raises:
         StoreUnusable: the store cannot be written.
-        OSError: there is no scheduler at this address.
+        SchedulerUnavailable: there is no scheduler at this address, or it ended.
     """
     with _client(min(workers, len(tasks)), scheduler) as client:
         changed = threading.Event()
@@ -121,6 +125,8 @@ def run_on_dask(
             changed.clear()
             for future in [future for future in waiting if future.done()]:
                 configs = waiting.pop(future)
+                if future.status in ("cancelled", "lost"):
+                    raise SchedulerUnavailable("the Dask scheduler ended. Start it and run again to go on")
                 error = future.exception() if future.status != "finished" else None
                 if error is None:
                     failures += future.result()
@@ -152,7 +158,14 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # deaths and restarts are ours to report
     with dask.config.set(settings):
         if scheduler is not None:
-            with Client(scheduler, set_as_default=False) as client:
+            try:
+                client = Client(scheduler, set_as_default=False)
+            except (OSError, ValueError) as error:
+                raise SchedulerUnavailable(
+                    f"no Dask scheduler answers at {scheduler} ({error}). `dask scheduler` prints its address, such as "
+                    "tcp://10.0.0.1:8786"
+                ) from error
+            with client:
                 yield client
             return
         with _without_interrupts():  # none of the threads that start here, nor the workers that they start, sees Ctrl-C

@@ -78,9 +78,9 @@ def dead_units(similarity: np.ndarray) -> np.ndarray:
     """Which units belong to no module: those with a_i = 0, similar to no other unit at all.
 
     A unit that is silent on all images has outgoing weights that a penalty may have shrunk to 1e-38. Downstream it is
-    not dead by this rule, and goes to the module that gains most by it, be it little. With a threshold it would be
-    dead upstream and downstream alike; Q would stay the same, but the clusterings of different families would agree
-    more than in the paper.
+    not dead by this rule; the search puts it somewhere, and gains too small for rounding may decide where. With a
+    threshold it would be dead upstream and downstream alike; Q would stay the same, but the clusterings of different
+    families would agree more than in the paper.
 
     Args:
         similarity: S, as in `to_adjacency`.

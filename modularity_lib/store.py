@@ -7,13 +7,14 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -92,6 +93,8 @@ class Store:
             return None
         try:
             return read_entry(place, key=key)
+        except OSError as error:
+            raise self._unwritable(error, what=f"{place} cannot be read from") from error
         except EntryDamaged as damage:
             if place.is_dir():  # else another process has just removed it or set it aside
                 self._set_aside(place, stage, key, str(damage))
@@ -142,7 +145,7 @@ class Store:
 
     def keys(self, stage: str) -> list[str]:
         """Keys of the entries of a stage, in no particular order."""
-        return [place.name for place in (self.root / stage).glob("??/*") if not place.name.startswith(".")]
+        return [place.name for place in self._places(stage) if not place.name.startswith(".")]
 
     def describe(self, stage: str, key: str) -> dict[str, Any]:
         """All that `facts.json` of an entry holds, unchecked, for estimates; empty where it is unreadable."""
@@ -153,27 +156,38 @@ class Store:
 
     def remove(self, stage: str, key: str | None = None) -> None:
         """Remove one entry of a stage, or all of them. Only what can be computed again at no cost is ever removed."""
-        for place in [self._place(stage, key)] if key is not None else [*(self.root / stage).glob("??/[!.]*")]:
-            doomed = place.with_name(f"{_temporary_prefix()}{place.name}")
+        for name in [key] if key is not None else self.keys(stage):
+            place = self._place(stage, name)
+            doomed = place.with_name(f"{_temporary_prefix()}{name}")
             try:
                 place.rename(doomed)  # at once: another process must not read an entry that is half removed
             except OSError:
                 continue  # it is gone already, or the folder is read-only
             shutil.rmtree(doomed, ignore_errors=True)
-        if key is None:
-            shutil.rmtree(self.root / stage, ignore_errors=True)
+        if key is None:  # only folders that are empty: another process may just be writing here
+            for folder in [*_listed(self.root / stage), self.root / stage]:
+                with suppress(OSError):
+                    folder.rmdir()
 
     def remove_leftovers(self) -> int:
-        """Remove temporary folders of processes on this machine that no longer live; return how many there were."""
-        prefix = f".{socket.gethostname()}-"
-        leftovers = [
-            folder
-            for folder in [*self.root.glob(f"{prefix}*"), *self.root.glob(f"*/*/{prefix}*")]
-            if not is_alive(int(folder.name.removeprefix(prefix).split("-")[0]))
-        ]
-        for folder in leftovers:
-            shutil.rmtree(folder, ignore_errors=True)
+        """Remove what processes on this machine left that no longer live; return how many files and folders it was."""
+        stages = [folder.name for folder in _listed(self.root)]
+        places = [*_listed(self.root), *(place for stage in stages for place in self._places(stage))]
+        leftovers = []
+        for place in places:
+            match = _LEFT.fullmatch(place.name)
+            if match and match["host"] == socket.gethostname() and not is_alive(int(match["process"])):
+                leftovers.append(place)
+        for place in leftovers:
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    place.unlink()
         return len(leftovers)
+
+    def _places(self, stage: str) -> list[Path]:
+        return [place for first in _listed(self.root / stage) for place in _listed(first)]
 
     def _place(self, stage: str, key: str) -> Path:
         return self.root / stage / key[:2] / key
@@ -209,6 +223,7 @@ def read_entry(place: Path, *, key: str | None = None) -> Entry:
         key: the key that it must have; None: any.
     Raises:
         EntryDamaged: a file is missing, changed, cut short, or belongs to another key.
+        OSError: the folder cannot be read for a reason that says nothing of its content.
     """
     try:
         contents = _checked_contents(place)
@@ -221,7 +236,7 @@ def read_entry(place: Path, *, key: str | None = None) -> Entry:
             {Path(name).stem: _read_table(file) for name, file in contents.items() if name.endswith(".parquet")},
             facts["provenance"],
         )
-    except (OSError, KeyError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, KeyError) as error:
         raise EntryDamaged(f"it cannot be read: {error}") from error
 
 
@@ -236,17 +251,26 @@ def replace_entry(place: Path, entry: Entry, *, key: str) -> None:
         raise FileExistsError(f"{place} holds other files than tables of a study. Choose a new or an empty folder.")
     with _temporary_beside(place) as temporary:
         _write_files(temporary, {"key": key, "facts": entry.facts, "provenance": entry.provenance}, entry, indent=1)
-        if place.exists():
-            # Two renames are not one, but a kill between them loses nothing: the tables can be exported again.
-            shutil.rmtree(place)
+        if not place.exists():
+            temporary.rename(place)
+            return
+        before = place.with_name(f"{_temporary_prefix()}before")
+        place.rename(before)
         temporary.rename(place)
+        shutil.rmtree(before)
 
 
 @contextmanager
 def _temporary_beside(place: Path) -> Iterator[Path]:
     """A new folder in the same folder as `place`, gone in the end unless it was renamed."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(), dir=place.parent))
+    for attempt in range(3):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(), dir=place.parent))
+            break
+        except FileNotFoundError:  # another process has just removed the empty folder
+            if attempt == 2:
+                raise
     try:
         yield temporary
     finally:
@@ -275,9 +299,8 @@ def _checked_contents(place: Path) -> dict[str, bytes]:
         listed = {name: checksum for checksum, name in lines}
     except ValueError as error:
         raise EntryDamaged(f"{_CHECKSUMS} cannot be read: {error}") from error
-    contents = {file.name: file.read_bytes() for file in place.iterdir() if file.name != _CHECKSUMS}
-    if set(listed) != set(contents) or _FACTS not in contents:
-        raise EntryDamaged(f"{_CHECKSUMS} lists {sorted(listed)}, the folder holds {sorted(contents)}")
+    # Other files than those listed are none of ours: systems leave some, such as .DS_Store.
+    contents = {name: (place / name).read_bytes() for name in listed if Path(name).name == name}
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != listed[name]:
             raise EntryDamaged(f"{name} does not have the SHA-256 it was written with")
@@ -339,7 +362,19 @@ def _flush(file: Path) -> None:
 
 
 def _temporary_prefix() -> str:
-    return f".{socket.gethostname()}-{os.getpid()}-"
+    return f".{socket.gethostname()}~{os.getpid()}~"  # no name of a host has a tilde
+
+
+# Temporary folders, and signs of life (compute.py) with their temporary files.
+_LEFT = re.compile(r"\.?(?P<host>[^~.][^~]*)~(?P<process>\d+)(~.*|\.json)")
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where it is none, or where another process has just removed it."""
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def is_alive(process: int) -> bool:

@@ -156,6 +156,8 @@ class _Progress:
         )
 
     def __enter__(self) -> Callable[[], None]:
+        self.report()
+        self._bar.initial = self._bar.n  # what was there before says nothing of the speed
         return self.report
 
     def report(self) -> None:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from modularity_lib import analysis
 from modularity_lib.compute import dataset_of_study, is_computed, running
-from modularity_lib.estimate import cost_seen, expected_cost
+from modularity_lib.estimate import cost_seen
 from modularity_lib.experiments import Study
 from modularity_lib.keys import STAGE_SOURCES, network_keys
 from modularity_lib.performance import network_facts
@@ -62,22 +62,26 @@ def status(study: Study, store: Store) -> Status:
     return Status(study.name, len(configs), len(configs) - len(missing), n_shipped, len(signs), failures, seconds_left)
 
 
-def plan(study: Study, tasks: Sequence[Sequence[TrainingConfig]], *, workers: int, device: str = "cpu") -> str:
+def plan(
+    study: Study, tasks: Sequence[Sequence[TrainingConfig]], store: Store, *, workers: int, device: str = "cpu"
+) -> str:
     """What a run would compute, and about how long it would take."""
-    configs = [config for task in tasks for config in task]
-    if not configs:
+    missing = [config for task in tasks for config in task if not is_computed(config, study, store)]
+    if not missing:
         return f"{study.name}: nothing to compute."
-    trained = sum(config.epochs > 0 for config in configs)
-    cost = expected_cost(study)
+    keys = {config: network_keys(config, study).keys["training"] for config in missing}
+    to_train = [config for config in missing if config.epochs and not store.has("training", keys[config])]
+    n_untrained = sum(config.epochs == 0 for config in missing)
+    cost, workers = cost_seen(study, store), min(workers, len(tasks))
+    analysis = len(missing) * cost.analysis
     if device == "cpu":
-        how = f"With {workers} processes about {_duration(sum(map(cost.of, configs)) / workers)}."
+        seconds = (sum(config.epochs for config in to_train) * cost.epoch + analysis) / workers
+        how = f"With {workers} processes about {_duration(seconds)}."
     else:
-        seconds = len(configs) * cost.analysis / workers
-        how = f"All are trained on {device}; to measure them then takes {workers} processes about {_duration(seconds)}."
+        how = f"All are trained on {device}; to measure them then takes about {_duration(analysis / workers)}."
     return (
-        f"{study.name}: {trained} networks to train ({study.epochs} epochs each at most) and {len(configs) - trained} "
-        f"untrained ones, in {len(tasks)} tasks of networks that are trained side by side; those already in the store "
-        f"are not computed again. {how}"
+        f"{study.name}: {len(to_train)} networks to train ({study.epochs} epochs each at most), and {len(missing)} to "
+        f"measure, {n_untrained} of them untrained, in {len(tasks)} tasks. {how}"
     )
 
 
@@ -129,7 +133,8 @@ def _regularisation(config: TrainingConfig) -> str:
 
 def _why(wanted: dict[str, Any], stored: list[dict[str, Any]], *, first: bool) -> str:
     """How the nearest stored entry of this stage differs from what is wanted."""
-    identity = ("run", "l2", "l1", "dropout") if first else ("after",)
+    own = ("dataset", "hidden", "protocol", "run", "l2", "l1", "dropout")
+    identity = own if first else ("after",)
     same = [entry for entry in stored if all(entry.get(name) == wanted[name] for name in identity)]
     if not same:
         return "has never been computed."

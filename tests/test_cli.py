@@ -55,7 +55,7 @@ def computed(tmp_path: Path) -> Path:
 def test_a_run_says_where_the_results_are(tmp_path: Path) -> None:
     shown = modularity("run", "tiny", "--store", tmp_path)
     assert shown.exit_code == 0
-    assert f"tiny: all 3 networks are in {tmp_path}" in shown.stderr
+    assert f"tiny: all 3 networks are in {tmp_path} or shipped" in shown.stderr
     assert "3 of 3 networks done" in shown.stderr
 
 
@@ -67,9 +67,16 @@ def test_a_quiet_run_says_nothing(tmp_path: Path) -> None:
 def test_a_dry_run_computes_nothing_and_says_what_it_would(tmp_path: Path) -> None:
     shown = modularity("run", "tiny", "--store", tmp_path, "--dry-run", "--workers", 2)
     assert "2 networks to train" in shown.output
-    assert "1 untrained" in shown.output
-    assert "With 2 processes about" in shown.output
+    assert "3 to measure, 1 of them untrained" in shown.output
+    assert "processes about" in shown.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_counts_only_what_is_missing(computed: Path) -> None:
+    Store(computed).remove("agreement")
+    shown = modularity("run", "tiny", "--store", computed, "--dry-run").output
+    assert "0 networks to train" in shown
+    assert "3 to measure, 1 of them untrained" in shown
 
 
 def test_a_dry_run_of_a_complete_study_has_nothing_to_do(computed: Path) -> None:
@@ -174,6 +181,9 @@ def test_data_fetch_names_what_is_at_hand() -> None:
         (["data", "fetch", "cifar"], "is not one of 'fashion-mnist'"),
         (["nonsense"], "No such command 'nonsense'"),
         (["run", "tiny", "--nonsense"], "No such option"),
+        (["run", "tiny", "--shard", "1/2", "--workers", "2"], "exclude each other"),
+        (["run", "tiny", "--shard", "1/2", "--scheduler", "tcp://127.0.0.1:1"], "exclude each other"),
+        (["export", "tiny", "--to", "tables", "--weights", "1"], "--weights goes with --parquet"),
     ],
 )
 def test_wrong_input_is_one_line_and_status_2(arguments: list[str], message: str) -> None:

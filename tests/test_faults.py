@@ -108,7 +108,7 @@ def undisturbed_long(driver: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def workers_on(root: Path) -> list[int]:
     """Processes that compute for a store, told from their signs of life."""
-    return [int(file.stem.rsplit("-", 1)[1]) for file in (root / "running").rglob("[!.]*.json")]
+    return [int(file.stem.rsplit("~", 1)[1]) for file in (root / "running").rglob("[!.]*.json")]
 
 
 def is_alive(process: int) -> bool:
@@ -135,7 +135,7 @@ def signs_of_life(root: Path) -> dict[int, int]:
     signs = {}
     for file in (root / "running").rglob("[!.]*.json"):
         with contextlib.suppress(OSError, ValueError):  # it is being replaced
-            signs[int(file.stem.rsplit("-", 1)[1])] = json.loads(file.read_text())["network_epochs"]
+            signs[int(file.stem.rsplit("~", 1)[1])] = json.loads(file.read_text())["network_epochs"]
     return signs
 
 
@@ -213,10 +213,13 @@ def test_twenty_kills_at_random_moments_change_nothing(
     assert not half_written(tmp_path)
 
 
-def test_two_drivers_on_one_store_agree(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
-    for process in [start(driver, "smoke", tmp_path) for _ in range(2)]:
+def test_two_drivers_on_one_store_agree_though_both_write_checkpoints(
+    driver: Path, undisturbed_long: Path, tmp_path: Path
+) -> None:
+    for process in [start(driver, "long", tmp_path) for _ in range(2)]:
         finish(process)
-    assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
+    assert_equal(tables(LONG, tmp_path), tables(LONG, undisturbed_long))
+    assert not list((tmp_path / "set-aside").glob("*"))
 
 
 def damages(root: Path) -> Iterator[Path]:
@@ -349,6 +352,41 @@ def test_a_scheduler_and_workers_started_by_hand_run_a_study_though_one_is_stopp
             started.kill()
             started.wait()
     assert_equal(tables(LONG, tmp_path / "store"), tables(LONG, undisturbed_long))
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1", "http://127.0.0.1:9"])
+def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path) -> None:
+    shown = modularity("run", "smoke", "--scheduler", address, "--store", str(tmp_path), "--quiet")
+    assert shown.returncode == 2
+    assert shown.stderr.count("\n") == 1
+    assert f"no Dask scheduler answers at {address}" in shown.stderr
+
+
+def test_a_scheduler_that_ends_in_the_middle_is_one_line(tmp_path: Path) -> None:
+    port = str(20000 + (os.getpid() + 1) % 20000)
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
+    scheduler = subprocess.Popen([*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **quiet)
+    worker = [*dask, "worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+    workers = [subprocess.Popen(worker, **quiet)]
+    command = [sys.executable, "-m", "modularity_lib.cli", "run", "quick", "--quiet", "--store", str(tmp_path)]
+    try:
+        with subprocess.Popen(
+            [*command, "--scheduler", f"tcp://127.0.0.1:{port}"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as process:
+            wait_for(lambda: len(workers_on(tmp_path)) == 1)
+            scheduler.kill()
+            message = process.communicate(timeout=120)[1]
+    finally:
+        for started in (*workers, scheduler):
+            started.kill()
+            started.wait()
+    assert process.returncode == 2
+    assert "the Dask scheduler ended" in message
+    assert "Traceback" not in message
 
 
 def test_shards_without_an_engine_make_the_same_study(undisturbed: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -78,11 +79,15 @@ def lose_a_file(place: Path) -> None:
     (place / "arrays.safetensors").unlink()
 
 
+def lose_the_facts(place: Path) -> None:
+    (place / "facts.json").unlink()
+
+
 def lose_the_checksums(place: Path) -> None:
     (place / "SHA256SUMS").unlink()
 
 
-@pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty, lose_a_file, lose_the_checksums])
+@pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty, lose_a_file, lose_the_facts, lose_the_checksums])
 def test_a_damaged_entry_is_set_aside_and_reported(damage, store: Store, caplog: pytest.LogCaptureFixture) -> None:
     damage(place_of(store))
     with caplog.at_level(logging.WARNING):
@@ -90,6 +95,33 @@ def test_a_damaged_entry_is_set_aside_and_reported(damage, store: Store, caplog:
     assert "computed again" in caplog.text
     assert not store.has("training", KEY)
     assert len(list((store.root / "set-aside").iterdir())) == 1
+
+
+def test_a_file_that_the_system_left_in_an_entry_is_no_damage(store: Store) -> None:
+    (place_of(store) / ".DS_Store").write_bytes(b"left by a file browser")
+    assert store.read("training", KEY) is not None
+
+
+def test_an_entry_that_cannot_be_read_for_now_is_not_set_aside(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(*_: object) -> bytes:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", stale)
+        with pytest.raises(StoreUnusable, match="cannot be read from the store"):
+            store.read("training", KEY)
+    assert store.read("training", KEY) is not None
+
+
+def test_forgetting_a_stage_leaves_what_another_process_is_writing_there(store: Store) -> None:
+    being_written = place_of(store).parent / ".elsewhere~12~abc"
+    being_written.mkdir()
+    store.remove("training")
+    assert being_written.is_dir()
+    assert store.keys("training") == []
+    being_written.rmdir()
+    store.remove("training")
+    assert not (store.root / "training").exists()
 
 
 def test_an_entry_of_another_key_under_this_name_is_set_aside(store: Store) -> None:
@@ -143,9 +175,19 @@ def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_kept(s
 
     living = folder / f"{_temporary_prefix()}abc"
     living.mkdir()
-    assert store.remove_leftovers() == 1
+    gone = int(Path(dead.stdout.strip()).name.split("~")[1])
+    signs = store.root / "running" / "quick"
+    signs.mkdir(parents=True)
+    host = socket.gethostname()
+    for name in (f"{host}~{gone}.json", f".{host}~{gone}.json", f"{host}~{os.getpid()}.json"):
+        (signs / name).touch()
+    other_hosts = folder / f".{host}-2~{gone}~abc"
+    other_hosts.mkdir()
+    assert store.remove_leftovers() == 3
     assert not Path(dead.stdout.strip()).exists()
+    assert [file.name for file in signs.iterdir()] == [f"{host}~{os.getpid()}.json"]
     assert living.exists()
+    assert other_hosts.exists()
 
 
 def test_the_folder_of_the_store_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
