@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -46,16 +47,9 @@ def bare() -> None:
         analysis.agreement_rows(matrices, rows, seed=config.run, permutations=STUDY.permutations)
 
 
-def timed(function, *args, **kwargs) -> float:
-    started = time.perf_counter()
-    function(*args, **kwargs)
-    return time.perf_counter() - started
-
-
-def main() -> None:
-    arguments = options(__doc__, repeats=1).parse_args()
-    bare()  # compiles
-    alone = min(timed(bare) for _ in range(arguments.repeats))
+def one_round() -> dict[str, float]:
+    """All figures once. Each is a difference of times of seconds, so it is the median of several that counts."""
+    alone = timed(bare)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder, "here"))
         stored = timed(run_here, open_tasks(STUDY, store), STUDY, store, report=lambda: None)
@@ -64,13 +58,26 @@ def main() -> None:
         first = timed(run_on_dask, tasks[:1], STUDY, Store(Path(folder, "first")), **engine)
         whole = timed(run_on_dask, tasks, STUDY, Store(Path(folder, "whole")), **engine)
     in_engine = (whole - first) / (NETWORKS - len(tasks[0]))  # one network more, without the start of the worker
-    figures = {
+    return {
         "networks": NETWORKS,
         "computation_ms": 1000 * alone / NETWORKS,
         "store_ms": 1000 * (stored - alone) / NETWORKS,
         "store_and_engine_ms": 1000 * (in_engine - alone / NETWORKS),
         "start_of_a_worker_s": whole - in_engine * NETWORKS,
     }
+
+
+def timed(function, *args, **kwargs) -> float:
+    started = time.perf_counter()
+    function(*args, **kwargs)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    arguments = options(__doc__, repeats=3).parse_args()
+    bare()  # compiles
+    rounds = [one_round() for _ in range(arguments.repeats)]
+    figures = {name: median(figures[name] for figures in rounds) for name in rounds[0]}
     for name, value in figures.items():
         print(f"{name:24}{value:10.2f}")
     keep(figures, arguments.json, name="overhead")

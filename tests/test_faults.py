@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 SMOKE = STUDIES["smoke"]
 # Long enough to be killed in the middle: about 10 s of training in each of two tasks.
-LONG = replace(SMOKE, name="long", hidden=(64, 64), epochs=120, untrained=2, l2=(1e-5,), l1=(), dropout=(0.3,))
+LONG = replace(SMOKE, name="long", hidden=(64, 64), epochs=600, untrained=2, l2=(1e-5,), l1=(), dropout=(0.3,))
 SECONDS_BETWEEN_CHECKPOINTS = 0.5  # 20 outside this test
 DRIVER = """
 import os
