@@ -37,7 +37,7 @@ bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSO
 	@for name in training module_search similarity agreement analysis overhead; do echo "== $$name"; \
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json $(JSON) || exit 1; done
 
-readme: $(INSTALLED) ## Write the README's table of verdicts from the quick study
+readme: $(INSTALLED) ## Write the README's table of verdicts from the study v1
 	$(BIN)/python -m modularity_lib.readme
 
 lock: ## Write requirements.lock and environment.yml from pyproject.toml; needs uv
