@@ -45,7 +45,7 @@ from test_faults import LONG, SECONDS_BETWEEN_CHECKPOINTS
 STUDIES["long"] = LONG
 checkpoints.train_with_checkpoints.__kwdefaults__["interval"] = SECONDS_BETWEEN_CHECKPOINTS  # in the workers, too
 if "SLOW_DISK" in os.environ:
-    os.fsync = lambda descriptor: time.sleep(0.03)
+    os.fsync = lambda descriptor: time.sleep(0.2)
 if __name__ == "__main__":
     name, root, *address = sys.argv[1:]
     scheduler = address[0] if address else None
