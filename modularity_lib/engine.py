@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -146,6 +147,15 @@ def _set_aside(config: TrainingConfig, study: Study, store: Store, error: Except
     return failure
 
 
+_ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://\S+:\d+\S*")
+
+
+def _no_scheduler(address: str, why: str) -> str:
+    return (
+        f"no Dask scheduler answers at {address} ({why}). `dask scheduler` prints its address: tcp://10.0.0.1:8786, say"
+    )
+
+
 @contextmanager
 def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     settings: dict[str, Any] = {
@@ -155,16 +165,17 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, 1),
         "distributed.admin.tick.limit": "1h",  # a training step may hold the interpreter for seconds: no warning
     }
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # deaths and restarts are ours to report
+    for name in [*logging.root.manager.loggerDict, "distributed.core"]:  # deaths and restarts are ours to report
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with dask.config.set(settings):
         if scheduler is not None:
+            if not _ADDRESS.fullmatch(scheduler):  # a client of such an address would fail and not end
+                raise SchedulerUnavailable(_no_scheduler(scheduler, "it is no address of one"))
             try:
                 client = Client(scheduler, set_as_default=False)
-            except (OSError, ValueError) as error:
-                raise SchedulerUnavailable(
-                    f"no Dask scheduler answers at {scheduler} ({error}). `dask scheduler` prints its address, such as "
-                    "tcp://10.0.0.1:8786"
-                ) from error
+            except OSError as error:
+                raise SchedulerUnavailable(_no_scheduler(scheduler, str(error))) from error
             with client:
                 yield client
             return
