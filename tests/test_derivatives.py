@@ -261,7 +261,7 @@ def test_dropout_is_off_and_the_network_is_left_as_it_was(function: Callable[...
 def test_the_network_is_left_as_it_was_when_its_forward_fails(function: Callable[..., Any]) -> None:
     network = WithImages().double()
     network.scale.eval()
-    with pytest.raises(ValueError, match="cannot be applied to images of shape .*shapes cannot be multiplied"):
+    with pytest.raises(ValueError, match=r"cannot be applied to images of shape .*shapes cannot be multiplied"):
         function(network, random_images(3, 1, 5, 5), np.array([0, 1, 2]), "hidden")
     assert [name for name, module in network.named_modules() if not module.training] == ["scale"]
     assert not network.hidden._forward_hooks
