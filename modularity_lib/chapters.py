@@ -34,6 +34,8 @@ from modularity_lib.progress import Progress
 LIBRARY = Path(__file__).resolve().parent
 CHAPTERS = "chapters"  # folder of the chapters, in the root of the book
 CACHE = Path("_build", ".jupyter_cache")  # below the root of the book; `jupyter-book clean .` spares it
+# At its end a kernel may close a socket that it still listens to, and would say so with a traceback in the terminal.
+QUIET_END = "__import__('logging').getLogger('tornado.general').setLevel('CRITICAL')"
 STUDY_VARIABLE = "MODULARITY_STUDY"  # which study the chapters show; part of what they depend on
 LINE = "source_line"  # in the metadata of a cell: the line of the .md file, from 1, at which its text starts
 
@@ -195,7 +197,11 @@ def _execute(
             kernel_manager_class=_KernelOfThisPython,
             coalesce_streams=True,
             # Log level: no word from the kernel on the page. Folder: no settings and no history of the user's own.
-            extra_arguments=["--IPKernelApp.log_level=50", f"--IPKernelApp.ipython_dir={written.parent}"],
+            extra_arguments=[
+                "--IPKernelApp.log_level=50",
+                f"--IPKernelApp.exec_lines={QUIET_END}",
+                f"--IPKernelApp.ipython_dir={written.parent}",
+            ],
         )
     except papermill.PapermillExecutionError as error:
         failed = nbformat.read(written, as_version=4).cells[error.cell_index + 2]  # papermill put two notes above it

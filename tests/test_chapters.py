@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -156,6 +157,13 @@ def test_a_build_executes_a_chapter_with_the_running_python_whatever_kernels_are
 def test_a_build_says_in_a_few_lines_what_runs_and_gives_no_warning(book) -> None:
     _, built = book
     assert re.fullmatch(r"chapters/answer: running\nchapters/answer: ended after [\d.]+ s\n", built.stderr)
+
+
+def test_a_kernel_that_closes_a_socket_too_early_does_not_say_so_in_the_terminal(chapter: Chapter) -> None:
+    said = "import logging\n\nprint(logging.getLogger('tornado.general').isEnabledFor(logging.ERROR))"
+    text = f"{HEADER}# Said\n\n```{{code-cell}} ipython3\n{said}\n```\n"
+    executed = executed_notebook(replace(chapter, text=text), {}, "said")
+    assert nbformat.read(executed, as_version=4).cells[-1].outputs[0].text == "False\n"
 
 
 def test_a_page_shows_warnings_but_no_progress_bars(book) -> None:
