@@ -8,7 +8,7 @@ import torch
 
 from modularity_lib import derivatives
 from modularity_lib.derivatives import Images
-from modularity_lib.networks import MLP, parameters_of
+from modularity_lib.networks import MLP, Parameters, parameters_of
 
 MEASURES = (
     "output_hessian",
@@ -45,11 +45,10 @@ def similarity_matrices(
         output_hessian     S_ij = average of ∂²L/∂h_i∂h_j                                 downstream
 
     The measure is |S_ij|, and under the same name with "_norm" |S_ij / √(S_ii S_jj)|, zero where S_ii or S_jj is 0.
-    There, S_ii counts as 0 up to ε² times the largest S_jj of the layer, with ε the relative rounding error of the
-    network's precision: such a unit adds nothing that the network could represent. Strong regularisation leaves units
-    with weights near 1e-38, whose products would otherwise underflow or not by chance.
-    Dropout is off while measuring; the network is left as it was. An `MLP` is measured in closed form, any other
-    network by automatic differentiation, which is slower. Products are in the network's precision, averages in float64.
+    Dropout is off while measuring; the network is left as it was. An `MLP` is measured in closed form and in float64,
+    whatever its precision: regularisation leaves silent units with outgoing weights near 1e-38, whose squares vanish
+    in float32, so that a unit would be dead downstream by underflow and not because S_ii is 0. Any other network is
+    measured by automatic differentiation, which is slower, in its own precision with averages in float64.
 
     Args:
         network: an `MLP`, or any module that gives logits of shape (images, classes).
@@ -62,7 +61,8 @@ def similarity_matrices(
     Returns:
         {layer: {measure: array}}, measures in the order of `MEASURES`. The arrays are symmetric, non-negative, float64,
         of shape (units, units), with their diagonal kept. A unit that is constant over the images has covariance
-        exactly 0 with all units: one whose standard deviation is at most 16 ε times its largest activity.
+        exactly 0 with all units: one whose standard deviation is at most 16 ε times its largest activity, with ε the
+        relative rounding error of the precision that it is measured in.
     Raises:
         ValueError: an argument breaks a condition above, or the network's logits are not finite.
     Source: Lange, Rolnick & Kording (2022), arXiv:2203.11815v1.
@@ -94,8 +94,7 @@ def similarity_matrices(
     else:
         averages = {layer: _differentiated(network, values, classes, layer, quantities) for layer in chosen}
     wanted = [name for name in MEASURES if name in names]
-    rounding = _rounding_error(network)
-    return {layer: {name: _measure(averages[layer], name, rounding) for name in wanted} for layer in chosen}
+    return {layer: {name: _measure(averages[layer], name) for name in wanted} for layer in chosen}
 
 
 def _relu_perceptron(network: torch.nn.Module) -> MLP | None:
@@ -166,7 +165,11 @@ def _closed_form(
     network: MLP, images: np.ndarray, layers: Sequence[str], quantities: Collection[str]
 ) -> dict[str, dict[str, np.ndarray]]:
     """The signed averages {layer: {quantity: S}} of a ReLU perceptron."""
-    parameters = parameters_of(network)
+    given = parameters_of(network)
+    parameters = Parameters(
+        weights=tuple(weight.astype(np.float64) for weight in given.weights),
+        biases=tuple(bias.astype(np.float64) for bias in given.biases),
+    )
     sums = {
         "input_gradient": derivatives.input_gradient_sums,
         "output_gradient": derivatives.output_gradient_sums,
@@ -176,11 +179,12 @@ def _closed_form(
     index_of = {layer: network.layers.index(layer) for layer in layers}
     units = {layer: parameters.sizes[index + 1] for layer, index in index_of.items()}
     totals = {layer: {quantity: np.zeros((n, n)) for quantity in sums} for layer, n in units.items()}
-    covariances = {layer: _Covariance(_rounding_error(network)) for layer in layers if "input_covariance" in quantities}
+    rounding = float(np.finfo(np.float64).eps)
+    covariances = {layer: _Covariance(rounding) for layer in layers if "input_covariance" in quantities}
 
     classes = network.sizes[-1]
     floats_per_image = 2 * sum(network.sizes) + 3 * classes * max(network.sizes[1:]) + 4 * classes**2
-    longest = max(1, _CHUNK_BYTES // (4 * floats_per_image))
+    longest = max(1, _CHUNK_BYTES // (8 * floats_per_image))
     for start in range(0, len(images), longest):
         passed = derivatives.forward_pass(parameters, images[start : start + longest])
         if not np.isfinite(passed.logits).all():
@@ -253,15 +257,16 @@ class _Covariance:
         return covariance
 
 
-def _measure(averages: Mapping[str, np.ndarray], name: str, rounding: float) -> np.ndarray:
+def _measure(averages: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """The named measure, |S| or |S_ij / √(S_ii S_jj)|, from the signed averages S of a layer."""
     signed = averages[name.removesuffix("_norm")]
     similarity = np.abs(signed + signed.T) / 2  # symmetric but for rounding
     if not name.endswith("_norm"):
         return similarity
     diagonal = similarity.diagonal()
-    live = diagonal > rounding**2 * diagonal.max()
+    live = diagonal > 0
     scale = np.where(live, np.sqrt(diagonal), np.inf)
-    similarity /= np.outer(scale, scale)
+    similarity = similarity / scale / scale[:, np.newaxis]  # one after the other: their product may underflow
+    similarity = (similarity + similarity.T) / 2
     np.fill_diagonal(similarity, live)  # exactly 1, not 1 up to rounding
     return similarity

@@ -1,5 +1,6 @@
 """The eight measures, against loops, central differences and automatic differentiation."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -247,11 +248,14 @@ def test_chunks_of_images_make_no_difference(monkeypatch: pytest.MonkeyPatch, ch
     assert_equal(in_chunks, whole[1], 1e-13)
 
 
-def test_the_network_decides_the_precision() -> None:
-    network = float64_network(*SIZES)
-    exact = similarity_matrices(network, random_images())
-    single = similarity_matrices(network.float(), random_images())
-    error = max(np.abs(exact[layer][name] - single[layer][name]).max() for layer in exact for name in MEASURES)
+def test_a_perceptron_is_measured_in_float64_and_another_network_in_its_own_precision() -> None:
+    network = float64_network(*SIZES).float()
+    single = similarity_matrices(network, random_images())
+    generic = similarity_matrices(sequential_of(network), random_images(), random_labels(), layers=["1", "3"])
+    network = network.double()
+    assert_equal(similarity_matrices(network, random_images()), single, 0)
+    exact = similarity_matrices(sequential_of(network), random_images(), random_labels(), layers=["1", "3"])
+    error = max(np.abs(exact[layer][name] - generic[layer][name]).max() for layer in exact for name in MEASURES)
     assert 1e-9 < error < 1e-5
 
 
@@ -330,7 +334,12 @@ def test_a_constant_unit_has_covariance_exactly_zero_rounding_included() -> None
     images = random_images().astype(np.float32)
     noise = derivatives.activity(network, images, "hidden1").astype(np.float64).var(axis=0)
     assert noise[0] < 1e-30 < noise[1] < 1e-13
-    for network_, layer in ((network, "hidden1"), (sequential_of(network), "1")):
+    precise = copy.deepcopy(network)
+    with torch.no_grad():
+        precise.hidden1.linear.weight[1] = 3e-17
+    noise = derivatives.activity(precise.double(), images, "hidden1").var(axis=0)
+    assert noise[0] < 1e-33 < noise[1] < 1e-30
+    for network_, layer in ((precise.float(), "hidden1"), (sequential_of(network), "1")):
         found = similarity_matrices(network_, images, layers=[layer], measures=UPSTREAM)[layer]
         for name in ("input_covariance", "input_covariance_norm"):
             assert (found[name][:2] == 0).all(), name
@@ -349,16 +358,29 @@ def test_a_large_mean_does_not_swamp_the_covariance() -> None:
     np.testing.assert_allclose(covariances[1], covariances[0], atol=1e-8)  # in float64 1e6 rounds at 1e-10
 
 
-@pytest.mark.parametrize("build", [lambda network: (network, "hidden2"), lambda network: (sequential_of(network), "3")])
-def test_norm_is_zero_for_a_unit_below_the_rounding_of_the_network(build: Callable[..., Any]) -> None:
+def with_faint_unit(size: float) -> MLP:
+    """A float32 network whose last hidden layer has a unit 0 with outgoing weights of this norm."""
     network = float64_network(*SIZES).float()
     with torch.no_grad():
-        network.output.weight[:, 0] *= 1e-12 / network.output.weight[:, 0].norm()
-        network.output.weight[:, 1] *= 1e-4 / network.output.weight[:, 1].norm()
-    measured, layer = build(network)
-    found = similarity_matrices(measured, random_images(), random_labels(), layers=[layer])[layer]
+        network.output.weight[:, 0] *= size / network.output.weight[:, 0].norm()
+    return network
+
+
+def test_norm_does_not_depend_on_how_small_the_weights_of_a_unit_are() -> None:
+    images = random_images()
+    usual = similarity_matrices(with_faint_unit(1.0), images)["hidden2"]
+    faint = similarity_matrices(with_faint_unit(1e-35), images)["hidden2"]  # its square is no number of float32
+    assert 0 < faint["output_gradient"][0, 0] < 1e-69
+    assert (faint["output_gradient_norm"] == faint["output_gradient_norm"].T).all()
+    np.testing.assert_allclose(faint["output_gradient_norm"], usual["output_gradient_norm"], rtol=1e-5)
+    assert (faint["output_hessian_norm"][0] > 0).all()
+
+
+def test_norm_is_zero_for_a_unit_whose_square_vanishes_in_the_precision_it_is_measured_in() -> None:
+    measured = sequential_of(with_faint_unit(1e-35))
+    found = similarity_matrices(measured, random_images(), random_labels(), layers=["3"])["3"]
     for name in ("output_gradient", "output_hessian"):
-        assert found[name][0, 0] > 0
+        assert found[name][0, 0] == 0
         assert (found[f"{name}_norm"][0] == 0).all()
         assert (found[f"{name}_norm"][:, 0] == 0).all()
         assert found[f"{name}_norm"][1, 1] == 1
