@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from modularity_lib import analysis
 from modularity_lib.checkpoints import (
@@ -65,7 +66,8 @@ def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[
     """
     store = Store(root)
     dataset = dataset_of_study(study.dataset)
-    with _Heartbeat(store, study.name) as heartbeat:
+    # One thread in each process, whoever calls: on these small products threads only wait for each other.
+    with threadpool_limits(1, user_api="blas"), _Heartbeat(store, study.name) as heartbeat:
         failures: list[Failure] = []
         for batch in _by_run(configs):
             try:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from modularity_lib import derivatives
 from modularity_lib.derivatives import Images
@@ -90,7 +91,8 @@ def similarity_matrices(
     if classes is not None:
         derivatives.check_labels(classes, len(values), n_classes)
     if perceptron is not None:
-        averages = _closed_form(perceptron, values, chosen, quantities)
+        with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
+            averages = _closed_form(perceptron, values, chosen, quantities)
     else:
         averages = {layer: _differentiated(network, values, classes, layer, quantities) for layer in chosen}
     wanted = [name for name in MEASURES if name in names]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from modularity_lib import analysis
@@ -172,6 +173,11 @@ class Verification:
 
 def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
     """Train and analyse networks again, from nothing, and compare with the rows of a study."""
+    with threadpool_limits(1, user_api="blas"):  # as in `compute.compute`
+        return _verify(configs, study, stored)
+
+
+def _verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
     dataset = dataset_of_study(study.dataset)
     rows = []
     bar = tqdm(total=sum(config.epochs for config in configs), desc=f"training {len(configs)} networks", disable=None)

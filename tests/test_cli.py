@@ -7,8 +7,10 @@ import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from modularity_lib import cli, study, survey
+from modularity_lib.analysis import measured_matrices
 from modularity_lib.compute import compute, dataset_of_study
 from modularity_lib.experiments import STUDIES, Study
 from modularity_lib.results import TABLES
@@ -110,6 +112,21 @@ def test_verify_recomputes_networks_and_agrees_with_what_is_stored(computed: Pat
     assert shown.exit_code == 0, shown.output
     assert "recomputed and stored networks agree" in shown.output
     assert len(shown.output.splitlines()) == 1 + 2 + 1  # names of the columns, two networks, the verdict
+
+
+def test_running_and_verifying_keep_to_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def measured(parameters, dataset):
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return measured_matrices(parameters, dataset)
+
+    monkeypatch.setattr(survey.analysis, "measured_matrices", measured)
+    for command in ("run", "verify"):
+        with threadpool_limits(2, user_api="blas"):
+            assert modularity(command, "tiny", "--store", tmp_path).exit_code == 0
+        assert set(threads) == {1}
+        threads.clear()
 
 
 def test_verify_notices_results_that_cannot_be_repeated(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import oracles_derivatives as oracles
 from modularity_lib import derivatives, similarity
@@ -275,6 +276,20 @@ def test_images_and_labels_may_be_of_any_array_type(convert: Callable[[np.ndarra
     labels = torch.from_numpy(random_labels())
     generic = similarity_matrices(sequential_of(network), convert(random_images()), labels, layers=["1", "3"])
     assert_equal(generic, expected, 1e-12)
+
+
+def test_the_closed_forms_keep_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def sums(*arguments):
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return input_gradient_sums(*arguments)
+
+    input_gradient_sums = derivatives.input_gradient_sums
+    monkeypatch.setattr(derivatives, "input_gradient_sums", sums)
+    with threadpool_limits(2, user_api="blas"):
+        similarity_matrices(float64_network(*SIZES), random_images())
+    assert set(threads) == {1}
 
 
 def test_read_only_images_are_fine() -> None:
