@@ -1,0 +1,22 @@
+"""Figures, drawn from the tables of a study alone; a colour means the same on every page."""
+
+from modularity_lib.figures.agreement import agreement_against_dropout, agreement_matrices
+from modularity_lib.figures.growth import growth_curves
+from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
+from modularity_lib.figures.matrices import all_measures, sorted_by_each_other
+from modularity_lib.figures.modularity import modularity_against_regularisation, modularity_of_measure
+from modularity_lib.figures.performance import QUANTITIES, performance_and_norms
+
+__all__ = [
+    "LOOKS",
+    "MEASURE_LABELS",
+    "QUANTITIES",
+    "agreement_against_dropout",
+    "agreement_matrices",
+    "all_measures",
+    "growth_curves",
+    "modularity_against_regularisation",
+    "modularity_of_measure",
+    "performance_and_norms",
+    "sorted_by_each_other",
+]

@@ -1,0 +1,87 @@
+"""How things look in every figure: a colour, a marker and a name mean the same on every page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from modularity_lib.similarity import FAMILY, MEASURES
+
+
+@dataclass(frozen=True)
+class Look:
+    label: str
+    colour: str
+    marker: str
+
+
+# Colours that stay apart for every common kind of colour blindness (after Okabe & Ito), each with its own marker too.
+LOOKS = {
+    "l2": Look("L2 penalty", "#0072B2", "o"),
+    "l1": Look("L1 penalty", "#E69F00", "s"),
+    "dropout": Look("dropout", "#009E73", "^"),
+    "upstream": Look("two upstream measures", "#CC3377", "o"),
+    "downstream": Look("two downstream measures", "#5D3A9B", "s"),
+    "across": Look("one of each family", "#555555", "D"),
+}
+
+
+UNTRAINED_COLOUR = "#999999"
+
+
+MEASURE_LABELS = {name: name.replace("_norm", " (norm)").replace("_", " ") for name in MEASURES}
+
+
+PANEL_ORDER = [name for family in ("upstream", "downstream") for name in reversed(MEASURES) if FAMILY[name] == family]
+
+
+STYLE: dict[Any, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "figure.dpi": 130,
+    "savefig.dpi": 130,
+}
+
+
+def line(look: Look) -> dict[str, Any]:
+    return {
+        "color": look.colour,
+        "marker": look.marker,
+        "markersize": 4,
+        "linewidth": 1.6,
+        "capsize": 2,
+        "label": look.label,
+    }
+
+
+def untrained_band(axes: Axes, values: pd.Series) -> None:
+    mean, deviation = values.mean(), values.std()
+    for width, alpha in ((3, 0.15), (2, 0.2), (1, 0.3)):
+        label = "untrained, mean ± 1, 2, 3 s.d." if width == 1 else None
+        axes.axhspan(
+            mean - width * deviation,
+            mean + width * deviation,
+            color=UNTRAINED_COLOUR,
+            alpha=alpha,
+            linewidth=0,
+            label=label,
+        )
+
+
+def measure_ticks(axes: Axes, *, named: bool) -> None:
+    """Name the measures below the panel, and beside it if `named`, in the colours of their families."""
+    centres = np.arange(len(MEASURES)) + 0.5
+    axes.set_xticks(centres, [MEASURE_LABELS[name] for name in MEASURES], rotation=90)
+    axes.set_yticks(centres, [MEASURE_LABELS[name] if named else "" for name in MEASURES], rotation=0)
+    axes.set(xlabel="", ylabel="")
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        for tick, name in zip(ticks, MEASURES, strict=True):
+            tick.set_color(LOOKS[FAMILY[name]].colour)
