@@ -22,7 +22,7 @@ from modularity_lib.shipped import ResultsAltered
 from modularity_lib.similarity import FAMILY, MEASURES, similarity_matrices
 from modularity_lib.sources import DatasetAltered, DatasetUnavailable
 from modularity_lib.store import Store
-from modularity_lib.study import run_study, stored_network
+from modularity_lib.study import run_study, stored_matrices, stored_network
 from modularity_lib.training import TrainedNetwork, TrainingConfig, train
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "similarity_matrices",
     "similarity_spearman",
     "spectral_modules",
+    "stored_matrices",
     "stored_network",
     "train",
     "transfer",

@@ -23,7 +23,7 @@ from modularity_lib.sources import DATASETS, DatasetAltered, DatasetUnavailable
 from modularity_lib.store import Store, StoreUnusable
 from modularity_lib.study import NetworksFailed, run_shard, run_study
 from modularity_lib.tables import export as export_tables
-from modularity_lib.tables import identity_of, stored_results, tables_of, weights_to_ship
+from modularity_lib.tables import identity_of, matrices_to_ship, stored_results, tables_of, weights_to_ship
 
 
 class _StudyName(click.ParamType):
@@ -265,7 +265,12 @@ def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
     "--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the tables."
 )
 @click.option("--parquet", is_flag=True, help="Parquet with checksums, the form of data/results, instead of CSV.")
-@click.option("--weights", type=click.IntRange(min=0), default=0, help="With --parquet: weights of the first N runs.")
+@click.option(
+    "--weights",
+    type=click.IntRange(min=0),
+    default=0,
+    help="With --parquet: weights of the first N runs, matrices of run 0.",
+)
 @click.option("--incomplete", is_flag=True, help="Write what there is, though networks are missing.")
 @_says_what_is_wrong
 def export(study: Study, store: Path | None, folder: Path, parquet: bool, weights: int, incomplete: bool) -> None:
@@ -281,7 +286,10 @@ def export(study: Study, store: Path | None, folder: Path, parquet: bool, weight
     results = tables_of(study, opened, incomplete=incomplete)
     try:
         if parquet:
-            export_tables(results, folder, weights=weights_to_ship(study, opened, runs=weights))
+            arrays = weights_to_ship(study, opened, runs=weights)
+            if weights:
+                arrays |= matrices_to_ship(study, opened)
+            export_tables(results, folder, arrays=arrays)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             for name in TABLES:

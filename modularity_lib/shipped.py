@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from modularity_lib.similarity import MEASURES
 from modularity_lib.store import EntryDamaged, read_entry
 
 RESULTS_FOLDER = Path(__file__).resolve().parents[1] / "data" / "results"
@@ -24,7 +25,9 @@ class ShippedTables:
     tables: dict[str, pd.DataFrame]  # by name, see `results.TABLES`
     facts: dict[str, Any]  # what they were made of and with
     keys: frozenset[str]  # of the last stage of each network
-    weights: dict[str, np.ndarray]  # of some networks: "<key of the training>/weight0", ".../bias0" and so on
+    # Weights of some networks: "<key of the training>/weight0", ".../bias0" and so on; and similarity matrices of some:
+    # "<key of the modules>/<layer>/<measure>", see `triangle`.
+    arrays: dict[str, np.ndarray]
 
 
 @cache
@@ -62,5 +65,42 @@ def shipped_arrays(study: str, key: str) -> dict[str, np.ndarray] | None:
     if shipped is None:
         return None
     prefix = f"{key}/"
-    arrays = {name.removeprefix(prefix): array for name, array in shipped.weights.items() if name.startswith(prefix)}
+    arrays = {name.removeprefix(prefix): array for name, array in shipped.arrays.items() if name.startswith(prefix)}
     return {name: array.astype(np.float32) for name, array in arrays.items()} or None
+
+
+def shipped_matrices(study: str, key: str) -> dict[str, dict[str, np.ndarray]] | None:
+    """Similarity matrices {layer: {measure: (units, units)}} that come with the project for modules of this key."""
+    shipped = shipped_tables(study)
+    matrices: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in (shipped.arrays if shipped else {}).items():
+        network, *rest = name.split("/")
+        if network == key:
+            layer, measure = rest
+            matrices.setdefault(layer, {})[measure] = square(array)
+    return {layer: {name: found[name] for name in MEASURES} for layer, found in matrices.items()} or None
+
+
+def triangle(matrix: np.ndarray, measure: str) -> np.ndarray:
+    """Upper triangle of a symmetric matrix, row by row, diagonal included: half of the numbers say it all.
+
+    Normalised measures, in [0, 1], are kept as float32; of the others float32 could not tell the smallest from 0.
+
+    >>> triangle(np.array([[1.0, 2.0], [2.0, 3.0]]), "input_gradient")
+    array([1., 2., 3.])
+    """
+    upper = matrix[np.triu_indices(len(matrix))]
+    return upper.astype(np.float32) if measure.endswith("_norm") else upper
+
+
+def square(triangle: np.ndarray) -> np.ndarray:
+    """The symmetric float64 matrix of an upper triangle.
+
+    >>> square(np.array([1.0, 2.0, 3.0]))
+    array([[1., 2.],
+           [2., 3.]])
+    """
+    units = round((np.sqrt(8 * len(triangle) + 1) - 1) / 2)
+    matrix = np.zeros((units, units))
+    matrix[np.triu_indices(units)] = triangle
+    return np.maximum(matrix, matrix.T)

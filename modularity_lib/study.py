@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TextIO
 
+import numpy as np
 from tqdm import tqdm
 
 from modularity_lib.compute import Failure, dataset_of_study, misses_training, parameters_of_arrays, running
@@ -15,7 +16,8 @@ from modularity_lib.experiments import BASELINE_L2, REGULARISERS, Study, study_n
 from modularity_lib.keys import network_keys
 from modularity_lib.networks import MLP, network_of
 from modularity_lib.results import Results, StudyIncomplete
-from modularity_lib.shipped import shipped_arrays
+from modularity_lib.shipped import shipped_arrays, shipped_matrices
+from modularity_lib.similarity import similarity_matrices
 from modularity_lib.store import Store
 from modularity_lib.tables import tables_of
 from modularity_lib.training import TrainingConfig
@@ -208,22 +210,57 @@ def stored_network(
     Raises:
         LookupError: the study has no network of this run and regularisation, or it has not been computed yet.
     """
-    study = study_named(study)
-    store = store or Store()
-    chosen = {"run": run, "l2": l2, "l1": l1, "dropout": dropout}
-    configs = [config for config in study.trained_configs() if asdict(config).items() >= chosen.items()]
-    if not configs:
-        strengths = "; ".join(f"{name}: {', '.join(f'{x:g}' for x in study.strengths(name))}" for name in REGULARISERS)
-        raise LookupError(
-            f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
-            f"time beside the baseline, {strengths}."
-        )
-    key = network_keys(configs[0], study).keys["training"]
+    study, store = study_named(study), store or Store()
+    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
+    key = network_keys(config, study).keys["training"]
     entry = store.read("training", key)
     arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
     if arrays is None:
         raise LookupError(
-            f"the network {chosen} is neither in the store {store.root} nor shipped with the project. "
-            f"modularity_lib.run_study({study.name!r}) computes it."
+            f"the network {_regularisation_of(config)} is neither in the store {store.root} nor shipped with the "
+            f"project. modularity_lib.run_study({study.name!r}) computes it."
         )
     return network_of(parameters_of_arrays(arrays), dropout=dropout)
+
+
+def stored_matrices(
+    study: str | Study,
+    *,
+    run: int = 0,
+    l2: float = BASELINE_L2,
+    l1: float = 0.0,
+    dropout: float = 0.0,
+    store: Store | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Similarity matrices of one trained network over the test images of its study: those shipped, or measured now.
+
+    Returns:
+        {layer: {measure: array}}, as of `similarity_matrices`. The normalised ones of those shipped are rounded to
+        float32.
+    Raises:
+        LookupError: as of `stored_network`.
+        DatasetUnavailable: they are not shipped, and the images cannot be had.
+    """
+    study = study_named(study)
+    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
+    matrices = shipped_matrices(study.name, network_keys(config, study).keys["modules"])
+    if matrices is not None:
+        return matrices
+    network = stored_network(study, run=run, l2=l2, l1=l1, dropout=dropout, store=store)
+    dataset = dataset_of_study(study.dataset)
+    return similarity_matrices(network, dataset.test_images, dataset.test_labels)
+
+
+def _config_of(study: Study, **chosen: float) -> TrainingConfig:
+    for config in study.trained_configs():
+        if asdict(config).items() >= chosen.items():
+            return config
+    strengths = "; ".join(f"{name}: {', '.join(f'{x:g}' for x in study.strengths(name))}" for name in REGULARISERS)
+    raise LookupError(
+        f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
+        f"time beside the baseline, {strengths}."
+    )
+
+
+def _regularisation_of(config: TrainingConfig) -> dict[str, float]:
+    return {"run": config.run, "l2": config.l2, "l1": config.l1, "dropout": config.dropout}

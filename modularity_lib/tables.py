@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from modularity_lib.analysis import measured_matrices
+from modularity_lib.compute import dataset_of_study, parameters_of_arrays
 from modularity_lib.experiments import EXAMPLES, Study
 from modularity_lib.keys import NetworkKeys, network_keys
 from modularity_lib.results import IDENTIFYING, TABLES, Results, StudyIncomplete
-from modularity_lib.shipped import shipped_tables
+from modularity_lib.shipped import shipped_tables, triangle
 from modularity_lib.store import Entry, Store, key_of, replace_entry
 from modularity_lib.training import TrainingConfig
 
@@ -68,11 +70,11 @@ def stored_results(study: Study, store: Store) -> Results:
         return Results(study, **shipped.tables, made_with=shipped.facts["made_with"])
 
 
-def export(results: Results, folder: Path, *, weights: Mapping[str, np.ndarray] | None = None) -> None:
+def export(results: Results, folder: Path, *, arrays: Mapping[str, np.ndarray] | None = None) -> None:
     """Write tables as Parquet files with their checksums and what they were made of: the form that can be shipped.
 
     Args:
-        weights: of some networks, see `weights_to_ship`.
+        arrays: weights and matrices of some networks, see `weights_to_ship` and `matrices_to_ship`.
     Raises:
         FileExistsError: the folder holds something else.
         OSError: the folder cannot be written.
@@ -88,7 +90,7 @@ def export(results: Results, folder: Path, *, weights: Mapping[str, np.ndarray] 
         "command": f"modularity run {study.name} && modularity export {study.name} --parquet --to {folder.name}",
     }
     tables = {name: getattr(results, name) for name in TABLES}
-    entry = Entry(facts, dict(weights or {}), tables)
+    entry = Entry(facts, dict(arrays or {}), tables)
     replace_entry(folder, entry, key=key_of({"networks": sorted(results.networks["key"])}))
 
 
@@ -111,6 +113,32 @@ def weights_to_ship(study: Study, store: Store, *, runs: int) -> dict[str, np.nd
         in_full = config.run == 0 and (config.l2, config.l1, config.dropout) in EXAMPLES
         precision = np.float32 if in_full else np.float16
         arrays |= {f"{key}/{name}": array.astype(precision) for name, array in entry.arrays.items()}
+    return arrays
+
+
+def matrices_to_ship(study: Study, store: Store) -> dict[str, np.ndarray]:
+    """Similarity matrices of the networks of run 0 that did not diverge: upper triangles, see `triangle`.
+
+    Raises:
+        StudyIncomplete: one of these networks is not in the store.
+        DatasetUnavailable: the test images of the study cannot be had.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for config in study.trained_configs():
+        keys = network_keys(config, study).keys
+        entry = store.read("training", keys["training"]) if config.run == 0 else None
+        if config.run == 0 and entry is None:
+            raise StudyIncomplete(
+                f"the weights of {config} are not in the store {store.root}. `modularity run {study.name}` makes them."
+            )
+        if entry is not None and entry.facts["status"] == "ok":
+            dataset = dataset_of_study(study.dataset)
+            measured = measured_matrices(parameters_of_arrays(entry.arrays), dataset)
+            for layer, by_measure in measured.items():
+                arrays |= {
+                    f"{keys['modules']}/{layer}/{measure}": triangle(matrix, measure)
+                    for measure, matrix in by_measure.items()
+                }
     return arrays
 
 

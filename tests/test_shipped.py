@@ -10,14 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from modularity_lib import cli, compute, keys, shipped, study, tables
+from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
 from modularity_lib.keys import network_keys
 from modularity_lib.networks import parameters_of
 from modularity_lib.results import TABLES, Results
 from modularity_lib.shipped import ResultsAltered, shipped_tables
+from modularity_lib.similarity import MEASURES, similarity_matrices
 from modularity_lib.store import Store
-from modularity_lib.study import run_study, stored_network
-from modularity_lib.tables import export, stored_results, tables_of, weights_to_ship
+from modularity_lib.study import run_study, stored_matrices, stored_network
+from modularity_lib.tables import export, matrices_to_ship, stored_results, tables_of, weights_to_ship
 
 TINY = replace(
     STUDIES["smoke"], name="tiny", l2=(1e-5,), l1=(), dropout=(0.3,), runs=2, untrained=1, epochs=1, min_test_accuracy=0
@@ -139,13 +141,35 @@ def test_weights_that_are_shipped_give_their_network_without_a_store(
     computed: tuple[Store, Results], shipping: Path, tmp_path: Path
 ) -> None:
     store, results = computed
-    export(results, shipping / "tiny", weights=weights_to_ship(TINY, store, runs=1))
+    export(results, shipping / "tiny", arrays=weights_to_ship(TINY, store, runs=1))
     shipped_tables.cache_clear()
     found, made = (parameters_of(stored_network(TINY, dropout=0.3, store=place)) for place in (Store(tmp_path), store))
     for ours, theirs in zip(found.weights + found.biases, made.weights + made.biases, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(LookupError, match=r"neither in the store .* nor shipped"):
         stored_network(TINY, run=1, store=Store(tmp_path))
+
+
+def test_matrices_that_are_shipped_need_neither_store_nor_images(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, results = computed
+    export(results, shipping / "tiny", arrays=matrices_to_ship(TINY, store))
+    shipped_tables.cache_clear()
+    images = load_dataset(TINY.dataset)
+    measured = similarity_matrices(stored_network(TINY, dropout=0.3, store=store), images.test_images)
+    monkeypatch.setattr(study, "dataset_of_study", None)
+    found = stored_matrices(TINY, dropout=0.3, store=Store(tmp_path))
+    assert list(found) == list(measured)
+    for layer, by_measure in measured.items():
+        assert list(found[layer]) == list(MEASURES)
+        for measure, matrix in by_measure.items():
+            if measure.endswith("_norm"):
+                np.testing.assert_allclose(found[layer][measure], matrix, rtol=1e-7)
+            else:
+                np.testing.assert_array_equal(found[layer][measure], matrix)
+    with pytest.raises(LookupError, match=r"neither in the store .* nor shipped"):
+        stored_matrices(TINY, run=1, store=Store(tmp_path))
 
 
 def test_weights_that_no_figure_shows_are_shipped_in_half_precision(computed: tuple[Store, Results]) -> None:
