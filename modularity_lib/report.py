@@ -8,11 +8,12 @@ import pandas as pd
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.claims import CLAIMS, Verdict
 from modularity_lib.clustering import Clustering
-from modularity_lib.data import Dataset, train_validation_split
+from modularity_lib.data import train_validation_split
 from modularity_lib.experiments import REGULARISERS, Study
 from modularity_lib.figures import LOOKS, MEASURE_LABELS
 from modularity_lib.inference import Effect
 from modularity_lib.results import Results, sweep
+from modularity_lib.sources import DATASETS
 
 
 def verdict_table(verdicts: Mapping[str, Verdict]) -> str:
@@ -54,12 +55,13 @@ def claim_text(claim_id: str, verdict: Verdict) -> str:
     return "\n\n".join(lines)
 
 
-def study_facts(results: Results, dataset: Dataset) -> dict[str, str]:
+def study_facts(results: Results) -> dict[str, str]:
     """The size of a study in words, for captions and prose."""
     study, networks = results.study, results.networks
     trained = networks[networks["trained"]]
     left_out = trained[~trained["analysed"]]
-    train_index, validation_index = train_validation_split(len(dataset.train_labels), seed=0)
+    source = DATASETS[study.dataset]
+    train_index, validation_index = train_validation_split(source.n_train_images, seed=0)
     dead = results.modules[results.modules["status"] != "ok"]
     return {
         "study": study.name,
@@ -68,7 +70,7 @@ def study_facts(results: Results, dataset: Dataset) -> dict[str, str]:
         "epochs": f"{study.epochs:,}",
         "n_train": f"{len(train_index):,}",
         "n_validation": f"{len(validation_index):,}",
-        "n_test": f"{len(dataset.test_labels):,}",
+        "n_test": f"{source.n_test_images:,}",
         "n_runs": str(study.runs),
         "n_settings": str(len(study.settings())),
         "n_trained": f"{len(trained):,}",

@@ -52,6 +52,7 @@ class EmbeddedSource:
 
     sha256: str  # of the file
     n_train_images: int
+    n_test_images: int
     content_sha256: str  # of the arrays, see `data.Dataset.sha256`
 
     def read(self) -> GreyImages:
@@ -82,6 +83,7 @@ class IdxSource:
     mirrors: tuple[str, ...]  # addresses that end in "/", tried in turn
     sha256: Mapping[str, str]  # of the uncompressed bytes of each file: the gzip wrapper differs between mirrors
     n_train_images: int = 60_000
+    n_test_images: int = 10_000
     content_sha256: str | None = None  # of the arrays, see `data.Dataset.sha256`; None where nobody had the files yet
 
     def read(self) -> GreyImages:
@@ -175,6 +177,7 @@ DATASETS: dict[str, EmbeddedSource | IdxSource] = {
     "mnist-5k": EmbeddedSource(
         sha256="970702d994c498f4ed47376383483ffa572089f72cd489dad1f40f362dbc14bf",
         n_train_images=4_000,
+        n_test_images=1_000,
         content_sha256="6f1dec24eae41a252e3fca6a88ec181b02f7b1216ac93dfe6f7b9ad531d0aaef",
     ),
     "mnist": IdxSource(

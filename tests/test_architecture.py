@@ -49,6 +49,7 @@ ORDER = [
     "claims",
     "figures",
     "report",
+    "pages",
     "readme",
     "speed",
     "progress",

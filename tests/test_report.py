@@ -6,7 +6,6 @@ import pytest
 from made_up_results import STUDY, made_up_results
 from modularity_lib.claims import CLAIMS, judge_all
 from modularity_lib.clustering import find_modules
-from modularity_lib.data import load_dataset
 from modularity_lib.modularity import modularity_score
 from modularity_lib.report import accuracy_table, claim_text, effect_text, pair_facts, study_facts, verdict_table
 
@@ -37,8 +36,8 @@ def test_the_text_of_a_claim_gives_effect_interval_runs_paper_and_rule() -> None
 
 
 def test_the_facts_of_a_study_count_its_tables() -> None:
-    results, digits = made_up_results(low_accuracy_above=0.4), load_dataset("mnist-5k")
-    facts = study_facts(results, digits)
+    results = made_up_results(low_accuracy_above=0.4)
+    facts = study_facts(results)
     assert facts["n_trained"] == str(len(STUDY.trained_configs())) == "24"
     assert facts["n_analysed"] == "20"
     assert facts["n_left_out"].startswith(
@@ -46,7 +45,7 @@ def test_the_facts_of_a_study_count_its_tables() -> None:
     )
     assert (facts["n_train"], facts["n_validation"], facts["n_test"]) == ("3,600", "400", "1,000")
     results.networks.loc[results.networks.index[0], ["status", "analysed"]] = ["diverged", False]
-    assert "1 that diverged" in study_facts(results, digits)["n_left_out"]
+    assert "1 that diverged" in study_facts(results)["n_left_out"]
 
 
 def test_the_accuracy_table_has_a_row_per_setting_and_counts_networks_left_out() -> None:

@@ -5,7 +5,7 @@ from modularity_lib.figures.growth import growth_curves
 from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
 from modularity_lib.figures.matrices import all_measures, sorted_by_each_other
 from modularity_lib.figures.modularity import modularity_against_regularisation, modularity_of_measure
-from modularity_lib.figures.performance import QUANTITIES, performance_and_norms
+from modularity_lib.figures.performance import QUANTITIES, performance_and_norms, performance_table
 
 __all__ = [
     "LOOKS",
@@ -18,5 +18,6 @@ __all__ = [
     "modularity_against_regularisation",
     "modularity_of_measure",
     "performance_and_norms",
+    "performance_table",
     "sorted_by_each_other",
 ]

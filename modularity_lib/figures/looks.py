@@ -1,12 +1,15 @@
 """How things look in every figure: a colour, a marker and a name mean the same on every page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
+from modularity_lib.experiments import Study
 from modularity_lib.similarity import FAMILY, MEASURES
 
 
@@ -85,3 +88,36 @@ def measure_ticks(axes: Axes, *, named: bool) -> None:
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, name in zip(ticks, MEASURES, strict=True):
             tick.set_color(LOOKS[FAMILY[name]].colour)
+
+
+PAPER_LABEL = "paper, read off its figures ± reading error"
+
+
+def repeats_the_paper(study: Study) -> bool:
+    """Whether the published values belong beside those of a study: it is the paper's experiment, digits and all."""
+    return (study.dataset, study.protocol, tuple(study.hidden)) == ("mnist", "v1", (64, 64))
+
+
+def paper_points(axes: Axes, x: Sequence[float], values: pd.Series, errors: pd.Series, look: Look) -> None:
+    """Published values: hollow markers, larger than ours and around them, with their reading error."""
+    axes.errorbar(
+        x,
+        values,
+        errors,
+        linestyle="none",
+        marker=look.marker,
+        markersize=7,
+        markerfacecolor="none",
+        markeredgecolor="black",
+        markeredgewidth=0.8,
+        ecolor="black",
+        elinewidth=0.8,
+        zorder=3,
+    )
+
+
+def paper_handle() -> Line2D:
+    """Entry of the legend for `paper_points`."""
+    return Line2D(
+        [], [], linestyle="none", marker="o", markersize=7, markerfacecolor="none", color="black", label=PAPER_LABEL
+    )

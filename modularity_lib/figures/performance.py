@@ -1,11 +1,21 @@
 """Accuracy and norms of the weights against regularisation."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from modularity_lib.comparison import compare_with_paper
 from modularity_lib.experiments import REGULARISERS
-from modularity_lib.figures.looks import LOOKS, STYLE, line, untrained_band
+from modularity_lib.figures.looks import (
+    LOOKS,
+    STYLE,
+    line,
+    paper_handle,
+    paper_points,
+    repeats_the_paper,
+    untrained_band,
+)
 from modularity_lib.results import Results, sweep
 
 QUANTITIES = {
@@ -19,27 +29,51 @@ QUANTITIES = {
 
 
 def performance_and_norms(results: Results) -> Figure:
-    """Accuracy and norms of the weights against each regulariser: lines per run, mean, untrained band."""
+    """Accuracy and norms of the weights against each regulariser: lines per run, mean ± s.e.m., untrained band (P1)."""
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            len(QUANTITIES), 3, figsize=(8, 10.5), sharey="row", sharex="col", layout="constrained"
+            len(QUANTITIES), 3, figsize=(8, 10.8), sharey="row", sharex="col", layout="constrained"
         )
-        networks = results.analysed("networks", trained=True)
-        untrained = results.analysed("networks", trained=False)
+        table = performance_table(results)
+        ours, paper = (table[table["source"] == source] for source in ("here", "paper"))
         for row, (quantity, label) in zip(panels, QUANTITIES.items(), strict=True):
             for axes, regulariser in zip(row, REGULARISERS, strict=True):
-                rows = sweep(networks, results.study, regulariser)
-                untrained_band(axes, untrained[quantity])
-                positions = _strength_axis(axes, results, regulariser, label=row is panels[-1])
-                by_run = rows.pivot_table(index="strength", columns="run", values=quantity)
                 look = LOOKS[regulariser]
+                curve = [
+                    part[(part["quantity"] == quantity) & (part["regulariser"] == regulariser)]
+                    for part in (ours, paper)
+                ]
+                untrained_band(axes, results.analysed("networks", trained=False)[quantity])
+                positions = _strength_axis(axes, results, regulariser, label=row is panels[-1])
+                by_run = curve[0].pivot_table(index="strength", columns="run", values="value")
                 x = [positions[strength] for strength in by_run.index]
                 axes.plot(x, by_run.to_numpy(), color=look.colour, linewidth=0.7, alpha=0.5)
                 axes.errorbar(x, by_run.mean(axis=1), by_run.sem(axis=1), **line(look))
+                theirs = curve[1][curve[1]["strength"].isin(by_run.index)]
+                x = [positions[strength] for strength in theirs["strength"]]
+                paper_points(axes, x, theirs["value"], theirs["reading_error"], look)
             row[0].set_ylabel(label)
         for axes, regulariser in zip(panels[0], REGULARISERS, strict=True):
             axes.set_title(LOOKS[regulariser].label)
+        if len(paper):
+            figure.legend(handles=[paper_handle()], loc="outside upper center")
         return figure
+
+
+def performance_table(results: Results) -> pd.DataFrame:
+    """What `performance_and_norms` shows: a row per network and quantity, and those of the paper, means over runs.
+
+    As in the paper, networks of low accuracy are among them, which all other figures leave out.
+    """
+    networks = results.networks[results.networks["trained"] & (results.networks["status"] == "ok")]
+    sweeps = pd.concat(sweep(networks, results.study, name).assign(regulariser=name) for name in REGULARISERS)
+    names = ["regulariser", "strength", "run"]
+    ours = sweeps.melt(id_vars=names, value_vars=list(QUANTITIES), var_name="quantity")
+    parts = [ours.assign(source="here")]
+    if repeats_the_paper(results.study):
+        paper = compare_with_paper(results, "performance_and_norms").rename(columns={"paper": "value"})
+        parts.append(paper[["regulariser", "strength", "quantity", "value", "reading_error"]].assign(source="paper"))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _strength_axis(axes: Axes, results: Results, regulariser: str, *, label: bool) -> dict[float, float]:
