@@ -69,7 +69,7 @@ def performance_table(results: Results) -> pd.DataFrame:
     sweeps = pd.concat(sweep(networks, results.study, name).assign(regulariser=name) for name in REGULARISERS)
     names = ["regulariser", "strength", "run"]
     ours = sweeps.melt(id_vars=names, value_vars=list(QUANTITIES), var_name="quantity")
-    parts = [ours.assign(source="here")]
+    parts = [ours.assign(source="here", reading_error=float("nan"))]
     if repeats_the_paper(results.study):
         paper = compare_with_paper(results, "performance_and_norms").rename(columns={"paper": "value"})
         parts.append(paper[["regulariser", "strength", "quantity", "value", "reading_error"]].assign(source="paper"))
