@@ -89,11 +89,22 @@ def find_chapter(root: Path, name: str) -> Chapter:
     Raises:
         ValueError: there is no such chapter, or it is a page without code.
     """
-    chapters = {path.stem: path.read_text(encoding="utf-8") for path in sorted((root / CHAPTERS).glob("*.md"))}
-    chapters = {stem: text for stem, text in chapters.items() if is_myst_markdown_notebook(text)}
+    chapters = _chapters_with_code(root)
     if name not in chapters:
         raise ValueError(f"there is no chapter with code named {name!r}{_closest(name, chapters)}")
     return Chapter(root, name, chapters[name])
+
+
+def chapter_names(root: Path) -> list[str]:
+    """Names of all chapters with code, in the order of the table of contents; those that it lacks come last."""
+    contents = (root / "_toc.yml").read_text(encoding="utf-8")
+    found = _chapters_with_code(root)
+    return sorted(found, key=lambda name: (position := contents.find(f"{CHAPTERS}/{name}\n"), position < 0)[::-1])
+
+
+def _chapters_with_code(root: Path) -> dict[str, str]:
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted((root / CHAPTERS).glob("*.md"))}
+    return {name: text for name, text in texts.items() if is_myst_markdown_notebook(text)}
 
 
 def with_chosen_study(chapter: Chapter, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import base64
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,8 +12,12 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 from myst_nb import glue
 
+from modularity_lib.experiments import study_named
 from modularity_lib.report import study_facts
-from modularity_lib.results import Results
+from modularity_lib.results import Results, StudyIncomplete
+from modularity_lib.shipped import shipped_tables
+from modularity_lib.store import Store
+from modularity_lib.tables import tables_of
 
 
 def tell(facts: Mapping[str, object]) -> None:
@@ -24,6 +29,25 @@ def tell(facts: Mapping[str, object]) -> None:
 def tell_study(results: Results) -> None:
     """Make the facts of a study (`report.study_facts`) available to the prose."""
     tell(study_facts(results))
+
+
+def at_hand(names: Iterable[str]) -> list[Results]:
+    """Results of those studies that are complete, shipped or in the store; nothing is computed."""
+    found = []
+    for name in names:
+        with suppress(StudyIncomplete):
+            found.append(tables_of(study_named(name), Store()))
+    return found
+
+
+def where_computed(results: Results) -> str:
+    """A sentence: whether the results of a study came with the project or were computed here."""
+    if shipped_tables(results.study.name) is not None:
+        return f"But the study `{results.study.name}` comes with the project: nothing was computed for this page."
+    return (
+        f"The study `{results.study.name}` does not come with the project: it was computed on this machine, by this "
+        "build or an earlier one whose results are in the store and were made by the same code."
+    )
 
 
 def show(

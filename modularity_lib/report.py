@@ -55,6 +55,11 @@ def claim_text(claim_id: str, verdict: Verdict) -> str:
     return "\n\n".join(lines)
 
 
+def all_claims_text(verdicts: Mapping[str, Verdict]) -> str:
+    """Markdown: every claim as the paper has it, then its judgement as in `claim_text`."""
+    return "\n\n".join(f"*{claim.statement}*\n\n{claim_text(claim.id, verdicts[claim.id])}" for claim in CLAIMS)
+
+
 def study_facts(results: Results) -> dict[str, str]:
     """The size of a study in words, for captions and prose."""
     study, networks = results.study, results.networks
@@ -80,6 +85,17 @@ def study_facts(results: Results) -> dict[str, str]:
         "n_dead_layers": f"{len(dead):,}",
         "search_steps": f"{study.search_steps:,}",
         "permutations": f"{study.permutations:,}",
+    }
+
+
+def cost_facts(results: Results) -> dict[str, str]:
+    """What a study cost, and what so few runs can prove, in words."""
+    seconds = results.made_with.get("core_seconds", {})
+    spent = ", ".join(f"{stage} {value:,.0f} s" for stage, value in seconds.items())
+    smallest_p = min(1.0, 2.0 / 2**results.study.runs)
+    return {
+        "cost": spent or "not recorded",
+        "smallest_p": f"{results.study.runs} runs give a two-sided sign-flip p of {smallest_p:.2g} at the least.",
     }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import papermill
 from jupyter_book.sphinx import build_sphinx
 from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx_external_toc.parsing import parse_toc_yaml
@@ -23,6 +24,7 @@ from modularity_lib.chapters import (
     LIBRARY,
     ChapterFailed,
     chapter_key,
+    chapter_names,
     check_parameters,
     executed_notebook,
     find_chapter,
@@ -77,6 +79,16 @@ def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.pare
     if status != 0:
         raise ChapterFailed(f"its page could not be rendered ({status})", line=1, notebook=notebook)
     return notebook, folder / "html" / CHAPTERS / f"{name}.html"
+
+
+def parameters_table(root: Path = LIBRARY.parent) -> str:
+    """Markdown table: the parameters of every chapter, their default values and what they mean."""
+    lines = ["| chapter | parameter | default | meaning |", "|---|---|---|---|"]
+    for name in chapter_names(root):
+        for parameter in papermill.inspect_notebook(find_chapter(root, name).notebook()).values():
+            default = f"`{parameter['default']}`"
+            lines.append(f"| {name} | `{parameter['name']}` | {default} | {parameter['help'].replace('|', '/')} |")
+    return "\n".join(lines)
 
 
 def _pages_without_code(root: Path) -> list[str]:

@@ -47,6 +47,7 @@ ORDER = [
     "paper",
     "comparison",
     "claims",
+    "ledger",
     "figures",
     "report",
     "pages",

@@ -2,6 +2,7 @@
 
 from modularity_lib.figures.agreement import agreement_against_dropout, agreement_matrices
 from modularity_lib.figures.growth import growth_curves
+from modularity_lib.figures.ledger import published_against_ours
 from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
 from modularity_lib.figures.matrices import all_measures, sorted_by_each_other
 from modularity_lib.figures.modularity import modularity_against_regularisation, modularity_of_measure
@@ -19,5 +20,6 @@ __all__ = [
     "modularity_of_measure",
     "performance_and_norms",
     "performance_table",
+    "published_against_ours",
     "sorted_by_each_other",
 ]

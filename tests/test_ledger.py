@@ -1,0 +1,101 @@
+"""The ledger counts what it is given: other numbers, other verdicts."""
+
+import pandas as pd
+import pytest
+
+from made_up_results import STUDY, made_up_results
+from modularity_lib import figures, ledger
+from modularity_lib.claims import CLAIMS
+from modularity_lib.experiments import STUDIES
+from modularity_lib.results import Results
+from modularity_lib.store import Store
+from modularity_lib.tables import stored_results
+
+Q = "Q against regularisation"
+
+
+@pytest.fixture(scope="module")
+def v1(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return stored_results(STUDIES["v1"], Store(tmp_path_factory.mktemp("empty")))
+
+
+@pytest.fixture(scope="module")
+def numbers(v1: Results) -> pd.DataFrame:
+    return ledger.published_beside_ours(v1)
+
+
+def moved(numbers: pd.DataFrame, group: str, by: float, rows: slice = slice(None)) -> pd.DataFrame:
+    changed = numbers.copy()
+    chosen = changed.index[changed["group"] == group][rows]
+    changed.loc[chosen, ["here", "difference"]] += by
+    return changed
+
+
+def row(table: pd.DataFrame, group: str) -> pd.Series:
+    return table.set_index("group").loc[group]
+
+
+def test_every_published_number_is_in_the_ledger_once(numbers: pd.DataFrame) -> None:
+    assert not numbers.duplicated(["group", "what"]).any()
+    assert len(numbers) == 232 + 2 * 8 + 2 * 28 + 184 + 21
+    assert not numbers["here"].isna().any()
+    assert set(numbers["group"]) == {group.title for group in ledger.GROUPS}
+
+
+def test_norms_are_shares_of_the_largest_published_one(numbers: pd.DataFrame) -> None:
+    norms = numbers[numbers["group"].str.startswith("norms")]
+    assert norms.groupby(norms["what"].str.split(",").str[0])["paper"].max().tolist() == pytest.approx([1, 1, 1])
+    assert norms["difference"].to_numpy() == pytest.approx((norms["here"] - norms["paper"]).to_numpy())
+
+
+def test_a_group_beyond_one_of_its_limits_differs(numbers: pd.DataFrame) -> None:
+    assert row(ledger.ledger(numbers), Q)["verdict"] == ledger.AGREES
+    far = row(ledger.ledger(moved(numbers, Q, 0.1, slice(1))), Q)
+    assert far["verdict"] == ledger.DIFFERS
+    assert far["largest"] == pytest.approx(0.1, abs=0.05)
+    assert far["at"] == numbers["what"].iloc[0]
+    everywhere = row(ledger.ledger(moved(numbers, Q, 0.012)), Q)
+    assert everywhere["verdict"] == ledger.DIFFERS
+    assert everywhere["mean"] == pytest.approx(0.012, abs=0.005)
+
+
+def test_a_group_without_limits_gets_no_verdict(numbers: pd.DataFrame) -> None:
+    table = ledger.ledger(moved(numbers, "accuracies", 5.0))
+    assert row(table, "accuracies")["verdict"] == ledger.NO_LIMIT
+    assert row(table, "accuracies")["largest"] > 4
+
+
+def test_the_words_of_the_ledger_follow_its_numbers(numbers: pd.DataFrame) -> None:
+    verdicts = ledger.verdicts_by_study([made_up_results()])
+    before = ledger.ledger_facts(ledger.ledger(numbers), verdicts)["ledger_sentence"]
+    changed = ledger.ledger(moved(numbers, Q, 0.1))
+    assert before.startswith("3 of the 3 groups")
+    assert ledger.ledger_facts(changed, verdicts)["ledger_sentence"].startswith("2 of the 3 groups")
+    assert "| differs (mean 0.01, each 0.04) |" in ledger.ledger_text(changed)
+    assert "| agrees (mean 0.01, each 0.04) |" in ledger.ledger_text(ledger.ledger(numbers))
+
+
+def test_numbers_of_a_study_with_another_grid_are_counted_as_missing() -> None:
+    made_up = made_up_results()
+    for metric in ("greedy", "rmi", "rmi_norm", "vi", "vi_norm", "similarity_spearman"):
+        made_up.agreement[metric] = made_up.agreement["element_centric"]
+    table = ledger.ledger(ledger.published_beside_ours(made_up))
+    assert row(table, Q)["missing"] > 100
+    assert f"{row(table, Q)['numbers'] - row(table, Q)['missing']} of 232" in ledger.ledger_text(table)
+
+
+def test_every_claim_is_judged_on_every_study() -> None:
+    table = ledger.verdicts_by_study([made_up_results(), made_up_results(dropout_rise=0.0)])
+    assert len(table) == 2 * len(CLAIMS)
+    assert (table["study"] == STUDY.name).all()
+    assert set(table.loc[table["claim"] == CLAIMS[0].id, "status"]) == {"reproduced", "not reproduced"}
+    text = ledger.verdicts_text(table.iloc[: len(CLAIMS)])
+    assert f"| {CLAIMS[0].statement} | reproduced: 0.20" in text
+
+
+def test_each_number_is_a_point_of_the_figure(numbers: pd.DataFrame) -> None:
+    figure = figures.published_against_ours(numbers)
+    points = figure.axes[0].containers[0].lines[0].get_xydata()
+    rows = numbers[numbers["group"] == Q]
+    assert points.tolist() == rows[["paper", "here"]].to_numpy().tolist()
+    assert sum(len(c.lines[0].get_xdata()) for axes in figure.axes for c in axes.containers) == len(numbers) - 8
