@@ -9,7 +9,8 @@ from modularity_lib.alignment import element_centric_similarity, expected_elemen
 from modularity_lib.claims import CLAIMS, Verdict
 from modularity_lib.clustering import Clustering
 from modularity_lib.data import train_validation_split
-from modularity_lib.experiments import REGULARISERS, Study
+from modularity_lib.estimate import expected_cost
+from modularity_lib.experiments import REGULARISERS, STUDIES, Study
 from modularity_lib.figures import LOOKS, MEASURE_LABELS
 from modularity_lib.inference import Effect
 from modularity_lib.results import Results, sweep
@@ -97,6 +98,26 @@ def cost_facts(results: Results) -> dict[str, str]:
         "cost": spent or "not recorded",
         "smallest_p": f"{results.study.runs} runs give a two-sided sign-flip p of {smallest_p:.2g} at the least.",
     }
+
+
+def studies_table(*, cores: int) -> str:
+    """Markdown table: every study, what it consists of, and about how long it takes from nothing on so many cores."""
+    lines = ["| study | networks | hidden units | digits | protocol | time |", "|---|---|---|---|---|---|"]
+    for name, study in STUDIES.items():
+        cost, trained = expected_cost(study), study.trained_configs()
+        seconds = sum(map(cost.of, trained)) + study.untrained * cost.analysis
+        lines.append(
+            f"| `{name}` | {len(trained)} trained, {study.untrained} untrained | {'-'.join(map(str, study.hidden))} | "
+            f"{study.dataset} | {study.protocol} | {_duration(seconds / cores)} |"
+        )
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return "under a minute"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def _left_out_text(left_out: pd.DataFrame, study: Study) -> str:

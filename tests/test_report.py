@@ -1,13 +1,26 @@
 """Sentences and tables of the report come from results: other results, other sentences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib.claims import CLAIMS, judge_all
 from modularity_lib.clustering import find_modules
+from modularity_lib.experiments import STUDIES
 from modularity_lib.modularity import modularity_score
-from modularity_lib.report import accuracy_table, claim_text, effect_text, pair_facts, study_facts, verdict_table
+from modularity_lib.report import (
+    accuracy_table,
+    all_claims_text,
+    claim_text,
+    cost_facts,
+    effect_text,
+    pair_facts,
+    studies_table,
+    study_facts,
+    verdict_table,
+)
 
 
 def test_the_verdict_table_has_a_row_per_claim_and_follows_the_results() -> None:
@@ -70,3 +83,25 @@ def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other(
     assert facts["name_b"] == "output gradient"
     assert f"Q = {modules['input_gradient'].score:.3f}" in facts["pair_verdict"]
     assert scores["input_gradient", "input_gradient"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() -> None:
+    rows = studies_table(cores=1).splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(STUDIES)
+    hours = [float(row.split("|")[-2].split()[0]) for row in (rows[2], studies_table(cores=2).splitlines()[4])]
+    assert rows[2].startswith("| `v1` | 288 trained, 500 untrained | 64-64 | mnist | v1 | ")
+    assert hours[1] == pytest.approx(hours[0] / 2, abs=0.1)
+
+
+def test_all_claims_are_told_with_their_statements() -> None:
+    text = all_claims_text(judge_all(made_up_results(dropout_rise=0.0)))
+    assert [text.index(claim.statement) for claim in CLAIMS] == sorted(text.index(claim.statement) for claim in CLAIMS)
+    assert "Verdict: not reproduced" in text
+
+
+def test_what_a_study_cost_comes_from_its_tables() -> None:
+    results = replace(made_up_results(), made_with={"core_seconds": {"training": 1234.4, "modules": 5.0}})
+    facts = cost_facts(results)
+    assert facts["cost"] == "training 1,234 s, modules 5 s"
+    assert facts["smallest_p"].startswith("4 runs give a two-sided sign-flip p of 0.12")
+    assert cost_facts(made_up_results())["cost"] == "not recorded"
