@@ -14,6 +14,7 @@ from modularity_lib.similarity import FAMILY, MEASURES
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly reproduced", "not reproduced"
 COULD_NOT_TEST = "could not test"
+STATUSES = (REPRODUCED, PARTLY, NOT_REPRODUCED, COULD_NOT_TEST)
 
 DRAMATIC = 1.5  # "dramatically": Q at the strongest dropout at least this many times Q without
 BAND = 3.0  # standard deviations of the untrained networks that a score has to clear

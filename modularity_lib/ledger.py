@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from modularity_lib.claims import CLAIMS, Verdict, judge_all
+from modularity_lib.claims import CLAIMS, STATUSES, Verdict, judge_all
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.results import Results
 
@@ -132,11 +132,6 @@ def ledger_facts(groups: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, str]
     limited = groups[groups["verdict"] != NO_LIMIT]
     agreeing = limited[limited["verdict"] == AGREES]
     farthest = groups.iloc[int(groups["within_two"].argmin())]
-    statuses = verdicts.groupby("study", sort=False)["status"].value_counts()
-    sentences = []
-    for study in dict.fromkeys(verdicts["study"]):
-        counts = ", ".join(f"{count} {status}" for status, count in statuses[study].items())
-        sentences.append(f"{study}: {counts}.")
     return {
         "n_numbers": f"{(groups['numbers'] - groups['missing']).sum():,}",
         "ledger_sentence": (
@@ -144,8 +139,17 @@ def ledger_facts(groups: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, str]
             f"that lies farthest off is “{farthest['group']}”, with {farthest['within_two']:.0%} of its numbers within "
             "two."
         ),
-        "studies_sentence": "Claims by verdict: " + " ".join(sentences),
+        "studies_sentence": counts_text(verdicts),
     }
+
+
+def counts_text(verdicts: pd.DataFrame) -> str:
+    """How many claims got which verdict on every study of `verdicts_by_study`, in a sentence."""
+    parts = []
+    for study, rows in verdicts.groupby("study", sort=False):
+        counts = {status: int((rows["status"] == status).sum()) for status in STATUSES}
+        parts.append(f"{study}: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    return "Claims by verdict on each study: " + "; ".join(parts) + "."
 
 
 def ledger_text(table: pd.DataFrame) -> str:

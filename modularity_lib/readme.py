@@ -1,12 +1,15 @@
 """Writes the verdict table of the README from the shipped results of the study v1: `make readme`."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from modularity_lib.claims import judge_all
 from modularity_lib.experiments import STUDIES
+from modularity_lib.ledger import counts_text, verdicts_by_study
 from modularity_lib.report import verdict_table
 from modularity_lib.results import Results
+from modularity_lib.shipped import shipped_tables
 from modularity_lib.store import Store
 from modularity_lib.tables import stored_results
 
@@ -14,23 +17,27 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 _TABLE = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
 
 
-def with_table(text: str, results: Results) -> str:
-    """The text of a README with the verdicts of these results between its two marks.
+def with_table(text: str, results: Results, others: Sequence[Results] = ()) -> str:
+    """The text of a README with the verdicts of these results between its marks, and those of other studies counted.
 
     Raises:
         ValueError: the text lacks the marks.
     """
     table = verdict_table(judge_all(results))
+    if others:
+        table += f"\n\n{counts_text(verdicts_by_study([results, *others]))}"
     changed, n_tables = _TABLE.subn(lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}", text)
     if n_tables != 1:
         raise ValueError("text must hold '<!-- verdicts: ... -->' and '<!-- end of verdicts -->' once each.")
     return changed
 
 
-def v1_results() -> Results:
-    """The paper's own experiment, as it comes with the project."""
-    return stored_results(STUDIES["v1"], Store())
+def shipped_results() -> list[Results]:
+    """The paper's own experiment, as it comes with the project, then the other studies that come with it."""
+    names = [name for name in STUDIES if shipped_tables(name) is not None]
+    return [stored_results(STUDIES[name], Store()) for name in names]
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(encoding="utf-8"), v1_results()), encoding="utf-8")
+    first, *rest = shipped_results()
+    README.write_text(with_table(README.read_text(encoding="utf-8"), first, rest), encoding="utf-8")

@@ -7,12 +7,14 @@ import sys
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib.readme import README, v1_results, with_table
+from modularity_lib.readme import README, shipped_results, with_table
 
 
-def test_the_table_of_the_readme_is_that_of_v1() -> None:
+def test_the_table_of_the_readme_is_that_of_the_shipped_studies() -> None:
     text = README.read_text(encoding="utf-8")
-    assert with_table(text, v1_results()) == text
+    v1, *others = shipped_results()
+    assert v1.study.name == "v1"
+    assert with_table(text, v1, others) == text
 
 
 def test_other_results_give_another_table() -> None:
@@ -23,6 +25,7 @@ def test_other_results_give_another_table() -> None:
     assert table.endswith("<!-- end of verdicts -->\nrest")
     assert with_table(text, made_up_results(dropout_rise=0.0)) != table
     assert with_table(table, made_up_results()) == table
+    assert "made-up: 8 reproduced." in with_table(text, made_up_results(), [made_up_results()])
 
 
 def test_a_readme_without_its_marks_is_refused() -> None:
