@@ -178,6 +178,7 @@ def _compute_batch(
         heartbeat.written()
         forget_checkpoints(store, name)
     for config in batch:
+        heartbeat.say()  # the analysis of a wide network takes a while
         _analyse(keys[config], dataset, store)
         forget_failure(store, keys[config])
 

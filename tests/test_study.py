@@ -101,6 +101,22 @@ def test_a_study_already_computed_is_not_computed_again(smoke: Results, store: S
     pd.testing.assert_frame_equal(again.modules, smoke.modules)
 
 
+def test_a_process_that_measures_gives_a_sign_of_life_for_every_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signs = []
+
+    def analyse(keys, dataset, store):
+        [file] = (store.root / "running" / "tiny").glob("[!.]*.json")
+        signs.append(file.stat().st_mtime_ns)
+        compute_analysis(keys, dataset, store)
+
+    compute_analysis = compute._analyse
+    monkeypatch.setattr(compute, "_analyse", analyse)
+    assert compute.compute(TINY.untrained_configs() + TINY.trained_configs(), TINY, str(tmp_path)) == []
+    assert len(set(signs)) == len(signs) == 3
+
+
 def test_a_changed_configuration_computes_only_what_it_adds(tmp_path: Path, calls: dict[str, int]) -> None:
     run_study(TINY, store=Store(tmp_path), progress=False)
     assert calls == {"training": 3, "modules": 3, "agreement": 3}
