@@ -5,7 +5,12 @@ from modularity_lib.figures.growth import growth_curves
 from modularity_lib.figures.ledger import published_against_ours
 from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
 from modularity_lib.figures.matrices import all_measures, sorted_by_each_other
-from modularity_lib.figures.modularity import modularity_against_regularisation, modularity_of_measure
+from modularity_lib.figures.modularity import (
+    modularity_against_regularisation,
+    modularity_by_layer,
+    modularity_of_measure,
+    modularity_table,
+)
 from modularity_lib.figures.performance import QUANTITIES, performance_and_norms, performance_table
 
 __all__ = [
@@ -17,7 +22,9 @@ __all__ = [
     "all_measures",
     "growth_curves",
     "modularity_against_regularisation",
+    "modularity_by_layer",
     "modularity_of_measure",
+    "modularity_table",
     "performance_and_norms",
     "performance_table",
     "published_against_ours",

@@ -66,7 +66,11 @@ def line(look: Look) -> dict[str, Any]:
 
 
 def untrained_band(axes: Axes, values: pd.Series) -> None:
-    mean, deviation = values.mean(), values.std()
+    band(axes, values.mean(), values.std())
+
+
+def band(axes: Axes, mean: float, deviation: float) -> None:
+    """Grey bands of the untrained networks: mean ± 1, 2 and 3 standard deviations."""
     for width, alpha in ((3, 0.15), (2, 0.2), (1, 0.3)):
         label = "untrained, mean ± 1, 2, 3 s.d." if width == 1 else None
         axes.axhspan(
