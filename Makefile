@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 JSON ?= _build/benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install book chapter test faults lint bench readme lock clean
+.PHONY: help install book chapter test chapters faults lint bench readme lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropou
 
 test: $(INSTALLED) ## Run the tests; those of the pages need the book and Chromium
 	$(BIN)/python -m pytest $(ARGS)
+
+chapters: $(INSTALLED) ## Run every chapter with other parameters; minutes
+	$(BIN)/python -m pytest -m chapters $(ARGS)
 
 faults: $(INSTALLED) ## Kill, damage and starve runs, and see that they end complete; minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,0 +1,46 @@
+"""Every chapter runs through Papermill with the quick study and with other parameters: `make chapters`, minutes."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from modularity_lib.chapters import chapter_names, check_parameters, executed_notebook, find_chapter
+
+# Besides its defaults, with which `make book` runs it. The studies quick and smoke are computed if they are not stored.
+PARAMETERS = {
+    "introduction": [{"study": "quick"}, {"study": "final-deep", "others": []}, {"study": "smoke"}],
+    "networks": [{"study": "quick"}, {"study": "final-base"}, {"study": "final-wide"}],
+    "measures": [{"study": "quick"}, {"dropout": 0.7, "layer": 2}, {"measure_a": "input_covariance", "run": 0}],
+    "modularity": [{"study": "quick"}, {"study": "final-deep"}, {"study": "smoke"}],
+    "agreement": [{"study": "quick"}, {"study": "final-base"}, {"study": "final-deep"}],
+    "ledger": [{"study": "quick", "others": ["v1"]}, {"study": "v1", "others": []}, {"study": "final-base"}],
+    "live": [{"study": "quick"}, {"study": "smoke"}, {"study": "v1"}],
+    "rerun": [{"cores": 1}, {"cores": 16}, {"cores": 64}],
+}
+CASES = [(name, chosen) for name, choices in PARAMETERS.items() for chosen in choices]
+
+
+def test_every_chapter_is_tried_with_the_quick_study_and_two_other_choices(project: Path) -> None:
+    assert set(PARAMETERS) == set(chapter_names(project))
+    for name, choices in PARAMETERS.items():
+        assert len(choices) >= 3
+        assert len({str(chosen) for chosen in choices}) == len(choices)
+        if "study" in find_chapter(project, name).defaults():
+            assert any(chosen.get("study") == "quick" for chosen in choices), name
+
+
+@pytest.mark.chapters
+@pytest.mark.parametrize(("name", "chosen"), CASES, ids=[f"{name}-{chosen}" for name, chosen in CASES])
+def test_a_chapter_runs_with_other_parameters(name: str, chosen: dict[str, object], project: Path) -> None:
+    chapter = find_chapter(project, name)
+    check_parameters(chapter, chosen)
+    key = f"tried-{abs(hash(str(chosen))):x}"  # never the key of a page: it is run here and now
+    executed = executed_notebook(chapter, chosen, key)
+    cells = nbformat.read(executed, as_version=4).cells
+    executed.unlink()
+    injected = [cell for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert len(injected) == 1
+    for parameter, value in chosen.items():
+        assert f"{parameter} = {value!r}".replace("'", '"') in injected[0].source
+    assert sum(len(cell.get("outputs", [])) for cell in cells) > 0
