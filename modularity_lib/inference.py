@@ -1,12 +1,15 @@
-"""How sure is an effect that was seen in a few runs: interval and p-value, paired by run."""
+"""How sure is an effect that was seen in a few runs: interval and p-value, paired by run, and many of them at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from scipy import stats
 
 # A bootstrap of few values is too narrow: of normal samples of 3, its 95 % interval held the true mean in 73 %.
 FEWEST_FOR_INTERVAL = 6
+MOST_RUNS_ENUMERATED = 14  # 8,192 sign patterns
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,69 @@ def _bca_interval(values: np.ndarray) -> tuple[float | None, float | None]:
     if not np.isfinite([interval.low, interval.high]).all():
         return None, None
     return float(interval.low), float(interval.high)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """p-values adjusted by Holm's method: below α where the error of calling any of them wrongly stays below α.
+
+    adjusted_(i) = max_{j <= i} min(1, (m - j + 1) p_(j)),    p_(1) <= ... <= p_(m)
+
+    It holds whatever the tests have to do with each other, and so pays for that: see `joint_sign_flips`.
+
+    Args:
+        p_values: m of them, in [0, 1].
+    Returns:
+        the adjusted ones in the same order, in [0, 1], none below what was given.
+    Raises:
+        ValueError: a value outside [0, 1].
+    Source: Holm (1979), Scandinavian Journal of Statistics 6:65.
+
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, dtype=float)
+    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"p_values must be a list of numbers from 0 to 1, got {p_values!r}.")
+    order = np.argsort(values, kind="stable")
+    stepped = np.minimum(1.0, values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.maximum.accumulate(stepped)
+    return adjusted
+
+
+def joint_sign_flips(values: np.ndarray) -> np.ndarray:
+    """p-values adjusted by flipping each run's sign in all tests at once, after Westfall and Young.
+
+    The adjusted p of test k is the share of the sign patterns s under which some test j comes as far from 0,
+
+        max_j |sum_r s_r v_jr| / √(sum_r v_jr²)  >=  |sum_r v_kr| / √(sum_r v_kr²) .
+
+    Like Holm's it bounds the error of calling any test wrongly, for "each run could as well have had the opposite
+    signs in all tests". As tests that share their runs go together, it does not multiply the smallest p that so many
+    runs can give by the number of tests.
+
+    Args:
+        values: one number per test and run, shape (tests, runs).
+    Returns:
+        shape (tests,); at least 2 / 2^n with n runs. Beyond `MOST_RUNS_ENUMERATED` runs, 10,000 patterns are drawn.
+    Raises:
+        ValueError: another shape, or a value that is not finite.
+    Source: Westfall & Young (1993), Resampling-Based Multiple Testing.
+
+    >>> joint_sign_flips(np.array([[0.3, 0.2, 0.4], [0.1, -0.1, 0.0]])).tolist()
+    [0.25, 1.0]
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or 0 in values.shape or not np.isfinite(values).all():
+        raise ValueError(f"values must be one finite number per test and run, got shape {values.shape}.")
+    n_runs = values.shape[1]
+    if n_runs <= MOST_RUNS_ENUMERATED:
+        signs = np.array([(1.0, *rest) for rest in product((1.0, -1.0), repeat=n_runs - 1)])  # the other half mirrors
+    else:
+        signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(10_000, n_runs))
+        signs[0] = 1.0  # what was seen is one of the patterns, so that p is never 0
+    lengths = np.sqrt(np.square(values).sum(axis=1))
+    units = np.divide(values, lengths[:, None], out=np.zeros_like(values), where=lengths[:, None] > 0)
+    farthest = np.abs(signs @ units.T).max(axis=1)
+    seen = np.abs(units.sum(axis=1))
+    return np.asarray((farthest[None, :] >= seen[:, None] - 1e-12).mean(axis=1))

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from modularity_lib.inference import effect_over_runs
+from modularity_lib.inference import MOST_RUNS_ENUMERATED, effect_over_runs, holm, joint_sign_flips
 
 
 def test_the_p_value_is_the_share_of_sign_flips_at_least_as_far_from_zero() -> None:
@@ -76,3 +76,66 @@ def test_without_spread_there_is_no_interval(values: np.ndarray) -> None:
 def test_values_that_are_not_one_finite_number_per_run_are_refused(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="one finite number per run"):
         effect_over_runs(values)
+
+
+def test_holm_gives_the_hand_example_and_keeps_the_order_of_the_tests() -> None:
+    # sorted: 0.005, 0.01, 0.03, 0.04; times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04; never falling: 0.02, 0.03, 0.06, 0.06
+    np.testing.assert_allclose(holm([0.04, 0.01, 0.03, 0.005]), [0.06, 0.03, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.6, 0.5]), [1.0, 1.0])
+
+
+def test_holm_rejects_what_the_step_down_rule_rejects() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        p_values = random.beta(0.3, 3, size=6)
+        rejected = np.zeros(6, dtype=bool)
+        for step, test in enumerate(np.argsort(p_values)):
+            if p_values[test] > 0.05 / (6 - step):
+                break
+            rejected[test] = True
+        np.testing.assert_array_equal(holm(p_values) <= 0.05, rejected)
+
+
+@pytest.mark.parametrize("p_values", [[0.1, 1.2], [-0.1], [[0.1]], [float("nan")]])
+def test_holm_refuses_what_is_no_list_of_p_values(p_values: list) -> None:
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        holm(p_values)
+
+
+def test_joint_flips_count_the_patterns_in_which_any_test_comes_as_far() -> None:
+    values = np.random.default_rng(0).normal(0.5, 1.0, size=(3, 5))
+    patterns = list(product([1, -1], repeat=5))
+
+    def distances(signs) -> list[float]:
+        return [abs(sum(s * v for s, v in zip(signs, row, strict=True))) / np.sqrt((row**2).sum()) for row in values]
+
+    expected = [
+        np.mean([max(distances(signs)) >= seen - 1e-12 for signs in patterns]) for seen in distances([1, 1, 1, 1, 1])
+    ]
+    np.testing.assert_allclose(joint_sign_flips(values), expected)
+
+
+def test_joint_flips_of_one_test_are_its_sign_flip_test_and_of_equal_ones_cost_nothing() -> None:
+    values = np.array([0.3, 0.1, -0.05, 0.2, 0.4, 0.1])
+    alone = effect_over_runs(values).p_value
+    np.testing.assert_allclose(joint_sign_flips(values[None]), [alone])
+    np.testing.assert_allclose(joint_sign_flips(np.tile(values, (4, 1)) * [[1], [2], [-3], [4]]), [alone] * 4)
+
+
+def test_joint_flips_keep_the_error_of_all_tests_together() -> None:
+    random = np.random.default_rng(1)
+    called = [(joint_sign_flips(random.normal(size=(8, 9))) <= 0.05).any() for _ in range(400)]
+    assert np.mean(called) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_many_runs_are_flipped_at_random_and_p_is_never_zero() -> None:
+    values = np.vstack([np.ones(MOST_RUNS_ENUMERATED + 4), np.zeros(MOST_RUNS_ENUMERATED + 4)])
+    p_values = joint_sign_flips(values)
+    assert 0 < p_values[0] < 0.001
+    assert p_values[1] == 1.0
+
+
+@pytest.mark.parametrize("values", [np.zeros(3), np.zeros((0, 3)), np.array([[np.nan, 1.0]])])
+def test_joint_flips_refuse_what_is_not_a_number_per_test_and_run(values: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="per test and run"):
+        joint_sign_flips(values)

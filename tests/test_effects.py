@@ -1,0 +1,82 @@
+"""Effects per measure and layer: paired by run, adjusted over all that were tested, and told as they are."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from made_up_results import STUDY, made_up_results
+from modularity_lib.effects import effect_markdown, effect_summary, effect_table, usable_strengths
+from modularity_lib.inference import holm
+from modularity_lib.results import Results
+from modularity_lib.similarity import MEASURES
+
+
+def without_one_layer(results: Results, **setting: float) -> Results:
+    """The same, but one measure finds every unit of a layer dead in run 2 of a setting."""
+    modules = results.modules.copy()
+    rows = (modules["run"] == 2) & (modules["layer"] == 2) & (modules["measure"] == "output_gradient")
+    for name, value in setting.items():
+        rows &= modules[name] == value
+    assert rows.sum() == 1
+    modules.loc[rows, "status"] = "all_units_dead"
+    modules.loc[rows, "score"] = np.nan
+    return replace(results, modules=modules)
+
+
+def test_the_rise_is_the_mean_difference_of_the_same_runs() -> None:
+    results = made_up_results()
+    table = effect_table(results)
+    assert len(table) == 3 * len(MEASURES) * 2
+    row = table.query("regulariser == 'dropout' and measure == 'input_gradient' and layer == 2").iloc[0]
+    chosen = results.modules.query("measure == 'input_gradient' and layer == 2 and trained and l2 == 1e-5 and l1 == 0")
+    by_dropout = chosen.pivot_table(index="dropout", columns="run", values="score")
+    difference = by_dropout.loc[0.6] - by_dropout.loc[0.0]
+    assert (row["weakest"], row["strongest"], row["n_runs"]) == (0.0, 0.6, STUDY.runs)
+    assert row["rise"] == pytest.approx(difference.mean())
+    assert row["q_strongest"] - row["q_weakest"] == pytest.approx(row["rise"])
+    assert (row["smallest"], row["largest"]) == (pytest.approx(difference.min()), pytest.approx(difference.max()))
+    assert np.isnan(row["low"])  # four runs are too few
+
+
+def test_p_values_are_adjusted_within_each_regulariser() -> None:
+    table = effect_table(made_up_results(flat_measures=("input_gradient",)))
+    for _, rows in table.groupby("regulariser"):
+        np.testing.assert_allclose(rows["p_holm"], holm(rows["p_value"].tolist()))
+    dropout = table[table["regulariser"] == "dropout"].set_index("measure")
+    assert (dropout.drop("input_gradient")["p_joint"] == 0.125).all()  # 2 / 2^4
+    assert (dropout.loc["input_gradient", "p_joint"] > 0.125).all()
+    assert (dropout["p_holm"] == 1.0).all()  # 0.125 times 16 tests
+
+
+def test_a_strength_at_which_one_layer_of_one_run_is_dead_is_not_used() -> None:
+    results = without_one_layer(made_up_results(), dropout=0.6)
+    assert usable_strengths(results, "dropout") == [0.0, 0.3]
+    assert set(effect_table(results).query("regulariser == 'dropout'")["strongest"]) == {0.3}
+
+
+def test_a_sweep_whose_left_end_is_not_usable_is_left_out() -> None:
+    results = without_one_layer(made_up_results(), l2=1e-5, l1=0.0, dropout=0.0)
+    assert usable_strengths(results, "l2") == []
+    table = effect_table(results)
+    assert table.empty
+    assert "No sweep" in effect_markdown(table)
+    assert "No sweep" in effect_summary(table)
+
+
+def test_the_markdown_has_a_row_per_measure_and_layer_and_dropout_first() -> None:
+    lines = effect_markdown(effect_table(made_up_results())).splitlines()
+    assert len(lines) == 2 + len(MEASURES) * 2
+    assert lines[0].startswith("| measure | layer | Dropout, 0 → 0.6 | *p* | L1 penalty, 0 → 0.001 | *p* |")
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith("| input gradient (norm) | 1 | +0.")
+    assert "1; 0.12" in lines[2]
+
+
+def test_the_summary_follows_the_results() -> None:
+    text = effect_summary(effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)))
+    assert "**Dropout, 0 → 0.6**" in text
+    assert "Of 16 combinations of measure and layer it rises in 16 and falls in 0" in text
+    assert "it rises in 0 and falls in 16" in text
+    assert "4 runs can give a sign-flip p of 0.12 at the least" in text
+    assert "16 tests: 1, where 0.05 is asked for; that is more" in text
