@@ -50,6 +50,7 @@ ORDER = [
     "ledger",
     "figures",
     "report",
+    "explorer",
     "pages",
     "readme",
     "speed",

@@ -1,6 +1,7 @@
 """Figures, drawn from the tables of a study alone; a colour means the same on every page."""
 
 from modularity_lib.figures.agreement import agreement_against_dropout, agreement_matrices
+from modularity_lib.figures.explorer import modules_looked_at
 from modularity_lib.figures.growth import growth_curves
 from modularity_lib.figures.ledger import published_against_ours
 from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
@@ -25,6 +26,7 @@ __all__ = [
     "modularity_by_layer",
     "modularity_of_measure",
     "modularity_table",
+    "modules_looked_at",
     "performance_and_norms",
     "performance_table",
     "published_against_ours",
