@@ -1,5 +1,5 @@
 "use strict";
-/* The explorer: draws what explorer.py wrote into the page (see `page_data` there). No request, no library. */
+/* The explorer: draws what page.py wrote into the page (see `page_data` there). No request, no library. */
 (() => {
   const root = document.getElementById("explorer");
   const source = document.getElementById("explorer-data");

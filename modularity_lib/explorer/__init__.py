@@ -1,0 +1,53 @@
+"""Look at every network of a run: what can be seen of it (`views`), and the page that shows it (`page`)."""
+
+from modularity_lib.explorer.page import (
+    LEVELS,
+    chosen_layer,
+    facts,
+    page_data,
+    page_of,
+    pairs_table,
+    still_code,
+    still_picture,
+    weights_label,
+)
+from modularity_lib.explorer.views import (
+    N_DIGITS,
+    Digits,
+    LayerView,
+    MeasureView,
+    ModuleView,
+    NetworkView,
+    NothingToExplore,
+    digits_for,
+    exciting_digits,
+    explore,
+    module_activity,
+    pixel_weights,
+    study_at_hand,
+)
+
+__all__ = [
+    "LEVELS",
+    "N_DIGITS",
+    "Digits",
+    "LayerView",
+    "MeasureView",
+    "ModuleView",
+    "NetworkView",
+    "NothingToExplore",
+    "chosen_layer",
+    "digits_for",
+    "exciting_digits",
+    "explore",
+    "facts",
+    "module_activity",
+    "page_data",
+    "page_of",
+    "pairs_table",
+    "pixel_weights",
+    "still_code",
+    "still_picture",
+    "study_at_hand",
+    "weights_label",
+]
