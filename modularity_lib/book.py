@@ -9,12 +9,15 @@ import importlib.metadata
 from pathlib import Path
 
 import nbformat
+from docutils import nodes
+from docutils.statemachine import StringList
 from myst_nb.core.read import is_myst_markdown_notebook
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
 from modularity_lib.chapters import (
     CHAPTERS,
@@ -27,6 +30,7 @@ from modularity_lib.chapters import (
     surroundings,
     with_chosen_study,
 )
+from modularity_lib.status import chapters_text, environment_text, execution_of
 
 _log = logging.getLogger(__name__)
 _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothing is fetched later
@@ -35,6 +39,7 @@ _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothin
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.add_config_value("chapter_parameters", {}, "")  # chapter -> parameter -> value
+    app.add_directive("build-status", BuildStatus)
     app.connect("config-inited", ship_mathjax)
     app.connect("env-get-outdated", execute_chapters)
     app.connect("config-inited", leave_out_thebe)
@@ -47,7 +52,7 @@ def execute_chapters(
     """Execute what is not in the cache, have each chapter read from its executed notebook; return outdated pages."""
     around = surroundings(Path(app.srcdir))
     parameters_of = dict(app.config.chapter_parameters)
-    keys, formats = {}, {}
+    keys, formats, executions = {}, {}, []
     for chapter in _chapters(app, env):
         parameters = with_chosen_study(chapter, parameters_of.pop(chapter.name, {}))
         key = chapter_key(chapter, parameters, around)
@@ -55,9 +60,11 @@ def execute_chapters(
             check_parameters(chapter, parameters)
             notebook = executed_notebook(chapter, parameters, key)
             keys[chapter.name] = key
+            executions.append(execution_of(chapter, parameters, notebook, failed=False))
         except ChapterFailed as failure:
             _fail(app, f"chapter {chapter.name!r} failed: {failure}", (f"{CHAPTERS}/{chapter.name}", failure.line))
             notebook = failure.notebook
+            executions.append(execution_of(chapter, parameters, notebook, failed=True))
         except ValueError as error:
             _fail(app, str(error))
             continue
@@ -72,7 +79,29 @@ def execute_chapters(
     # Any page may show a number of any chapter, so one new key outdates them all. A failed chapter has no key.
     unchanged = keys == getattr(env, "chapter_keys", None) and len(keys) == len(formats)
     env.chapter_keys = keys  # type: ignore[attr-defined]
-    return [] if unchanged else sorted(env.found_docs)
+    # The commit, say, may be another one although no chapter had to run.
+    status = {"chapters": chapters_text(executions), "environment": environment_text()}
+    told = status == getattr(env, "build_status", None)
+    env.build_status = status  # type: ignore[attr-defined]
+    if unchanged:
+        return [] if told else _pages_with_status(env)
+    return sorted(env.found_docs)
+
+
+class BuildStatus(SphinxDirective):
+    """{build-status} chapters | environment: a table of status.py as it is in this build."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Nodes of the table."""
+        tables: dict[str, str] = self.env.build_status  # type: ignore[attr-defined]
+        if self.arguments[0] not in tables:
+            raise self.error(f"build-status must be one of {', '.join(tables)}, got {self.arguments[0]!r}.")
+        around = nodes.container()
+        lines = StringList(tables[self.arguments[0]].splitlines(), source=self.get_source_info()[0])
+        self.state.nested_parse(lines, self.content_offset, around)
+        return [around]
 
 
 def read_executed(text: str, path: str) -> NotebookNode:
@@ -106,6 +135,10 @@ def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:
         if path.parent == Path(app.srcdir, CHAPTERS) and is_myst_markdown_notebook(text):
             chapters.append(Chapter(Path(app.srcdir), path.stem, text))
     return chapters
+
+
+def _pages_with_status(env: BuildEnvironment) -> list[str]:
+    return [page for page in sorted(env.found_docs) if "{build-status}" in Path(env.doc2path(page)).read_text("utf-8")]
 
 
 def _fail_for_unknown_chapter(app: Sphinx, name: str) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -93,7 +95,7 @@ def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parame
     settings["sphinx"]["config"]["chapter_parameters"] = chapter_parameters
     (root / "_config.yml").write_text(yaml.safe_dump(settings))
     shutil.copy(project / "references.bib", root)
-    for name in ("book", "chapters", "progress", "rerun"):
+    for name in ("book", "chapters", "progress", "rerun", "status", "store"):
         shutil.copy(project / "modularity_lib" / f"{name}.py", root / "modularity_lib")
     (root / "modularity_lib" / "__init__.py").touch()
     (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")
@@ -136,6 +138,7 @@ def runs_of(book: Path) -> list[str]:
 def book(tmp_path_factory: pytest.TempPathFactory, project: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A book with a plain page and a chapter, built once, and what the build said."""
     introduction = "# A plain page\n\nNo code, only $a^2$.\n\n```{bibliography}\n```\n"
+    introduction += "".join(f"\n```{{build-status}} {what}\n```\n" for what in ("chapters", "environment"))
     pages = {"introduction": introduction, "answer": HEADER + ANSWER}
     root = make_book(tmp_path_factory.mktemp("book"), project, pages)
     return root, build(root)
@@ -193,6 +196,33 @@ def test_what_is_unchanged_is_not_executed_again_and_a_changed_library_is(book) 
     assert runs_of(root) == [*before, "6"]
     assert "answer 48" in page_of(root, "answer")
     (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")
+
+
+def test_the_status_of_a_build_names_time_parameters_versions_and_commit(book) -> None:
+    root, _ = book
+    text = page_of(root, "introduction")
+    executed = (root / "_build" / ".jupyter_cache" / "chapters").glob("answer-*.ipynb")
+    notes = [nbformat.read(notebook, as_version=4).metadata.papermill for notebook in executed]
+    rows = [f"{noted.start_time[:19].replace('T', ' ')} {noted.duration:.1f} s" for noted in notes]
+    assert any(f"answer – factor = 6, label = answer {row}" in text for row in rows)
+    assert f"Python {platform.python_version()}" in text
+    assert f"torch {version('torch')}" in text
+
+
+def test_an_unchanged_book_is_built_with_its_present_status(book) -> None:
+    root, _ = book
+    before = runs_of(root)
+    assert build(root).returncode == 0
+    assert "commit of this checkout none" in page_of(root, "introduction")
+
+    git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "a"]):
+        subprocess.run([*git, *command], check=True)
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
+    assert build(root).returncode == 0
+    shutil.rmtree(root / ".git")
+    assert f"commit of this checkout {commit}, with changes" in page_of(root, "introduction")
+    assert runs_of(root) == before
 
 
 def test_one_chapter_can_be_run_again_with_other_parameters(book) -> None:

@@ -1,0 +1,81 @@
+"""The status of a build: what every chapter was executed with, and on what; shown by the page of that name.
+
+The directive `build-status` (see book.py) writes these texts anew in every build, also where no chapter had to run.
+"""
+
+import importlib.metadata
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from modularity_lib.chapters import Chapter
+from modularity_lib.store import provenance
+
+PACKAGES = (
+    *("torch", "numpy", "scipy", "numba", "pandas", "pyarrow", "matplotlib", "seaborn"),
+    *("papermill", "jupytext", "myst-nb", "jupyter-book", "sphinx"),
+)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a chapter was executed: what its page shows."""
+
+    chapter: str
+    parameters: Mapping[str, Any]  # all that the chapter has, defaults included
+    chosen: frozenset[str]  # names of those that were given
+    failed: bool
+    started: str  # UTC, e.g. "2026-01-02T03:04:05"; "" where the kernel died
+    seconds: float | None
+
+
+def execution_of(chapter: Chapter, parameters: Mapping[str, Any], notebook: Path, *, failed: bool) -> Execution:
+    """What the executed notebook of a chapter says about its execution."""
+    noted = nbformat.read(notebook, as_version=4).metadata.get("papermill", {})
+    return Execution(
+        chapter=chapter.name,
+        parameters={**chapter.defaults(), **parameters},
+        chosen=frozenset(parameters),
+        failed=failed,
+        started=(noted.get("start_time") or "")[:19],
+        seconds=noted.get("duration"),
+    )
+
+
+def chapters_text(executions: Iterable[Execution]) -> str:
+    """Markdown table: study, parameters, day and time, and duration of every chapter's execution, and the sum."""
+    executions = list(executions)
+    lines = ["| chapter | study | other parameters | executed (UTC) | took |", "|---|---|---|---|---:|"]
+    for execution in executions:
+        texts = {name: _parameter_text(execution, name) for name in execution.parameters}
+        study = texts.pop("study", "–")
+        others = ", ".join(f"{name} = {text}" for name, text in texts.items()) or "–"
+        started = execution.started.replace("T", " ") or "–"
+        took = "–" if execution.seconds is None else f"{execution.seconds:.1f} s"
+        state = "**failed** after " if execution.failed else ""
+        lines.append(f"| {execution.chapter} | {study} | {others} | {started} | {state}{took} |")
+    total = sum(execution.seconds or 0.0 for execution in executions)
+    lines.append(f"| **all** | | | | **{total:.1f} s** |")
+    return "\n".join(lines)
+
+
+def environment_text() -> str:
+    """Markdown table: machine, commit of the checkout, versions of Python and of the packages that matter here."""
+    made = provenance()
+    rows = {
+        "machine": f"{made['processor']}, {os.cpu_count()} cores, {made['system']}",
+        "commit of this checkout": str(made["commit"] or "none: not a checkout").replace("+changes", ", with changes"),
+        "Python": made["python"],
+        "packages": ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES),
+    }
+    return "\n".join(["| what | which |", "|---|---|", *(f"| {what} | {which} |" for what, which in rows.items())])
+
+
+def _parameter_text(execution: Execution, name: str) -> str:
+    """Value as code; bold if it was given for this build and is not the chapter's own."""
+    value = str(execution.parameters[name]).replace("|", "/") or '""'
+    return f"**`{value}`**" if name in execution.chosen else f"`{value}`"
