@@ -78,7 +78,8 @@ def shipped_matrices(study: str, key: str) -> dict[str, dict[str, np.ndarray]] |
         if network == key:
             layer, measure = rest
             matrices.setdefault(layer, {})[measure] = square(array)
-    return {layer: {name: found[name] for name in MEASURES} for layer, found in matrices.items()} or None
+    # The file has its own order: of layers too, which callers count from the pixels on.
+    return {layer: {name: matrices[layer][name] for name in MEASURES} for layer in sorted(matrices)} or None
 
 
 def triangle(matrix: np.ndarray, measure: str) -> np.ndarray:

@@ -15,6 +15,12 @@ PARAMETERS = {
     "modularity": [{"study": "quick"}, {"study": "final-deep"}, {"study": "smoke"}],
     "agreement": [{"study": "quick"}, {"study": "final-base"}, {"study": "final-deep"}],
     "ledger": [{"study": "quick", "others": ["v1"]}, {"study": "v1", "others": []}, {"study": "final-base"}],
+    "explorer": [
+        {"study": "quick"},
+        {"study": "smoke", "layer": 2},
+        {"study": "final-deep"},
+        {"regulariser": "l1", "strength": 0.001, "measure": "output_hessian"},
+    ],
     "live": [{"study": "quick"}, {"study": "smoke"}, {"study": "v1"}],
     "rerun": [{"cores": 1}, {"cores": 16}, {"cores": 64}],
 }

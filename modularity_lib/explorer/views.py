@@ -117,8 +117,10 @@ def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | No
         matrices = stored_matrices(results.study, run=run, store=store, **setting)
         modules = _rows_of(results.modules, run, setting)
         layers = [
-            _view_of_layer(measured, modules[modules["layer"] == index + 1], parameters, digits, index)
-            for index, measured in enumerate(matrices.values())
+            _view_of_layer(
+                matrices[f"hidden{index + 1}"], modules[modules["layer"] == index + 1], parameters, digits, index
+            )
+            for index in range(len(matrices))
         ]
         row = rows.iloc[0]
         networks.append(NetworkView(setting, float(row["test_accuracy"]), bool(row["analysed"]), layers))
