@@ -7,6 +7,7 @@ shown as far as it got, and the build ends with an error.
 
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from docutils import nodes
@@ -42,6 +43,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("build-status", BuildStatus)
     app.connect("config-inited", ship_mathjax)
     app.connect("env-get-outdated", execute_chapters)
+    app.connect("html-page-context", mend_roles)
     app.connect("config-inited", leave_out_thebe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -123,6 +125,12 @@ def leave_out_thebe(app: Sphinx, config: Config) -> None:
             if getattr(listener.handler, "__module__", "") == "sphinx_thebe":
                 app.disconnect(listener.id)
     app.registry.css_files = [style for style in app.registry.css_files if style[0] != "sphinx-thebe.css"]
+
+
+def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Let screen readers count the entries of the bibliography: the role that Docutils gives them is none of a list."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:

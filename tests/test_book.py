@@ -1,5 +1,7 @@
 """The pages of the built book as a reader sees them: opened from disk in Chromium, nothing fetched from elsewhere."""
 
+import base64
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlparse
 
+import axe_playwright_python
+import pandas as pd
 import pytest
 import yaml
 from playwright.sync_api import Browser, TimeoutError, sync_playwright
@@ -20,6 +24,14 @@ TITLE = yaml.safe_load((PROJECT / "_config.yml").read_text())["title"]
 PAGES = [CONTENTS["root"], *(chapter["file"] for part in CONTENTS["parts"] for chapter in part["chapters"])]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ["background-networking", "component-update", "gpu", "quic", "sync"]  # what the browser does by itself
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+# Findings of axe-core that remain, each with the reason. None of them is serious or critical.
+KNOWN_BARRIERS = {
+    "region": "moderate: the theme's sidebar with the title is outside of all landmarks",
+}
+NUMBERED = [chapter["file"] for part in CONTENTS["parts"] if part.get("numbered") for chapter in part["chapters"]]
+PHONE = {"width": 390, "height": 844}
 
 # Run in the page: what is on it, as plain values.
 READ = """() => {
@@ -39,7 +51,40 @@ READ = """() => {
         errors: article.querySelectorAll(".math mjx-merror, .math [data-mjx-error]").length,
         links: [...document.querySelectorAll("a[href]")].map(link => link.href),
         overflow: article.scrollWidth - article.clientWidth,
+        figures: [...article.querySelectorAll("figure")].filter(figure => figure.querySelector("img")).map(figure => {
+            let next = figure.nextElementSibling;
+            while (next && !next.matches("figure") && !next.querySelector("figure")
+                && !next.matches("details.fold-out") && !next.querySelector("details.fold-out"))
+                next = next.nextElementSibling;
+            const fold = next && (next.matches("details.fold-out") ? next : next.querySelector("details.fold-out"));
+            return {
+                id: figure.id,
+                closed: fold ? !fold.open : null,
+                csv: fold ? fold.querySelector("a[download]")?.getAttribute("href") : null,
+            };
+        }),
     };
+}"""
+
+# Run in the page, which is as wide as a phone: what is wider than the page and cannot be scrolled by itself.
+TOO_WIDE = """() => {
+    const width = document.documentElement.clientWidth;
+    const scrolls = element => element && (["auto", "scroll", "hidden"].includes(getComputedStyle(element).overflowX)
+        || scrolls(element.parentElement));
+    return {
+        page: document.documentElement.scrollWidth - width,
+        elements: [...document.querySelectorAll("article *")]
+            .filter(element => element.getBoundingClientRect().right > width + 1 && !scrolls(element))
+            .map(element => element.outerHTML.slice(0, 200)),
+    };
+}"""
+
+BARRIERS = """async () => {
+    document.querySelectorAll("details").forEach(details => { details.open = true; });
+    const found = await axe.run(document, {resultTypes: ["violations"], preload: false});
+    return found.violations.map(violation => ({
+        id: violation.id, impact: violation.impact, help: violation.help, where: violation.nodes.map(node => node.html),
+    }));
 }"""
 
 TYPESET = """() => document.querySelectorAll("article .math mjx-container").length
@@ -50,9 +95,12 @@ TYPESET = """() => document.querySelectorAll("article .math mjx-container").leng
 class Page:
     """A page after it was loaded."""
 
+    name: str
     seen: dict[str, Any] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    barriers: list[dict[str, Any]] = field(default_factory=list)  # as axe-core finds them
+    too_wide: dict[str, Any] = field(default_factory=dict)  # on a phone
 
 
 def cannot_run(reason: str) -> None:
@@ -79,7 +127,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module", params=PAGES)
 def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
     """A page of the book, loaded from disk without a network."""
-    loaded = Page()
+    loaded = Page(request.param)
     tab = browser.new_page(viewport={"width": 1400, "height": 1000})
     tab.on("request", lambda sent: loaded.requests.append(sent.url))
     tab.on("requestfailed", lambda sent: loaded.complaints.append(f"not loaded: {sent.url}"))
@@ -89,6 +137,14 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
     with suppress(TimeoutError):  # then the test of the equations fails
         tab.wait_for_function(TYPESET, timeout=10_000)
     loaded.seen = tab.evaluate(READ)
+    tab.set_viewport_size(PHONE)
+    tab.wait_for_timeout(200)  # for what the theme moves
+    loaded.too_wide = tab.evaluate(TOO_WIDE)
+    tab.set_viewport_size({"width": 1400, "height": 1000})
+    loaded.requests, requests = [], loaded.requests
+    tab.evaluate(AXE.read_text(encoding="utf-8"))
+    loaded.barriers = tab.evaluate(BARRIERS)
+    loaded.requests = requests  # those of the page itself
     tab.close()
     return loaded
 
@@ -148,6 +204,25 @@ def test_every_link_within_the_book_leads_somewhere(page: Page) -> None:
 
 def test_a_page_fits_its_column(page: Page) -> None:
     assert page.seen["overflow"] <= 1
+
+
+def test_a_page_fits_a_phone(page: Page) -> None:
+    assert page.too_wide["elements"] == []
+    assert page.too_wide["page"] <= 0
+
+
+def test_a_page_has_no_barrier_for_people_with_disabilities(page: Page) -> None:
+    assert [barrier for barrier in page.barriers if barrier["id"] not in KNOWN_BARRIERS] == []
+    assert {barrier["impact"] for barrier in page.barriers} <= {"minor", "moderate"}
+
+
+def test_every_figure_of_a_numbered_chapter_is_followed_by_its_data(page: Page) -> None:
+    if page.name in NUMBERED:
+        for figure in page.seen["figures"]:
+            assert figure["csv"], f"no fold-out below {figure['id']}"
+            assert figure["closed"]
+            content = base64.b64decode(figure["csv"].removeprefix("data:text/csv;base64,"))
+            assert len(pd.read_csv(io.BytesIO(content))) >= 1, figure["id"]
 
 
 def test_the_front_page_leads_to_the_first_chapter() -> None:
