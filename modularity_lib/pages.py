@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -55,7 +55,7 @@ def show(
     draw: Callable[..., Figure],
     *inputs: Any,
     data: pd.DataFrame,
-    results: Results,
+    results: Results | Sequence[str],
     code: str | None = None,
     **options: Any,
 ) -> None:
@@ -65,13 +65,17 @@ def show(
         draw: function of `modularity_lib.figures`.
         inputs, options: what it is called with.
         data: what the figure shows, one row per point, bar or square.
-        results: the study that it comes from.
+        results: the study that it comes from; for a figure of no study lines that say where it comes from.
         code: Python that makes the figure from nothing. By default that of a figure drawn from `results` alone.
+    Raises:
+        ValueError: the figure is of no study, and `code` was not given.
     """
     figure = draw(*inputs, **options)
     glue(name, figure, display=False)
     plt.close(figure)
     if code is None:
+        if not isinstance(results, Results):
+            raise ValueError(f"code must be given for {name}: only a figure of a study is known to be drawn from it.")
         arguments = "".join(f", {option}={value!r}" for option, value in options.items())
         code = (
             "import modularity_lib as ml\nfrom modularity_lib import figures\n\n"
@@ -81,11 +85,12 @@ def show(
     glue(f"{name}-data", HTML(fold_out(name, data, code, results)), display=False)
 
 
-def fold_out(name: str, data: pd.DataFrame, code: str, results: Results) -> str:
+def fold_out(name: str, data: pd.DataFrame, code: str, results: Results | Sequence[str]) -> str:
     """HTML below a figure: its data as a CSV file inside the page, the code that remakes it, where it comes from."""
     text = data.to_csv(index=False, float_format="%.6g")
     address = "data:text/csv;base64," + base64.b64encode(text.encode()).decode()
-    facts = "".join(f"<li>{html.escape(line)}</li>" for line in origin(results))
+    lines = origin(results) if isinstance(results, Results) else results
+    facts = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return (
         '<details class="fold-out"><summary>Data, code and origin of this figure</summary>'
         f'<p><a download="{name}.csv" href="{address}">{name}.csv</a>: {len(data):,} rows, columns '

@@ -2,31 +2,76 @@
 
 import json
 from collections.abc import Mapping
+from math import comb
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from modularity_lib.experiments import STUDIES
+from modularity_lib.similarity import MEASURES
+from modularity_lib.sources import DATASETS
+
 BENCHMARKS_FOLDER = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
+IMAGES_OF_A_ROW = 1_000  # benchmarks/similarity.py gives seconds against units for so many images
 NAMES = ("training", "module_search", "similarity", "agreement", "analysis", "overhead")
 
 
-def benchmark(name: str) -> dict[str, Any]:
+def benchmark(name: str, folder: Path | str = BENCHMARKS_FOLDER) -> dict[str, Any]:
     """What one benchmark measured: machine, versions, commit, day, rows.
 
     Args:
         name: one of `NAMES`; the script is `benchmarks/<name>.py`.
+        folder: where its JSON file is; by default that of the benchmarks that come with the project.
     Raises:
         ValueError: unknown name.
         FileNotFoundError: it was not run yet.
     """
     if name not in NAMES:
         raise ValueError(f"name must be one of {', '.join(map(repr, NAMES))}, got {name!r}.")
-    file = BENCHMARKS_FOLDER / f"{name}.json"
+    file = Path(folder) / f"{name}.json"
     if not file.exists():
         raise FileNotFoundError(f"{file} is missing: `make bench JSON=data/benchmarks` writes it.")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
+
+
+def origin(facts: Mapping[str, Any], *names: str) -> list[str]:
+    """Where the numbers of benchmarks come from, in lines for a fold-out."""
+    scripts = ", ".join(f"benchmarks/{name}.py" for name in names)
+    return [f"measured by {scripts}, medians", machine_text(facts), f"commit {facts['commit']}"]
+
+
+def setup_facts() -> dict[str, str]:
+    """What the benchmarks are run on, in words: networks, images, searches and comparisons of the study v1."""
+    study = STUDIES["v1"]
+    n_measures, n_layers = len(MEASURES), len(study.hidden)
+    config = study.trained_configs()[0]
+    return {
+        "bench_hidden": " and ".join(map(str, study.hidden)),
+        "bench_batch": f"{config.batch_size:,}",
+        "bench_images": f"{DATASETS['mnist'].n_test_images:,}",
+        "bench_units": str(study.hidden[0]),
+        "bench_measures": str(n_measures),
+        "bench_layers": str(n_layers),
+        "bench_searches": str(n_measures * n_layers),
+        "bench_pairs": str(comb(n_measures + 1, 2) * n_layers),
+        "bench_steps": f"{study.search_steps:,}",
+        "bench_permutations": f"{study.permutations:,}",
+    }
+
+
+def growth_text(growth: Mapping[str, pd.DataFrame]) -> str:
+    """Markdown list: the power of images or units with which each time grows, overall and at the largest sizes."""
+    lines = []
+    for what, table in growth.items():
+        for name, rows in table.groupby("what", sort=False):
+            x, seconds = np.log(rows["x"]), np.log(rows["seconds"])
+            overall = np.polyfit(x, seconds, 1)[0]
+            last = (seconds.iloc[-1] - seconds.iloc[-2]) / (x.iloc[-1] - x.iloc[-2])
+            lines.append(f"* {name}, with {what}: power {overall:.2f} over all sizes, {last:.2f} at the two largest")
+    return "\n".join(lines)
 
 
 def machine_text(facts: Mapping[str, Any]) -> str:
@@ -38,7 +83,13 @@ def machine_text(facts: Mapping[str, Any]) -> str:
 def training_table(facts: Mapping[str, Any]) -> str:
     """Markdown: what one training step of one network takes, side by side and in other ways."""
     return _table(
-        ["", "ms per network-step", "network-epochs per second", "times plain loop", "rate / that of matrix products"],
+        [
+            "one step of",
+            "ms per network-step",
+            "network-epochs per second",
+            "times plain loop",
+            "rate / that of matrix products",
+        ],
         [
             [
                 row["what"],
@@ -101,11 +152,15 @@ def analysis_table(analysis: Mapping[str, Any], overhead: Mapping[str, Any]) -> 
         ["store and engine together", f"{overhead['rows']['store_and_engine_ms']:.1f} ms"],
         ["memory of a process of v1", f"{analysis['rows']['memory_gb']:.2f} GB"],
     ]
-    return _table(["", "one core"], rows)
+    return _table(["part", "one core"], rows)
 
 
 def growth(similarity: Mapping[str, Any], module_search: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Seconds against the number of images and of units: {"images" or "units": columns x, what, seconds}."""
+    """Seconds against the number of images and of units: {"images" or "units": columns x, what, seconds}.
+
+    Similarity against units is given for as many images as MNIST has for testing.
+    """
+    times = DATASETS["mnist"].n_test_images / IMAGES_OF_A_ROW
     rows = similarity["rows"]
     by_images = [
         {"x": row["images"], "what": "8 matrices of 2 layers", "seconds": row["seconds"]}
@@ -113,7 +168,7 @@ def growth(similarity: Mapping[str, Any], module_search: Mapping[str, Any]) -> d
         if row["table"] == "images"
     ]
     by_units = [
-        {"x": row["units"], "what": what, "seconds": row[column] * 10}
+        {"x": row["units"], "what": what, "seconds": row[column] * times}
         for row in rows
         if row["table"] == "units"
         for what, column in (("8 matrices of 2 layers", "all_s"), ("input gradient alone", "input_gradient_s"))
@@ -123,6 +178,13 @@ def growth(similarity: Mapping[str, Any], module_search: Mapping[str, Any]) -> d
         for row in module_search["rows"]["units"]
     ]
     return {"images": pd.DataFrame(by_images), "units": pd.DataFrame(by_units)}
+
+
+def growth_table(growth: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The points of both panels in one table: against (images or units), x, what, seconds."""
+    return pd.concat([table.assign(against=against) for against, table in growth.items()])[
+        ["against", "x", "what", "seconds"]
+    ]
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

@@ -76,6 +76,17 @@ def test_a_figure_is_shown_with_the_code_that_makes_it(results: Results, glued: 
     assert "figures.draw(results, quantity=&#x27;n_modules&#x27;).savefig" in text
 
 
+def test_a_figure_of_no_study_says_itself_where_it_comes_from(glued: dict[str, object]) -> None:
+    def empty() -> Figure:
+        return plt.figure()
+
+    lines = ["measured by <a script>"]
+    pages.show("fig-x", empty, data=pd.DataFrame({"a": [1]}), results=lines, code="print()")
+    assert "<li>measured by &lt;a script&gt;</li>" in str(getattr(glued["fig-x-data"], "data", ""))
+    with pytest.raises(ValueError, match="code must be given for fig-x"):
+        pages.show("fig-x", empty, data=pd.DataFrame({"a": [1]}), results=lines)
+
+
 def test_facts_of_a_study_are_told_by_name(results: Results, glued: dict[str, object]) -> None:
     pages.tell_study(results)
     assert glued["n_runs"] == str(STUDY.runs)

@@ -76,20 +76,53 @@ def test_growth_is_drawn_for_images_and_units_on_one_scale_of_images() -> None:
     figure = figures.growth_curves(growth)
     drawn = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
     np.testing.assert_allclose(drawn["8 matrices of 2 layers"], [[1000, 0.1], [10_000, 1.0]])
-    np.testing.assert_allclose(drawn["slope 1"], [[1000, 0.1], [10_000, 1.0]])
+    np.testing.assert_allclose(drawn["in proportion"], [[1000, 0.1], [10_000, 1.0]])
     assert [axes.get_xlabel() for axes in figure.axes] == ["images (logarithmic)", "units (logarithmic)"]
+    figure.canvas.draw()
+    names = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in figure.axes]
+    assert names == [["1,000", "10,000"], ["64", "128"]]
+    assert "0.1" in [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
 
 
-def test_a_benchmark_that_was_not_run_or_does_not_exist_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(speed, "BENCHMARKS_FOLDER", tmp_path)
+def test_the_powers_of_growth_are_those_of_the_points() -> None:
+    growth = speed.growth(SIMILARITY, SEARCH)
+    text = speed.growth_text(growth)
+    assert "* 8 matrices of 2 layers, with images: power 1.00 over all sizes, 1.00 at the two largest" in text
+    power = np.log2(9 / 4)
+    assert f"* one module search, with units: power {power:.2f} over all sizes" in text
+    steeper = {**SEARCH, "rows": {**SEARCH["rows"], "units": [{"units": n, "ms": float(n) ** 3} for n in (64, 128)]}}
+    assert "one module search, with units: power 3.00" in speed.growth_text(speed.growth(SIMILARITY, steeper))
+    table = speed.growth_table(growth)
+    assert len(table) == sum(map(len, growth.values()))
+    assert set(table["against"]) == {"images", "units"}
+
+
+def test_the_scripts_measure_what_the_page_says(project: Path) -> None:
+    facts = speed.setup_facts()
+    numbers = {name: int(text.replace(",", "")) for name, text in facts.items() if name != "bench_hidden"}
+    for script, line in {
+        "analysis": f"STEPS = PERMUTATIONS = {numbers['bench_steps']}",
+        "agreement": f"PERMUTATIONS = {numbers['bench_permutations']}",
+        "module_search": f"N_UNITS = {numbers['bench_units']}",
+        "training": f"BATCH = {numbers['bench_batch']}",
+    }.items():
+        assert line in (project / "benchmarks" / f"{script}.py").read_text()
+    described = " ".join((project / "benchmarks" / "analysis.py").read_text().split())
+    assert f"the {numbers['bench_pairs']} comparisons" in described
+    assert f"analysed on {facts['bench_images']} images" in described
+    assert facts["bench_hidden"] == "64 and 64"
+    assert numbers["bench_searches"] == 16
+
+
+def test_a_benchmark_that_was_not_run_or_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="make bench JSON=data/benchmarks"):
-        speed.benchmark("training")
+        speed.benchmark("training", tmp_path)
     with pytest.raises(ValueError, match="name must be one of 'training'"):
         speed.benchmark("trainig")
     (tmp_path / "training.json").write_text(json.dumps(TRAINING))
-    assert speed.machine_text(speed.benchmark("training")) == "a machine, 2 cores; python 3.11, numpy 2.4; 2026-01-01"
+    found = speed.benchmark("training", tmp_path)
+    assert speed.machine_text(found) == "a machine, 2 cores; python 3.11, numpy 2.4; 2026-01-01"
+    assert speed.origin({**found, "commit": "abc"}, "training")[-1] == "commit abc"
 
 
 def test_every_benchmark_that_the_page_shows_comes_with_the_project(project: Path) -> None:
