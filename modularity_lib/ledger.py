@@ -173,8 +173,9 @@ def verdicts_by_study(studies: Sequence[Results]) -> pd.DataFrame:
     """Every claim on every study: `study`, `claim`, `status`, then the effect: paper, mean, interval, p, runs."""
     rows = []
     for results in studies:
+        verdicts = judge_all(results)
         for claim in CLAIMS:
-            verdict = judge_all(results)[claim.id]
+            verdict = verdicts[claim.id]
             rows.append({"study": results.study.name, "claim": claim.id, "status": verdict.status, **_numbers(verdict)})
     return pd.DataFrame(rows)
 

@@ -1,0 +1,220 @@
+"""No number is typed into the prose: what the chapters say follows the results, and other results give other words.
+
+Chapters are run here without a kernel, on copies of the shipped tables in which every result is turned upside down.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import myst_nb
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from modularity_lib import pages, shipped
+from modularity_lib.chapters import Chapter, chapter_names, find_chapter
+from modularity_lib.claims import judge_all
+from modularity_lib.data import load_dataset
+from modularity_lib.experiments import STUDIES
+from modularity_lib.ledger import (
+    ledger,
+    ledger_facts,
+    ledger_text,
+    published_beside_ours,
+    verdicts_by_study,
+    verdicts_text,
+)
+from modularity_lib.readme import README, shipped_results, with_table
+from modularity_lib.report import accuracy_table, all_claims_text, study_facts, verdict_table
+from modularity_lib.results import IDENTIFYING, Results
+from modularity_lib.store import Entry, read_entry, replace_entry
+from modularity_lib.training import TrainingConfig
+
+matplotlib.use("Agg")
+PROJECT = Path(__file__).resolve().parents[1]
+
+# What prose may say with digits: names, conventions, and the ends of scales.
+ALLOWED = {
+    "the penalties": r"\bL[12]\b",
+    "bars and bands": r"± 1(, 2 and 3)? standard (error|deviation)",
+    "the level of every interval": r"\b95 %",
+    "the ends of a scale": r"(?<![\d.,])[01](?![\d%]|[.,]\d)",
+    "a study's name": r"\bv1\b",
+}
+# Choices of the paper that prose names: each must be what the code does.
+METHOD = {
+    r"test accuracy under (\d+) %": f"{STUDIES['v1'].min_test_accuracy:.0%}".removesuffix("%"),
+    r"learning rate ([\d.]+\d)": f"{TrainingConfig().learning_rate:g}",
+    r"batches of (\d+)": str(TrainingConfig().batch_size),
+    r"the (\d+) pixels": str(load_dataset("mnist-5k").test_images.shape[1]),
+    r"wider \((\d+) units\)": str(STUDIES["final-wide"].hidden[0]),
+}
+# Chapters whose numbers come from weights, images or this machine, not from the tables of a study.
+WITHOUT_TABLES = {"measures", "explorer", "speed", "rerun", "status", "live"}
+# Texts of the chapters with a decimal number that is none of the results.
+NO_RESULTS = {"smallest_p"}  # it follows from the number of runs
+
+
+def prose_of(chapter: Chapter) -> str:
+    """The text of a chapter without code, mathematics, and the names in roles, links and options."""
+    markdown = "\n\n".join(cell.source for cell in chapter.notebook().cells if cell.cell_type == "markdown")
+    fenced = re.compile(
+        r"^(`{3,})(?!\{glue:figure\}|\{figure\}|\{note\}|\{admonition\})[^\n]*\n.*?^\1$", re.DOTALL | re.MULTILINE
+    )
+    for what in (
+        fenced,
+        re.compile(r"^:name:.*$", re.MULTILINE),
+        re.compile(r"\$\$.*?\$\$|\$[^$]+\$", re.DOTALL),
+        re.compile(r"\{[\w:-]+\}`[^`]+`|`[^`]+`"),
+        re.compile(r"\]\([^)]*\)"),
+    ):
+        markdown = what.sub(" ", markdown)
+    return markdown
+
+
+def typed_numbers(prose: str) -> list[str]:
+    """Lines of prose with digits that are neither allowed nor choices of the method."""
+    for pattern in (*METHOD, *ALLOWED.values()):
+        prose = re.sub(pattern.replace(" ", r"\s+"), " ", prose)
+    return [line for line in prose.splitlines() if re.search(r"\d", line)]
+
+
+@pytest.mark.parametrize("name", chapter_names(PROJECT))
+def test_no_number_is_typed_into_the_prose_of_a_chapter(name: str) -> None:
+    assert typed_numbers(prose_of(find_chapter(PROJECT, name))) == []
+
+
+def test_a_number_typed_into_prose_is_found() -> None:
+    for sentence in ("Q rises to 0.35.", "in 9 runs", "on 60,000 digits", "p = 0.0039", "a rise of 12 %", "Q is 0.1"):
+        assert typed_numbers(sentence) == [sentence]
+    text = "## L2\n\n{glue:text}`n_9` runs, `x = 3`, $a^2$, [site](a.org/3), ± 1 standard error, chance is 0."
+    plain = Chapter(PROJECT, "plain", f"{text}\n\n```python\nx = 3\n```\n")
+    assert typed_numbers(prose_of(plain)) == []
+
+
+def test_the_choices_of_the_method_that_prose_names_are_those_of_the_code() -> None:
+    texts = {name: prose_of(find_chapter(PROJECT, name)) for name in chapter_names(PROJECT)}
+    for pattern, value in METHOD.items():
+        found = {name: re.findall(pattern.replace(" ", r"\s+"), text) for name, text in texts.items()}
+        assert {number for numbers in found.values() for number in numbers} <= {value}, (pattern, found)
+
+
+def upside_down(table: pd.DataFrame) -> pd.DataFrame:
+    """Every result of a table as far below its largest value as it was above its smallest, and a little shaken."""
+    random = np.random.default_rng(0)
+    changed = table.copy()
+    for name in table.select_dtypes("float").columns.difference([*IDENTIFYING, "layer"]):
+        values = table[name]
+        turned = values.max() + values.min() - values
+        changed[name] = turned * (1 - 0.05 * random.random(len(table)))
+    return changed
+
+
+@pytest.fixture(scope="module")
+def perturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder data/results with other results in its tables."""
+    folder = tmp_path_factory.mktemp("results")
+    for place in sorted(shipped.RESULTS_FOLDER.iterdir()):
+        if (place / "facts.json").exists():
+            entry = read_entry(place)
+            tables = {name: upside_down(table) for name, table in entry.tables.items()}
+            replace_entry(folder / place.name, Entry(entry.facts, entry.arrays, tables), key="perturbed")
+    return folder
+
+
+@pytest.fixture
+def results_of(perturbed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Function that says where shipped results are read from: the project's own, or the perturbed copy."""
+
+    def read_from(folder: Path) -> None:
+        monkeypatch.setattr(shipped, "RESULTS_FOLDER", folder)
+        shipped.shipped_tables.cache_clear()
+
+    yield read_from
+    shipped.shipped_tables.cache_clear()
+
+
+def texts_of_the_report(results: Results, others: list[Results]) -> dict[str, str]:
+    """Everything that the library says about the results of studies."""
+    verdicts = judge_all(results)
+    groups, by_study = ledger(published_beside_ours(results)), verdicts_by_study([results, *others])
+    return {
+        "verdict_table": verdict_table(verdicts),
+        "verdicts": " ".join(verdict.status for verdict in verdicts.values()),
+        **{f"claim {name}": verdict.detail for name, verdict in verdicts.items()},
+        "all_claims_text": all_claims_text(verdicts),
+        "accuracy_table": accuracy_table(results),
+        "n_left_out": study_facts(results)["n_left_out"],
+        "ledger_text": ledger_text(groups),
+        "ledger_facts": str(ledger_facts(groups, by_study)),
+        "verdicts_text": verdicts_text(by_study),
+        "README": with_table(README.read_text(encoding="utf-8"), results, others),
+    }
+
+
+def test_other_results_give_other_texts_other_verdicts_and_another_readme(perturbed: Path, results_of: Any) -> None:
+    ours, *others = shipped_results()
+    before = texts_of_the_report(ours, others)
+    results_of(perturbed)
+    theirs, *others = shipped_results()
+    after = texts_of_the_report(theirs, others)
+    assert [name for name in before if before[name] == after[name]] == []
+    assert with_table(README.read_text(encoding="utf-8"), theirs, others) != README.read_text(encoding="utf-8")
+
+
+@dataclass
+class Told:
+    """What a chapter puts on its page."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    data: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Run the code of a chapter here, and keep what it tells the page instead of showing it."""
+    told = Told()
+
+    def glue(name: str, value: object, display: bool = True) -> None:
+        if isinstance(value, Figure):
+            pytest.fail(f"{chapter.name}: the figure {name} is shown without its data; see pages.show", pytrace=False)
+        told.texts[name] = str(getattr(value, "data", value))
+
+    def show(name: str, draw: object, *inputs: object, data: pd.DataFrame, **options: object) -> None:
+        told.data[name] = data
+
+    with monkeypatch.context() as patched:
+        patched.setattr(myst_nb, "glue", glue)
+        patched.setattr(pages, "glue", glue)
+        patched.setattr(pages, "show", show)
+        patched.chdir(PROJECT)
+        names: dict[str, Any] = {"__name__": "__main__"}
+        for number, cell in enumerate(chapter.notebook().cells):
+            if cell.cell_type == "code":
+                *statements, last = ast.parse(cell.source).body or [ast.Pass()]
+                exec(compile(ast.Module(statements, []), chapter.name, "exec"), names)
+                if isinstance(last, ast.Expr):
+                    shown = eval(compile(ast.Expression(last.value), chapter.name, "eval"), names)
+                    told.texts[f"cell {number}"] = str(getattr(shown, "data", ""))
+                else:
+                    exec(compile(ast.Module([last], []), chapter.name, "exec"), names)
+    return told
+
+
+@pytest.mark.parametrize("name", [name for name in chapter_names(PROJECT) if name not in WITHOUT_TABLES])
+def test_other_results_give_a_chapter_other_words_and_other_figures(
+    name: str, perturbed: Path, results_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chapter = find_chapter(PROJECT, name)
+    before = run_cells(chapter, monkeypatch)
+    results_of(perturbed)
+    after = run_cells(chapter, monkeypatch)
+    assert [figure for figure, data in before.data.items() if data.equals(after.data[figure])] == []
+    numbers = [told for told, text in before.texts.items() if re.search(r"\d\.\d", text) and told not in NO_RESULTS]
+    assert [told for told in numbers if before.texts[told] == after.texts.get(told)] == []
+    assert before.texts != after.texts
