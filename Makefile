@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 JSON ?= _build/benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install book chapter test chapters faults lint bench readme lock clean
+.PHONY: help install book pdf chapter test chapters faults lint bench readme lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -17,6 +17,11 @@ install: $(INSTALLED) ## Install the pinned environment into .venv
 
 book: $(INSTALLED) ## Compute what is missing and write the book: _build/html/index.html
 	$(BIN)/jupyter-book build . $(ARGS)
+
+pdf: $(INSTALLED) ## Print the book: _build/modularity-book.pdf; needs Chromium
+	@$(BIN)/python -m modularity_lib.pdf check
+	$(BIN)/jupyter-book build . --builder singlehtml $(ARGS)
+	@$(BIN)/python -m modularity_lib.pdf
 
 chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropout=0.7 layer=2"
 	@test -n '$(NAME)' || { echo 'Say which chapter: make chapter NAME=measures PARAMETERS="dropout=0.7 layer=2"'; exit 2; }

@@ -43,6 +43,7 @@ ORDER = [
     "tables",
     "study",
     "survey",
+    "ceiling",
     "inference",
     "paper",
     "comparison",
@@ -62,6 +63,7 @@ ORDER = [
     "status",
     "rerun",
     "book",
+    "pdf",
     "cli",
 ]
 
