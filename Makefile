@@ -48,7 +48,7 @@ bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSO
 readme: $(INSTALLED) ## Write the README's table of verdicts from the study v1
 	$(BIN)/python -m modularity_lib.readme
 
-lock: ## Write requirements.lock and environment.yml from pyproject.toml; needs uv
+lock: ## Write requirements.lock, environment.yml and .binder/ from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \
 		pyproject.toml --output-file requirements.lock $(ARGS)
 	@# PyTorch goes without hashes: its wheel is another one for each platform and kind of accelerator.
@@ -58,6 +58,10 @@ lock: ## Write requirements.lock and environment.yml from pyproject.toml; needs 
 	sed -n -E 's/^([a-z0-9].*[^ \\])[ \\]*$$/      - \1/p' requirements.lock >> environment.yml.new
 	echo '      - -e .' >> environment.yml.new
 	mv environment.yml.new environment.yml
+	@# Binder, where images must be small, takes PyTorch's CPU build from the index of its makers.
+	printf '%s\n' '# Written by `make lock`: the pins of requirements.lock.' \
+		'--extra-index-url https://download.pytorch.org/whl/cpu' > .binder/requirements.txt
+	sed -n -E 's/^([a-z0-9].*[^ \])[ \]*$$/\1/p' requirements.lock >> .binder/requirements.txt
 
 clean: ## Remove the book and all caches; .venv and the results in .modularity stay
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache

@@ -60,6 +60,22 @@ def test_the_conda_environment_has_the_same_pins(project: Path, pins: list[Requi
     assert [str(Requirement(line)) for line in lines] == [str(pin) for pin in pins]
 
 
+def test_binder_installs_the_same_pins_and_the_project(project: Path, pins: list[Requirement]) -> None:
+    folder = project / ".binder"
+    lines = (folder / "requirements.txt").read_text().splitlines()
+    assert [str(Requirement(line)) for line in lines if line[0] not in "#-"] == [str(pin) for pin in pins]
+    assert [line for line in lines if line.startswith("-")] == [
+        "--extra-index-url https://download.pytorch.org/whl/cpu"
+    ]
+    environment = yaml.safe_load((project / "environment.yml").read_text())
+    assert (folder / "runtime.txt").read_text().strip().replace("-", "=") in environment["dependencies"]
+    steps = folder / "postBuild"
+    assert steps.stat().st_mode & 0o100
+    assert subprocess.run(["bash", "-n", str(steps)]).returncode == 0
+    assert "--editable ." in steps.read_text()
+    assert {path.name for path in folder.iterdir()} == {"requirements.txt", "runtime.txt", "postBuild"}
+
+
 def test_citation_names_the_paper_and_this_version(project: Path, metadata: dict[str, Any]) -> None:
     citation = yaml.safe_load((project / "CITATION.cff").read_text())
     assert str(citation["version"]) == metadata["version"]
