@@ -16,6 +16,8 @@ from modularity_lib.inference import Effect
 from modularity_lib.results import Results, sweep
 from modularity_lib.sources import DATASETS
 
+_ALIKE = 0.03  # agreements that differ by no more are called alike in prose
+
 
 def verdict_table(verdicts: Mapping[str, Verdict]) -> str:
     """Markdown table: each claim, the verdict, and the quantity that decides it, here and in the paper."""
@@ -118,6 +120,29 @@ def _duration(seconds: float) -> str:
         return "under a minute"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
+    """What `figures.chance_to_ceiling_table` says, in words."""
+    names = {
+        "upstream": "Two upstream measures agree",
+        "downstream": "Two downstream measures agree",
+        "across": "One measure of each family agree",
+    }
+    values = table.set_index(["kind", "what"])["element_centric"]
+    sentences = []
+    for kind, name in names.items():
+        chance, before, trained, ceiling = (
+            values[kind, what] for what in ("chance", "untrained", "trained", "ceiling")
+        )
+        rise = trained - before
+        compared = "about as much as" if abs(rise) <= _ALIKE else "more than" if rise > 0 else "less than"
+        highest = "" if pd.isna(ceiling) else f" and the ceiling {ceiling:.2f}"
+        sentences.append(
+            f"{name} by {trained:.2f} in trained networks, {compared} in untrained ones ({before:.2f}); chance is "
+            f"{chance:.2f}{highest}."
+        )
+    return {"chance_to_ceiling": " ".join(sentences)}
 
 
 def _left_out_text(left_out: pd.DataFrame, study: Study) -> str:

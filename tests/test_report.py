@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
@@ -12,6 +13,7 @@ from modularity_lib.experiments import STUDIES
 from modularity_lib.modularity import modularity_score
 from modularity_lib.report import (
     accuracy_table,
+    agreement_facts,
     all_claims_text,
     claim_text,
     cost_facts,
@@ -105,3 +107,19 @@ def test_what_a_study_cost_comes_from_its_tables() -> None:
     assert facts["cost"] == "training 1,234 s, modules 5 s"
     assert facts["smallest_p"].startswith("4 runs give a two-sided sign-flip p of 0.12")
     assert cost_facts(made_up_results())["cost"] == "not recorded"
+
+
+def test_agreement_in_words_compares_trained_and_untrained_networks() -> None:
+    made_up = {"upstream": (0.6, 0.3), "downstream": (0.5, 0.51), "across": (0.3, 0.4)}
+    rows = [
+        {"kind": kind, "what": what, "element_centric": value}
+        for kind, (trained, untrained) in made_up.items()
+        for what, value in {"trained": trained, "untrained": untrained, "chance": 0.25, "ceiling": 0.8}.items()
+    ]
+    told = agreement_facts(pd.DataFrame(rows))["chance_to_ceiling"]
+    assert "Two upstream measures agree by 0.60 in trained networks, more than in untrained ones (0.30)" in told
+    assert (
+        "Two downstream measures agree by 0.50 in trained networks, about as much as in untrained ones (0.51)" in told
+    )
+    assert "One measure of each family agree by 0.30 in trained networks, less than in untrained ones (0.40)" in told
+    assert "the ceiling 0.80" in told

@@ -1,6 +1,16 @@
 """Figures, drawn from the tables of a study alone; a colour means the same on every page."""
 
 from modularity_lib.figures.agreement import agreement_against_dropout, agreement_matrices
+from modularity_lib.figures.agreement_maps import (
+    agreement_beside_published,
+    agreement_by_strength,
+    agreement_by_strength_table,
+    agreement_table,
+    chance_to_ceiling,
+    chance_to_ceiling_table,
+    metric_agreement,
+    metric_table,
+)
 from modularity_lib.figures.explorer import modules_looked_at
 from modularity_lib.figures.growth import growth_curves
 from modularity_lib.figures.ledger import published_against_ours
@@ -12,23 +22,44 @@ from modularity_lib.figures.modularity import (
     modularity_of_measure,
     modularity_table,
 )
+from modularity_lib.figures.null import null_distributions, null_table
 from modularity_lib.figures.performance import QUANTITIES, performance_and_norms, performance_table
+from modularity_lib.figures.scores import (
+    scatter_of_scores,
+    scatter_table,
+    score_correlation_matrices,
+    score_correlations_by_kind,
+)
 
 __all__ = [
     "LOOKS",
     "MEASURE_LABELS",
     "QUANTITIES",
     "agreement_against_dropout",
+    "agreement_beside_published",
+    "agreement_by_strength",
+    "agreement_by_strength_table",
     "agreement_matrices",
+    "agreement_table",
     "all_measures",
+    "chance_to_ceiling",
+    "chance_to_ceiling_table",
     "growth_curves",
+    "metric_agreement",
+    "metric_table",
     "modularity_against_regularisation",
     "modularity_by_layer",
     "modularity_of_measure",
     "modularity_table",
     "modules_looked_at",
+    "null_distributions",
+    "null_table",
     "performance_and_norms",
     "performance_table",
     "published_against_ours",
+    "scatter_of_scores",
+    "scatter_table",
+    "score_correlation_matrices",
+    "score_correlations_by_kind",
     "sorted_by_each_other",
 ]

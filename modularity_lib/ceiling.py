@@ -1,0 +1,115 @@
+"""How alike two clusterings can be: the same matrix searched twice; and the networks of one run searched again."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
+from modularity_lib.clustering import find_modules
+from modularity_lib.modularity import AllUnitsDead
+from modularity_lib.results import Results
+from modularity_lib.similarity import MEASURES
+from modularity_lib.sources import DatasetUnavailable
+from modularity_lib.study import stored_matrices
+
+_REGULARISATION = ["l2", "l1", "dropout"]
+_Matrices = Mapping[str, Mapping[str, np.ndarray]]
+
+
+def ceiling_table(results: Results, *, run: int = 0) -> pd.DataFrame:
+    """Agreement of two searches of one similarity matrix that differ in nothing but their random numbers.
+
+    The search does not always end in the same modules, so clusterings by two different measures cannot be expected to
+    agree more than this.
+
+    Args:
+        run: whose matrices; all analysed networks of it that are at hand (`study.stored_matrices`).
+    Returns:
+        A row per network, layer and measure: `l2`, `l1`, `dropout`, `layer`, `measure`, `element_centric`.
+    """
+    rows = []
+    for chosen, matrices in _analysed_matrices(results, run):
+        for layer, by_measure in enumerate(matrices.values(), start=1):
+            for measure, matrix in by_measure.items():
+                steps = results.study.search_steps
+                found = [_labels(matrix, seed=seed, steps=steps, restarts=1) for seed in (run, run + 1_000)]
+                if found[0] is not None and found[1] is not None:
+                    alike = element_centric_similarity(found[0], found[1])
+                    rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
+    return pd.DataFrame(rows, columns=[*_REGULARISATION, "layer", "measure", "element_centric"])
+
+
+def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
+    """The same results with the agreement of trained networks taken anew: modules of one run, best of several restarts.
+
+    Args:
+        restarts: searches per matrix, at least 1; the best counts.
+        run: the run whose networks are searched; the trained networks of other runs are left out of `agreement`.
+    Returns:
+        Results whose trained rows of `agreement` have the columns that identify them, `element_centric` and
+        `element_centric_chance`; the other tables and the untrained rows are as they were.
+    Raises:
+        ValueError: restarts below 1.
+        LookupError: the matrices of the run are not at hand.
+    """
+    if restarts < 1:
+        raise ValueError(f"restarts must be at least 1, got {restarts}. 20 leave little to gain.")
+    networks = results.networks[results.networks["trained"] & (results.networks["run"] == run)]
+    identity = networks.set_index(_REGULARISATION)
+    kept = list(results.agreement.columns[: list(results.agreement.columns).index("layer")])
+    rows = []
+    for chosen, matrices in _analysed_matrices(results, run):
+        base = {**identity.loc[tuple(chosen.values())].to_dict(), **chosen}
+        for layer, by_measure in enumerate(matrices.values(), start=1):
+            labels = {
+                measure: _labels(matrix, seed=run, steps=results.study.search_steps, restarts=restarts)
+                for measure, matrix in by_measure.items()
+            }
+            for a, b in combinations_with_replacement(MEASURES, 2):
+                first, second = labels[a], labels[b]
+                if first is not None and second is not None:
+                    alike = {
+                        "element_centric": element_centric_similarity(first, second),
+                        "element_centric_chance": expected_element_centric_similarity(first, second),
+                    }
+                    names = {"layer": layer, "measure_a": a, "measure_b": b, "status": "ok"}
+                    rows.append({**{name: base[name] for name in kept}, **names, **alike})
+    untrained = results.agreement[~results.agreement["trained"]]
+    return replace(results, agreement=pd.concat([pd.DataFrame(rows), untrained], ignore_index=True))
+
+
+def at_hand(results: Results, *, run: int = 0) -> bool:
+    """Whether the similarity matrices of a run come with the project or can be measured from what is stored."""
+    try:
+        next(_analysed_matrices(results, run), None)
+    except (LookupError, DatasetUnavailable):
+        return False
+    return True
+
+
+def facts(results: Results, shown: Results, *, restarts: int, layer: int | None) -> dict[str, str]:
+    """What the maps of agreement cover, in words: networks and layers, and the searches behind them."""
+    trained = shown.analysed("agreement", trained=True)
+    count = len(trained[["run", *_REGULARISATION]].drop_duplicates())
+    layers = "all hidden layers" if layer is None else f"hidden layer {layer}"
+    searched = f", modules by the best of {restarts} searches" if restarts else ""
+    ceiling = "over the networks of run 0" if at_hand(results) else "not at hand for this study"
+    return {"maps_of": f"{layers} of {count} analysed networks{searched}", "ceiling_of": ceiling}
+
+
+def _analysed_matrices(results: Results, run: int) -> Iterator[tuple[dict[str, Any], _Matrices]]:
+    networks = results.analysed("networks", trained=True)
+    for row in networks[networks["run"] == run].to_dict("records"):
+        chosen = {name: row[name] for name in _REGULARISATION}
+        yield chosen, stored_matrices(results.study, run=run, **chosen)
+
+
+def _labels(matrix: np.ndarray, *, seed: int, steps: int, restarts: int) -> np.ndarray | None:
+    try:
+        return find_modules(matrix, seed=seed, steps=steps, restarts=restarts).labels
+    except AllUnitsDead:
+        return None

@@ -1,0 +1,252 @@
+"""Do the measures agree on how modular a layer is? Rank correlations of their scores Q over the networks of a sweep."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from modularity_lib.claims import pair_kind
+from modularity_lib.experiments import BASELINE_L2, REGULARISERS
+from modularity_lib.inference import FEWEST_FOR_INTERVAL
+from modularity_lib.results import Results, sweep
+from modularity_lib.similarity import MEASURES
+
+KINDS = ("upstream", "downstream", "across")
+SWEEPS = (*REGULARISERS, "untrained")  # what one correlation is taken over
+_NETWORK = ["l2", "l1", "dropout", "run"]
+_RESAMPLES = 999
+_FEWEST_NETWORKS = 4  # of three, ranks can hardly disagree
+
+
+def scores_by_network(results: Results, *, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+    """Q of every measure, one row per analysed network and layer.
+
+    Returns:
+        `trained, l2, l1, dropout, run, layer`; `regulariser`: the one that is not at its baseline, "baseline" or
+        "untrained"; then a column per measure, NaN where all units of the layer are dead for it.
+    Raises:
+        ValueError: unknown measures, or fewer than two.
+    """
+    unknown = [name for name in measures if name not in MEASURES]
+    if unknown or len(set(measures)) < 2:
+        raise ValueError(f"measures must be at least two of {', '.join(map(repr, MEASURES))}, got {list(measures)!r}.")
+    rows = pd.concat([results.analysed("modules", trained=flag) for flag in (True, False)])
+    names = ["trained", *_NETWORK, "layer"]
+    table = rows.pivot_table(index=names, columns="measure", values="score")
+    table = table.reindex(columns=list(measures)).reset_index().rename_axis(columns=None)
+    varied = np.select(
+        [~table["trained"], table["dropout"] > 0, table["l1"] > 0, table["l2"] != BASELINE_L2],
+        ["untrained", "dropout", "l1", "l2"],
+        default="baseline",
+    )
+    table.insert(len(names), "regulariser", varied)
+    return table
+
+
+def score_correlations(results: Results, *, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+    """Spearman's rho between the Q of every two measures, over the networks of one sweep in one layer.
+
+    Returns:
+        `sweep` (of `SWEEPS`; the baseline is the left end of all three), `layer`, `measure_a`, `measure_b`, `kind` (see
+        `claims.pair_kind`), `correlation`, `fixed_strength`: the same after the mean of each setting is taken off, so
+        that only what the runs of a setting differ by is left (NaN for untrained networks, which have one setting), and
+        `networks`. NaN also where a measure gives all networks one score, or fewer than four networks have all scores.
+    """
+    rows = []
+    for name, layer, cube in _sweeps(results, measures):
+        raw, fixed, n = _correlations(cube, fixed=False), _correlations(cube, fixed=True), _count(cube)
+        for a, b in combinations(range(len(measures)), 2):
+            rows.append(
+                {
+                    "sweep": name,
+                    "layer": layer,
+                    "measure_a": measures[a],
+                    "measure_b": measures[b],
+                    "kind": pair_kind(measures[a], measures[b]),
+                    "correlation": raw[a, b],
+                    "fixed_strength": np.nan if name == "untrained" else fixed[a, b],
+                    "networks": n,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def mean_correlations(results: Results) -> pd.DataFrame:
+    """Mean of `score_correlations` over the pairs of each kind, with a bootstrap interval over runs.
+
+    A measure and its own normalised form are one quantity and left out. What is drawn anew is whole runs, since the
+    networks of a run share their seed; the correlations are computed again from all networks of the runs drawn.
+
+    Returns:
+        `sweep`, `layer`, `kind` (of `KINDS`, or "within minus across": the mean of the two families less that across),
+        `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 % BCa interval; NaN
+        with fewer than 6 runs), `networks`, `runs`.
+    """
+    pairs = {
+        kind: np.array([pair for pair in combinations(range(len(MEASURES)), 2) if _kind_of(*pair) == kind])
+        for kind in KINDS
+    }
+
+    def means(cube: np.ndarray, fixed: bool) -> np.ndarray:
+        matrix = _correlations(cube, fixed=fixed)
+        by_kind = [matrix[tuple(pairs[kind].T)].mean() for kind in KINDS]
+        return np.array([*by_kind, (by_kind[0] + by_kind[1]) / 2 - by_kind[2]])
+
+    rows = []
+    for name, layer, cube in _sweeps(results, MEASURES):
+        n_runs = cube.shape[1]
+        for strength in ("free",) if name == "untrained" else ("free", "fixed"):
+            fixed = strength == "fixed"
+            observed = means(cube, fixed)
+            low, high = np.full_like(observed, np.nan), np.full_like(observed, np.nan)
+            if n_runs >= FEWEST_FOR_INTERVAL:
+                draws = np.random.default_rng(0).integers(n_runs, size=(_RESAMPLES, n_runs))
+                resampled = np.array([means(cube[:, draw], fixed) for draw in draws])
+                left_out = np.array([means(np.delete(cube, run, axis=1), fixed) for run in range(n_runs)])
+                low, high = _bca(observed, resampled, left_out)
+            for kind, *values in zip((*KINDS, "within minus across"), observed, low, high, strict=True):
+                what = {"sweep": name, "layer": layer, "kind": kind, "strength": strength}
+                numbers = dict(zip(("mean", "low", "high"), map(float, values), strict=True))
+                rows.append({**what, **numbers, "networks": _count(cube), "runs": n_runs})
+    return pd.DataFrame(rows)
+
+
+def _kind_of(a: int, b: int) -> str:
+    return pair_kind(MEASURES[a], MEASURES[b])
+
+
+def _sweeps(results: Results, measures: Sequence[str]) -> list[tuple[str, int, np.ndarray]]:
+    """Sweep, layer, and the scores: (strengths, runs, measures), NaN where a network is not analysed."""
+    table = scores_by_network(results, measures=measures)
+    parts = {name: sweep(table[table["trained"]], results.study, name) for name in REGULARISERS}
+    parts["untrained"] = table[~table["trained"]].assign(strength=0.0)
+    found = []
+    for name, part in parts.items():
+        for layer in range(1, len(results.study.hidden) + 1):
+            rows = part[part["layer"] == layer]
+            strengths, runs = np.unique(rows["strength"]), np.unique(rows["run"])
+            cube = np.full((len(strengths), len(runs), len(measures)), np.nan)
+            where = np.searchsorted(strengths, rows["strength"]), np.searchsorted(runs, rows["run"])
+            cube[where] = rows[list(measures)].to_numpy()
+            cube[np.isnan(cube).any(axis=2)] = np.nan  # every correlation of a panel is over the same networks
+            found.append((name, layer, cube))
+    return found
+
+
+def _count(cube: np.ndarray) -> int:
+    return int(np.isfinite(cube[..., 0]).sum())
+
+
+def _correlations(cube: np.ndarray, *, fixed: bool) -> np.ndarray:
+    """Spearman's rho of every two measures: (measures, measures), NaN where it is not defined."""
+    present = np.isfinite(cube[..., 0])
+    if fixed:
+        counts = np.maximum(present.sum(axis=1), 1)[:, None, None]
+        cube = cube - np.nan_to_num(cube).sum(axis=1, keepdims=True) / counts
+        present = present & (counts[..., 0] > 1)  # the only network of a setting differs from its mean by nothing
+    values = cube[present]
+    if len(values) < _FEWEST_NETWORKS:
+        return np.full((cube.shape[2],) * 2, np.nan)
+    ranks = stats.rankdata(values, axis=0)
+    centred = ranks - ranks.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    length[length == 0] = np.nan
+    return centred.T @ centred / np.outer(length, length)
+
+
+def _bca(observed: np.ndarray, resampled: np.ndarray, left_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the 95 % BCa interval of several statistics at once (Efron 1987).
+
+    Args:
+        observed: (statistics,).
+        resampled: of bootstrap samples, (resamples, statistics).
+        left_out: with one run left out each, (runs, statistics).
+    """
+    low, high = np.full_like(observed, np.nan), np.full_like(observed, np.nan)
+    for index, value in enumerate(observed):
+        draws = resampled[np.isfinite(resampled[:, index]), index]
+        if not np.isfinite(value) or len(draws) < _RESAMPLES / 2 or np.ptp(draws) == 0:
+            continue
+        below = np.clip(((draws < value).mean() + (draws <= value).mean()) / 2, 1 / len(draws), 1 - 1 / len(draws))
+        bias = stats.norm.ppf(below)
+        influence = left_out[:, index].mean() - left_out[:, index]
+        spread = (influence**2).sum() ** 1.5
+        acceleration = (influence**3).sum() / (6 * spread) if spread > 0 else 0.0
+        shifted = bias + stats.norm.ppf([0.025, 0.975])
+        levels = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
+        low[index], high[index] = np.quantile(draws, levels)
+    return low, high
+
+
+def score_facts(means: pd.DataFrame) -> dict[str, str]:
+    """What `mean_correlations` found, in sentences.
+
+    `score_verdict`: whether the measures agree on how modular a layer is; `score_fixed`: whether they still do among
+    networks of one setting; `score_untrained`: and among untrained ones.
+    """
+    trained, untrained = means[means["sweep"] != "untrained"], means[means["sweep"] == "untrained"]
+    free, fixed = (trained[trained["strength"] == name] for name in ("free", "fixed"))
+    across = free[free["kind"] == "across"]
+    sweeps = []
+    for regulariser in REGULARISERS:
+        chosen = free[free["sweep"] == regulariser].groupby("kind")["mean"].mean()
+        if chosen.reindex(KINDS).notna().all():
+            label = {"l2": "L2", "l1": "L1"}.get(regulariser, regulariser)
+            sweeps.append(
+                f"{label}: {chosen['upstream']:.2f} for two upstream measures, {chosen['downstream']:.2f} for two "
+                f"downstream ones, {chosen['across']:.2f} across"
+            )
+    agreeing = across["low"] > 0
+    names = ", ".join(_panel(row) for _, row in across[agreeing].iterrows()) or "none"
+    verdict = (
+        f"Mean rank correlation of Q, averaged over layers, by sweep: {'; '.join(sweeps)}. Across the families the "
+        f"95 % interval lies above 0 in {int(agreeing.sum())} of {len(across)} sweeps and layers ({names}). "
+        + _answer(agreeing.to_numpy())
+    )
+    before, after = across["mean"].mean(), fixed.loc[fixed["kind"] == "across", "mean"].mean()
+    within = fixed.loc[fixed["kind"].isin(("upstream", "downstream")), "mean"].mean()
+    if after < before / 2:
+        follows = "So what the families share is mostly that both follow the strength of the regulariser."
+    else:
+        follows = "So what the families share is not only that both follow the strength of the regulariser."
+    return {
+        "score_verdict": verdict if across["low"].notna().any() else _without_intervals(across, sweeps),
+        "score_fixed": (
+            f"Across the families the mean correlation is {before:.2f} over all networks of a sweep and {after:.2f} "
+            f"once the mean of each setting is taken off (within families {within:.2f}). {follows}"
+        ),
+        "score_untrained": _untrained_text(untrained),
+    }
+
+
+def _panel(row: pd.Series) -> str:
+    return f"{ {'l2': 'L2', 'l1': 'L1'}.get(row['sweep'], row['sweep']) } layer {row['layer']}"
+
+
+def _answer(agreeing: np.ndarray) -> str:
+    if agreeing.all():
+        return "A network that one family calls more modular, the other does too."
+    if not agreeing.any():
+        return "Which network is more modular depends on the family that is asked."
+    return "Whether the other family calls the same networks more modular depends on the regulariser and the layer."
+
+
+def _without_intervals(across: pd.DataFrame, sweeps: Sequence[str]) -> str:
+    runs = int(across["runs"].max()) if len(across) else 0
+    return (
+        f"Mean rank correlation of Q, averaged over layers, by sweep: {'; '.join(sweeps) or 'none'}. With {runs} runs "
+        f"there is no interval (it takes {FEWEST_FOR_INTERVAL}), and so no verdict."
+    )
+
+
+def _untrained_text(untrained: pd.DataFrame) -> str:
+    if untrained["mean"].isna().all():
+        return "There are too few untrained networks to compare."
+    means = untrained.groupby("kind")["mean"].mean()
+    return (
+        f"Among {untrained['networks'].max():,} untrained networks, which differ in nothing but their random weights, "
+        f"it is {means['upstream']:.2f} for two upstream measures, {means['downstream']:.2f} for two downstream ones "
+        f"and {means['across']:.2f} across."
+    )
