@@ -45,8 +45,9 @@ bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSO
 	@for name in training module_search similarity agreement analysis overhead; do echo "== $$name"; \
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json $(JSON) || exit 1; done
 
-readme: $(INSTALLED) ## Write the README's table of verdicts from the study v1
+readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cover from the study v1
 	$(BIN)/python -m modularity_lib.readme
+	$(BIN)/python -m modularity_lib.cover
 
 lock: ## Write requirements.lock, environment.yml and .binder/ from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \

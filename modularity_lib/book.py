@@ -5,7 +5,9 @@ is executed before any page is read; its page is then rendered from the executed
 shown as far as it got, and the build ends with an error.
 """
 
+import html
 import importlib.metadata
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ from modularity_lib.chapters import (
 from modularity_lib.status import chapters_text, environment_text, execution_of
 
 _log = logging.getLogger(__name__)
+COVER = "cover.png"  # in _static; cover.py draws it
+DESCRIPTION_LENGTH = 200  # characters
 _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothing is fetched later
 
 
@@ -44,6 +48,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", ship_mathjax)
     app.connect("env-get-outdated", execute_chapters)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", describe_page)
     app.connect("config-inited", leave_out_thebe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -131,6 +136,46 @@ def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], d
     """Let screen readers count the entries of the bibliography: the role that Docutils gives them is none of a list."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def describe_page(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Put title, description and picture of a page into its head, in the words of the Open Graph protocol.
+
+    Those who show links want absolute addresses: `html: baseurl:` in _config.yml says where the book will be. Without
+    it they are relative. Nothing is fetched when a page is read.
+    """
+    if doctree is None:
+        return
+    base = app.config.html_baseurl.rstrip("/")
+    said = {
+        "og:type": "article",
+        "og:site_name": app.config.html_title or app.config.project,
+        "og:title": context["title"],
+        "og:description": _description(doctree),
+    }
+    if base:
+        said["og:url"] = f"{base}/{app.builder.get_target_uri(page)}"
+    if (Path(app.srcdir) / "_static" / COVER).exists():
+        address = f"{base}/_static/{COVER}" if base else context["pathto"](f"_static/{COVER}", 1)
+        said |= {"og:image": address, "og:image:width": "1200", "og:image:height": "630"}
+        said |= {"og:image:alt": "Modularity against regularisation.", "twitter:card": "summary_large_image"}
+    tags = [f'<meta property="{name}" content="{_attribute(text)}" />' for name, text in said.items()]
+    tags.append(f'<meta name="description" content="{_attribute(said["og:description"])}" />')
+    context["metatags"] = "\n".join([context.get("metatags", ""), *tags])
+
+
+def _description(doctree: nodes.document) -> str:
+    """The first words of a page, in whole words up to the length that is shown."""
+    paragraphs = (node.astext() for node in doctree.findall(nodes.paragraph) if isinstance(node.parent, nodes.section))
+    text = " ".join(next(paragraphs, "").split())
+    return text if len(text) <= DESCRIPTION_LENGTH else text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
+
+
+def _attribute(text: str) -> str:
+    """Text as the value of an attribute; titles come with markup, which is dropped."""
+    return html.escape(html.unescape(re.sub(r"<[^>]+>", "", text)), quote=True)
 
 
 def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:

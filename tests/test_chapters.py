@@ -95,6 +95,8 @@ def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parame
     settings["sphinx"]["config"]["chapter_parameters"] = chapter_parameters
     (root / "_config.yml").write_text(yaml.safe_dump(settings))
     shutil.copy(project / "references.bib", root)
+    (root / "_static").mkdir()
+    shutil.copy(project / "_static" / "cover.png", root / "_static")
     for name in ("book", "chapters", "progress", "rerun", "status", "store"):
         shutil.copy(project / "modularity_lib" / f"{name}.py", root / "modularity_lib")
     (root / "modularity_lib" / "__init__.py").touch()
@@ -183,6 +185,28 @@ def test_pages_need_no_other_host(book) -> None:
         assert [address for address in loaded if re.match(r"(?:https?:)?//", address)] == []
         assert "thebe" not in page.read_text().lower()
     assert (root / "_build" / "html" / "_static" / "tex-svg-full.js").exists()
+
+
+def test_a_page_says_what_a_link_to_it_should_show(book) -> None:
+    root, _ = book
+    page = (root / "_build" / "html" / "chapters" / "introduction.html").read_text()
+    said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)"', page))
+    assert said["og:title"] == "A plain page"
+    assert said["og:description"] == said["description"] == "No code, only a^2."
+    assert said["og:image"] == "../_static/cover.png"
+    assert "og:url" not in said
+
+
+def test_links_are_shown_by_their_full_addresses_where_the_book_has_one(book) -> None:
+    root, _ = book
+    settings = (root / "_config.yml").read_text()
+    (root / "_config.yml").write_text(settings.replace("baseurl: ''", "baseurl: https://example.org/book/"))
+    assert build(root).returncode == 0
+    page = (root / "_build" / "html" / "chapters" / "introduction.html").read_text()
+    (root / "_config.yml").write_text(settings)
+    said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)"', page))
+    assert said["og:image"] == "https://example.org/book/_static/cover.png"
+    assert said["og:url"] == "https://example.org/book/chapters/introduction.html"
 
 
 def test_what_is_unchanged_is_not_executed_again_and_a_changed_library_is(book) -> None:

@@ -1,0 +1,44 @@
+"""Draws the picture that stands for the book where a link to it is shown: `make readme` writes `_static/cover.png`."""
+
+import hashlib
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from modularity_lib.figures import modularity_of_measure, modularity_table
+from modularity_lib.readme import shipped_results
+from modularity_lib.results import Results
+
+COVER = Path(__file__).resolve().parents[1] / "_static" / "cover.png"
+TITLE = "Do hidden units form modules?"
+MEASURE = "input_gradient"
+_DOTS_PER_INCH = 100
+_SIZE = (12.0, 6.3)  # inches: 1200 x 630 pixels, what those who show links ask for
+
+
+def draw_cover(results: Results, file: Path) -> None:
+    """Write the cover as PNG of 1200 x 630 pixels; its text field "Source" is that of `cover_source`."""
+    with plt.rc_context({"font.size": 16}):
+        figure = modularity_of_measure(results, MEASURE)
+        figure.set_size_inches(*_SIZE)
+        [axes], [legend] = figure.axes, figure.legends
+        names = [text.get_text() for text in legend.get_texts()]
+        handles = [handle for handle in legend.legend_handles if handle is not None]
+        axes.legend(handles, names, loc="upper left", fontsize=13, frameon=False)
+        legend.remove()
+        axes.set_title(TITLE, fontsize=30, fontweight="bold", pad=12)
+        axes.tick_params(labelsize=14)
+        axes.xaxis.label.set_fontsize(16)
+        axes.yaxis.label.set_fontsize(16)
+        figure.savefig(file, dpi=_DOTS_PER_INCH, metadata={"Source": cover_source(results), "Software": None})
+        plt.close(figure)
+
+
+def cover_source(results: Results) -> str:
+    """Digest of the numbers that the cover shows."""
+    shown = modularity_table(results, measures=[MEASURE]).to_csv(index=False, float_format="%.6g")
+    return hashlib.sha256(shown.encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    draw_cover(shipped_results()[0], COVER)
