@@ -206,8 +206,8 @@ def facts(
             f"{exact['partitions'].max():,} partitions."
         ),
         "near_sentence": (
-            f"Of {len(near)} searches {close} come within five percent of the best one. The modules of the others have an "
-            f"element-centric similarity of {others.min():.2f} to {others.max():.2f} with its modules."
+            f"Of {len(near)} searches {close} come within five percent of the best one. The modules of the others "
+            f"have an element-centric similarity of {others.min():.2f} to {others.max():.2f} with its modules."
         ),
         "common_sentence": (
             f"Q goes from {first['score']:.3f} to {last['score']:.3f} as the correlation shared by all units goes from "
