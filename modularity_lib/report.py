@@ -1,6 +1,7 @@
 """Sentences and tables of the report, generated from results so that no number is typed into prose."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -198,3 +199,24 @@ def pair_facts(
     )
     units = len(matrices[a])
     return {"name_a": MEASURE_LABELS[a], "name_b": MEASURE_LABELS[b], "n_units": str(units), "pair_verdict": verdict}
+
+
+def series_facts(modules: Mapping[float, Clustering], measure: str) -> dict[str, str]:
+    """Q of one measure's matrices at several strengths of dropout, in words."""
+    scores = {dropout: modules[dropout].score for dropout in sorted(modules)}
+    listed = ", ".join(f"{score:.3f} at dropout {dropout:g}" for dropout, score in scores.items())
+    found = list(scores.values())
+    steps = [after - before for before, after in pairwise(found)]
+    if not steps:
+        course = "There is only one strength to show."
+    elif min(steps) > 0:
+        course = "It rises from each strength to the next."
+    elif max(steps) < 0:
+        course = "It falls from each strength to the next."
+    else:
+        course = "It rises and falls from one strength to the next."
+    label = MEASURE_LABELS[measure]
+    return {
+        "series_measure": f"{label[0].upper()}{label[1:]}",
+        "series_verdict": f"Modularity of the {label} matrix, layer and run as in the picture: {listed}. {course}",
+    }

@@ -1,5 +1,7 @@
 """Figures show what is in the tables."""
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
@@ -80,8 +82,56 @@ def test_dead_units_come_last() -> None:
     pair = ("input_gradient", "output_gradient")
     scores = {(a, b): modules.score for a in pair for b in pair}
     figure = figures.sorted_by_each_other(dict.fromkeys(pair, matrix), dict.fromkeys(pair, modules), scores)
-    assert not figure.axes[1].images[0].get_array()[-1].any()
+    assert not figure.axes[2].images[0].get_array()[-1].any()
     assert figure.axes[0].images[0].get_array()[1].any()
+
+
+def test_the_strip_beside_a_matrix_marks_the_module_of_each_unit_in_the_order_of_the_rows() -> None:
+    matrix, modules = blocks()
+    pair = ("input_gradient", "output_gradient")
+    other = replace(modules, labels=np.array([0, 0, 0, 0, 1, 1, 1, -1]))
+    scores = {(a, b): 0.5 for a in pair for b in pair}
+    found = dict(zip(pair, (modules, other), strict=True))
+    figure = figures.sorted_by_each_other(dict.fromkeys(pair, matrix), found, scores)
+    strips = [axes.images[0].get_array() for axes in figure.axes[1:12:2]]
+    own = np.array([[1, 0], [0, 1]] * 4)  # modules of every other unit
+    np.testing.assert_array_equal(strips[0], own)
+    np.testing.assert_array_equal(strips[1], own[np.argsort(modules.labels, kind="stable")])
+    np.testing.assert_array_equal(strips[2], own)  # sorted by the other, whose modules are in order
+    np.testing.assert_array_equal(strips[3], [[1, 0]] * 4 + [[0, 1]] * 3 + [[0, 0]])  # the dead unit has no mark
+
+
+def test_matrices_under_dropout_are_sorted_by_their_own_modules() -> None:
+    matrix, modules = blocks()
+    series = {0.1: matrix, 0.7: 2 * matrix}
+    figure = figures.against_dropout(series, dict.fromkeys(series, modules), "input_covariance_norm")
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["dropout 0.1\nQ = 0.500", "dropout 0.7\nQ = 0.500"]
+    for axes in figure.axes[:2]:
+        np.testing.assert_array_equal(axes.images[0].get_array(), np.kron(np.eye(2), np.ones((4, 4))) - np.eye(8))
+
+
+def test_the_tables_of_the_matrices_hold_every_two_units_once_with_their_modules() -> None:
+    matrix, modules = blocks()
+    for table, n_matrices in (
+        (figures.all_measures_table(dict.fromkeys(MEASURES, matrix), dict.fromkeys(MEASURES, modules)), 8),
+        (figures.against_dropout_table({0.1: matrix, 0.7: matrix}, {0.1: modules, 0.7: modules}), 2),
+    ):
+        assert len(table) == n_matrices * 8 * 7 // 2
+        together = table["module_a"] == table["module_b"]
+        assert (table["similarity"] == together).all()
+        assert (table["score"] == modules.score).all()
+
+
+def test_the_table_of_a_pair_has_the_modules_of_both_measures() -> None:
+    matrix, modules = blocks()
+    pair = ("input_gradient", "output_gradient")
+    found = {pair[0]: modules, pair[1]: replace(modules, labels=np.array([0, 0, 0, 0, 1, 1, 1, -1]))}
+    scores = {(a, b): index / 10 for index, (a, b) in enumerate([(a, b) for a in pair for b in pair])}
+    table = figures.pair_table(dict.fromkeys(pair, matrix), found, scores)
+    row = table.query("measure == 'output_gradient' and unit_a == 2 and unit_b == 7").iloc[0]
+    assert row[["module_by_input_gradient_a", "module_by_input_gradient_b"]].tolist() == [0, 1]
+    assert row[["module_by_output_gradient_a", "module_by_output_gradient_b"]].tolist() == [0, -1]
+    assert row[["score", "score_other"]].tolist() == [scores[pair[1], pair[1]], scores[pair[1], pair[0]]]
 
 
 def test_no_two_things_share_a_colour_or_a_label() -> None:

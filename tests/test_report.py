@@ -19,6 +19,7 @@ from modularity_lib.report import (
     cost_facts,
     effect_text,
     pair_facts,
+    series_facts,
     studies_table,
     study_facts,
     verdict_table,
@@ -85,6 +86,24 @@ def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other(
     assert facts["name_b"] == "output gradient"
     assert f"Q = {modules['input_gradient'].score:.3f}" in facts["pair_verdict"]
     assert scores["input_gradient", "input_gradient"] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("noises", "course"),
+    [
+        ((0.6, 0.0), "It rises from"),
+        ((0.0, 0.6), "It falls from"),
+        ((0.0, 0.6, 0.0), "It rises and falls"),
+        ((0,), "one"),
+    ],
+)
+def test_the_facts_of_a_series_follow_its_scores(noises: tuple[float, ...], course: str) -> None:
+    blocks = np.kron(np.eye(2), np.ones((6, 6)))
+    modules = {0.1 * i: find_modules(blocks + noise, seed=0) for i, noise in enumerate(noises)}
+    facts = series_facts(modules, "input_covariance_norm")
+    assert course in facts["series_verdict"]
+    assert f"{modules[0.0].score:.3f} at dropout 0" in facts["series_verdict"]
+    assert facts["series_measure"] == "Input covariance (norm)"
 
 
 def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() -> None:

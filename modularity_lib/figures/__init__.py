@@ -15,7 +15,14 @@ from modularity_lib.figures.explorer import modules_looked_at
 from modularity_lib.figures.growth import growth_curves
 from modularity_lib.figures.ledger import published_against_ours
 from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
-from modularity_lib.figures.matrices import all_measures, sorted_by_each_other
+from modularity_lib.figures.matrices import (
+    against_dropout,
+    against_dropout_table,
+    all_measures,
+    all_measures_table,
+    pair_table,
+    sorted_by_each_other,
+)
 from modularity_lib.figures.modularity import (
     modularity_against_regularisation,
     modularity_by_layer,
@@ -35,6 +42,8 @@ __all__ = [
     "LOOKS",
     "MEASURE_LABELS",
     "QUANTITIES",
+    "against_dropout",
+    "against_dropout_table",
     "agreement_against_dropout",
     "agreement_beside_published",
     "agreement_by_strength",
@@ -42,6 +51,7 @@ __all__ = [
     "agreement_matrices",
     "agreement_table",
     "all_measures",
+    "all_measures_table",
     "chance_to_ceiling",
     "chance_to_ceiling_table",
     "growth_curves",
@@ -54,6 +64,7 @@ __all__ = [
     "modules_looked_at",
     "null_distributions",
     "null_table",
+    "pair_table",
     "performance_and_norms",
     "performance_table",
     "published_against_ours",

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
@@ -17,11 +19,15 @@ from modularity_lib.figures.looks import (
 )
 from modularity_lib.similarity import FAMILY
 
+STRIP = 0.16  # width of the strip that shows the modules beside a matrix, as a share of the matrix
+
 
 def sorted_by_each_other(
     matrices: Mapping[str, np.ndarray], modules: Mapping[str, Clustering], scores: Mapping[tuple[str, str], float]
 ) -> Figure:
-    """Two measures of one layer: each similarity matrix unsorted, sorted by its own modules, and by the other's.
+    """Two measures of one layer: each matrix and its modules, unsorted, sorted by its own, and by the other's (P2).
+
+    The strip beside a matrix shows, in the order of its rows, to which of the matrix's own modules each unit belongs.
 
     Args:
         matrices: {measure: (units, units)}, two measures.
@@ -30,17 +36,38 @@ def sorted_by_each_other(
     """
     first, second = matrices
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(8.6, 6.2), layout="constrained")
+        figure = plt.figure(figsize=(8.6, 5.6), layout="constrained")
+        panels = figure.subplots(2, 6, width_ratios=[1, STRIP] * 3)
         for row, (measure, other) in zip(panels, ((first, second), (second, first)), strict=True):
-            for axes, order in zip(row, (None, measure, other), strict=True):
-                image = _draw_matrix(axes, matrices[measure], None if order is None else modules[order].labels)
+            for axes, strip, order in zip(row[::2], row[1::2], (None, measure, other), strict=True):
+                sorting = None if order is None else modules[order].labels
+                image = _draw_matrix(axes, matrices[measure], sorting)
+                _draw_membership(strip, modules[measure].labels, sorting, colour=LOOKS[FAMILY[measure]].colour)
                 title = "units as they come" if order is None else f"sorted by {MEASURE_LABELS[order]}"
-                axes.set_title(title if order is None else f"{title}\nQ = {scores[measure, order]:.3f}")
+                axes.set_title(title if order is None else f"{title}\nQ = {scores[measure, order]:.3f}", fontsize=9)
             row[0].set_ylabel(f"{MEASURE_LABELS[measure]}\nunit", color=LOOKS[FAMILY[measure]].colour)
-        for axes in panels[-1]:
+        for axes, strip in zip(panels[-1, ::2], panels[-1, 1::2], strict=True):
             axes.set_xlabel("unit")
+            strip.set_xlabel("module", fontsize=8)
         figure.colorbar(image, ax=panels, shrink=0.6, label="similarity, share of the largest")
         return figure
+
+
+def pair_table(
+    matrices: Mapping[str, np.ndarray], modules: Mapping[str, Clustering], scores: Mapping[tuple[str, str], float]
+) -> pd.DataFrame:
+    """What `sorted_by_each_other` shows: a row per measure and two units, with the modules of both in each clustering.
+
+    `score` is the Q of the measure's matrix under its own modules, `score_other` under those of the other measure.
+    """
+    parts = []
+    for measure, other in (tuple(matrices), tuple(matrices)[::-1]):
+        upper = _upper_triangle(matrices[measure]).assign(measure=measure)
+        for name in (measure, other):
+            for unit in ("unit_a", "unit_b"):
+                upper[f"module_by_{name}_{unit[-1]}"] = modules[name].labels[upper[unit]]
+        parts.append(upper.assign(score=scores[measure, measure], score_other=scores[measure, other]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def all_measures(matrices: Mapping[str, np.ndarray], modules: Mapping[str, Clustering]) -> Figure:
@@ -58,11 +85,74 @@ def all_measures(matrices: Mapping[str, np.ndarray], modules: Mapping[str, Clust
         return figure
 
 
+def all_measures_table(matrices: Mapping[str, np.ndarray], modules: Mapping[str, Clustering]) -> pd.DataFrame:
+    """What `all_measures` shows: a row per measure and two units, their modules, and the Q of these modules."""
+    return pd.concat(
+        [_with_modules(matrices[measure], modules[measure]).assign(measure=measure) for measure in PANEL_ORDER],
+        ignore_index=True,
+    )
+
+
+def against_dropout(matrices: Mapping[float, np.ndarray], modules: Mapping[float, Clustering], measure: str) -> Figure:
+    """The matrix of one measure and layer at several strengths of dropout, each sorted by its own modules (P7).
+
+    Args:
+        matrices: {dropout: (units, units)}.
+        modules: {dropout: their modules}.
+        measure: which measure it is.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(1, len(matrices), figsize=(8.6, 2.9), layout="constrained", squeeze=False)
+        for axes, (dropout, matrix) in zip(panels[0], matrices.items(), strict=True):
+            image = _draw_matrix(axes, matrix, modules[dropout].labels)
+            axes.set_title(f"dropout {dropout:g}\nQ = {modules[dropout].score:.3f}")
+            axes.set_xlabel("unit, sorted by module")
+        panels[0, 0].set_ylabel(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
+        figure.colorbar(image, ax=panels, shrink=0.8, label="similarity,\nshare of the largest")
+        return figure
+
+
+def against_dropout_table(matrices: Mapping[float, np.ndarray], modules: Mapping[float, Clustering]) -> pd.DataFrame:
+    """What `against_dropout` shows: a row per dropout and two units, their modules, and the Q of these modules."""
+    return pd.concat(
+        [_with_modules(matrix, modules[dropout]).assign(dropout=dropout) for dropout, matrix in matrices.items()],
+        ignore_index=True,
+    )
+
+
+def _with_modules(matrix: np.ndarray, modules: Clustering) -> pd.DataFrame:
+    upper = _upper_triangle(matrix)
+    labels = {f"module_{unit[-1]}": modules.labels[upper[unit]] for unit in ("unit_a", "unit_b")}
+    return upper.assign(**labels, score=modules.score)
+
+
+def _upper_triangle(matrix: np.ndarray) -> pd.DataFrame:
+    """A row per two different units, counted from 0."""
+    unit_a, unit_b = np.triu_indices(len(matrix), k=1)
+    return pd.DataFrame({"unit_a": unit_a, "unit_b": unit_b, "similarity": matrix[unit_a, unit_b]})
+
+
+def _in_order(labels: np.ndarray) -> np.ndarray:
+    """Units sorted by their modules, dead ones last."""
+    return np.argsort(np.where(labels < 0, np.iinfo(int).max, labels), kind="stable")
+
+
+def _draw_membership(axes: Axes, labels: np.ndarray, sorting: np.ndarray | None, *, colour: str) -> None:
+    """Units by modules, coloured where a unit is in a module: one mark per row, none for a dead unit."""
+    order = np.arange(len(labels)) if sorting is None else _in_order(sorting)
+    member = labels[order][:, None] == np.arange(max(labels.max() + 1, 1))
+    axes.imshow(member, cmap=ListedColormap(["white", colour]), vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.set_box_aspect(1 / STRIP)  # as high as the matrix beside it
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, linewidth=0.5, color="#999999")
+
+
 def _draw_matrix(axes: Axes, matrix: np.ndarray, labels: np.ndarray | None) -> AxesImage:
     off_diagonal = matrix * (1 - np.eye(len(matrix)))  # the module search ignores the diagonal, so the picture does too
     shown = off_diagonal / max(off_diagonal.max(), np.finfo(float).tiny)
     if labels is not None:
-        order = np.argsort(np.where(labels < 0, np.iinfo(int).max, labels), kind="stable")  # dead units come last
+        order = _in_order(labels)
         shown = shown[np.ix_(order, order)]
         for border in np.flatnonzero(np.diff(labels[order])) + 0.5:
             axes.axhline(border, color="white", linewidth=0.8)
