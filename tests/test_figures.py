@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib import figures
+from modularity_lib import figures, score_correlations
 from modularity_lib.clustering import Clustering, spectral_modules
 from modularity_lib.similarity import MEASURES
 
@@ -60,6 +60,51 @@ def test_agreement_is_drawn_symmetric_with_the_values_written_in() -> None:
 def test_agreement_against_dropout_has_a_curve_per_kind_of_pair() -> None:
     axes = figures.agreement_against_dropout(made_up_results()).axes[0]
     assert [len(curve(axes, figures.LOOKS[kind].label)) for kind in ("upstream", "downstream", "across")] == [3, 3, 3]
+
+
+def test_scores_are_scattered_one_layer_below_the_diagonal_and_one_above() -> None:
+    results = made_up_results()
+    figure = figures.scatter_of_scores(results, measures=["input_gradient", "output_hessian"])
+    _, above, below, _ = figure.axes
+    rows = results.modules.query("trained and l1 > 0").pivot_table(
+        index=["layer", "l1", "run"], columns="measure", values="score"
+    )
+    for axes, layer, x, y in (
+        (above, 2, "output_hessian", "input_gradient"),
+        (below, 1, "input_gradient", "output_hessian"),
+    ):
+        points = next(line for line in axes.lines if line.get_color() == figures.LOOKS["l1"].colour)
+        assert points.get_rasterized()
+        expected = rows.loc[layer].sort_values(x)
+        np.testing.assert_allclose(sorted(points.get_xydata().tolist()), expected[[x, y]])
+    assert sum(len(line.get_xdata()) for line in below.lines) == len(STUDY.trained_configs()) + STUDY.untrained
+    with pytest.raises(ValueError, match=r"layers must be two hidden layers, counted from 1 to 2, got \[1, 3\]"):
+        figures.scatter_of_scores(results, layers=[1, 3])
+
+
+def test_correlations_of_scores_are_drawn_one_layer_below_the_diagonal_and_one_above() -> None:
+    results = made_up_results()
+    figure = figures.score_correlation_matrices(results)
+    table = (
+        score_correlations.score_correlations(results).query("sweep == 'dropout'").set_index(["measure_a", "measure_b"])
+    )
+    drawn = figure.axes[2].collections[0].get_array().reshape(8, 8)
+    pair = ("output_hessian", "input_gradient")
+    row, column = (MEASURES.index(name) for name in pair)
+    expected = table.loc[pair].set_index("layer")["correlation"]
+    assert drawn[column, row] == pytest.approx(expected[1])
+    assert drawn[row, column] == pytest.approx(expected[2])
+    assert np.ma.getmaskarray(drawn).diagonal().all()
+    assert figure.axes[2].get_title() == "dropout: n = 12 below, 12 above"
+
+
+def test_mean_correlations_have_a_point_per_sweep_and_bars_where_there_is_an_interval() -> None:
+    means = score_correlations.mean_correlations(made_up_results())
+    figure = figures.score_correlations_by_kind(means)
+    assert len(figure.axes) == 4
+    points = curve(figure.axes[0], figures.LOOKS["across"].label)
+    expected = means.query("layer == 1 and kind == 'across' and strength == 'free'")["mean"]
+    np.testing.assert_allclose(points[:, 1], expected)
 
 
 def blocks() -> tuple[np.ndarray, Clustering]:

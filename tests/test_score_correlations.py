@@ -1,0 +1,134 @@
+"""Scores of the measures against each other: the right networks enter, and runs are what is drawn anew."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from made_up_results import made_up_results
+from modularity_lib import score_correlations as scores
+from modularity_lib.claims import pair_kind
+from modularity_lib.results import Results
+from modularity_lib.similarity import MEASURES
+
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarning")
+
+
+def with_scores(results: Results, score: Callable[[pd.DataFrame], object]) -> Results:
+    """The same study with Q given by a function of its table of modules."""
+    table = results.modules.assign(score=score(results.modules))
+    return Results(results.study, results.networks, table, results.agreement)
+
+
+def test_each_network_is_a_row_per_layer_named_by_the_regulariser_that_is_not_at_its_baseline() -> None:
+    table = scores.scores_by_network(made_up_results())
+    counts = table.groupby("regulariser").size() / 2
+    assert counts.to_dict() == {"baseline": 4, "l2": 4, "l1": 8, "dropout": 8, "untrained": 20}
+    assert set(MEASURES) <= set(table.columns)
+
+
+def test_networks_left_out_do_not_enter() -> None:
+    table = scores.score_correlations(made_up_results(low_accuracy_above=0.5))
+    assert set(table.query("sweep == 'dropout'")["networks"]) == {4 * 2}  # the baseline and dropout 0.3
+    assert set(table.query("sweep == 'l2'")["networks"]) == {4 * 2}
+
+
+def test_a_correlation_is_spearmans_over_the_networks_of_one_sweep_and_layer() -> None:
+    results = made_up_results()
+    table = scores.score_correlations(results).set_index(["sweep", "layer", "measure_a", "measure_b"])
+    rows = results.modules.query("trained and l2 == 1e-5 and l1 == 0 and layer == 2")
+    wide = rows.pivot_table(index=["dropout", "run"], columns="measure", values="score")
+    row = table.loc[("dropout", 2, "output_hessian", "input_gradient")]
+    assert row["correlation"] == pytest.approx(stats.spearmanr(wide["output_hessian"], wide["input_gradient"])[0])
+    left = wide - wide.groupby("dropout").transform("mean")
+    assert row["fixed_strength"] == pytest.approx(stats.spearmanr(left["output_hessian"], left["input_gradient"])[0])
+    assert row["kind"] == "across"
+    assert len(table) == 4 * 2 * 28
+
+
+def test_a_rise_with_strength_is_gone_once_the_strength_is_held_fixed() -> None:
+    means = scores.mean_correlations(made_up_results(dropout_rise=0.5)).query("sweep == 'dropout' and kind == 'across'")
+    by_strength = means.groupby("strength")["mean"].mean()
+    assert by_strength["free"] > 0.8
+    assert abs(by_strength["fixed"]) < 0.3
+
+
+def test_means_leave_a_measure_and_its_normalised_form_out() -> None:
+    results = made_up_results()
+    means = scores.mean_correlations(results).set_index(["sweep", "layer", "strength", "kind"])["mean"]
+    pairs = scores.score_correlations(results).query("sweep == 'l1' and layer == 1")
+    expected = pairs[
+        [pair_kind(a, b) == "upstream" for a, b in zip(pairs["measure_a"], pairs["measure_b"], strict=True)]
+    ]
+    assert len(expected) == 4
+    found = means["l1", 1, "free"]
+    assert found["upstream"] == pytest.approx(expected["correlation"].mean())
+    assert found["within minus across"] == pytest.approx(
+        (found["upstream"] + found["downstream"]) / 2 - found["across"]
+    )
+
+
+def test_four_runs_have_no_interval_and_twenty_untrained_networks_have_one() -> None:
+    means = scores.mean_correlations(made_up_results())
+    assert means.query("sweep != 'untrained'")["low"].isna().all()
+    untrained = means.query("sweep == 'untrained'")
+    assert (untrained["low"] < untrained["mean"]).all()
+    assert (untrained["mean"] < untrained["high"]).all()
+
+
+def test_a_measure_that_never_varies_has_no_correlation() -> None:
+    results = with_scores(made_up_results(), lambda t: t["score"].where(t["measure"] != "input_gradient", 0.0))
+    table = scores.score_correlations(results)
+    constant = (table["measure_a"] == "input_gradient") | (table["measure_b"] == "input_gradient")
+    assert table.loc[constant, "correlation"].isna().all()
+    assert table.loc[~constant, "correlation"].notna().all()
+
+
+def test_the_interval_is_that_of_scipy_for_a_mean() -> None:
+    values = np.random.default_rng(1).exponential(size=30)
+    draws = np.random.default_rng(0).integers(30, size=(9_999, 30))
+    left_out = np.array([np.delete(values, i).mean() for i in range(30)])
+    low, high = scores._bca(np.array([values.mean()]), values[draws].mean(axis=1)[:, None], left_out[:, None])
+    expected = stats.bootstrap((values,), np.mean, method="BCa", n_resamples=9_999, rng=0).confidence_interval
+    assert low[0] == pytest.approx(expected.low, abs=0.02)
+    assert high[0] == pytest.approx(expected.high, abs=0.02)
+
+
+def test_the_sentences_follow_the_scores() -> None:
+    with_common_rise = scores.score_facts(scores.mean_correlations(made_up_results(dropout_rise=0.5)))
+    assert "no verdict" in with_common_rise["score_verdict"]  # four runs
+    assert "mostly that both follow the strength" in with_common_rise["score_fixed"]
+    assert "Among 20 untrained networks" in with_common_rise["score_untrained"]
+    effect = np.random.default_rng(0).normal(size=10_000)
+
+    def one_number_per_network(table: pd.DataFrame) -> np.ndarray:
+        return effect[table.groupby(["trained", "l2", "l1", "dropout", "run", "layer"]).ngroup()]
+
+    common = scores.mean_correlations(with_scores(made_up_results(), one_number_per_network))
+    assert "is not only that both follow the strength" in scores.score_facts(common)["score_fixed"]
+
+
+def test_with_enough_runs_the_verdict_says_in_how_many_sweeps_the_families_agree() -> None:
+    rows = [
+        {"sweep": name, "layer": 1, "kind": kind, "strength": strength, "mean": 0.5, "low": low, "high": 0.9}
+        | {"networks": 9, "runs": 9}
+        for name, low in (("l2", 0.2), ("l1", -0.1), ("dropout", 0.3))
+        for kind in scores.KINDS
+        for strength in ("free", "fixed")
+    ]
+    untrained = [{**row, "sweep": "untrained"} for row in rows[:6]]
+    means = pd.DataFrame(rows + untrained)
+    verdict = scores.score_facts(means)["score_verdict"]
+    assert "above 0 in 2 of 3 sweeps and layers (L2 layer 1, dropout layer 1)" in verdict
+    assert verdict.endswith("depends on the regulariser and the layer.")
+    assert scores.score_facts(means.assign(low=0.1))["score_verdict"].endswith("the other does too.")
+    assert scores.score_facts(means.assign(low=-0.1))["score_verdict"].endswith("the family that is asked.")
+
+
+def test_unknown_measures_are_refused() -> None:
+    with pytest.raises(ValueError, match="measures must be at least two of 'output_hessian'"):
+        scores.scores_by_network(made_up_results(), measures=["input_gradient", "q"])
+    with pytest.raises(ValueError, match="at least two"):
+        scores.scores_by_network(made_up_results(), measures=["input_gradient"])
