@@ -124,7 +124,11 @@ def network_text() -> str:
 
 def forward_table(example: WorkedExample) -> str:
     """Markdown table: pixels, pre-activities, activities, logits and softmax of each image, and the mean activity."""
-    lines = ["| image | $x$ | $W_1 x + b_1$ | $h$ | $h - \\bar h$ | $y$ | $p$ |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| image | pixels $x$ | sum $W_1 x + b_1$ | activity $h$ | less mean $h - \\bar h$ | logits $y$ | "
+        "softmax $p$ |",
+        "|---|---|---|---|---|---|---|",
+    ]
     columns = zip(
         IMAGE_NAMES,
         IMAGES,
@@ -143,7 +147,7 @@ def forward_table(example: WorkedExample) -> str:
 def derivative_table(example: WorkedExample) -> str:
     """Markdown table: ∂h/∂x, ∂y/∂h and ∂²L/∂h∂h of each image."""
     heads = (r"\partial h / \partial x", r"\partial y / \partial h", r"\partial^2 L / \partial h \partial h")
-    lines = ["| image | " + " | ".join(f"${head}$" for head in heads) + " |", "|---|---|---|---|"]
+    lines = ["| image | " + " | ".join(f"derivative ${head}$" for head in heads) + " |", "|---|---|---|---|"]
     rows = zip(IMAGE_NAMES, example.input_jacobians, example.output_jacobians, example.hessians, strict=True)
     lines += [
         f"| {name} | " + " | ".join(f"${matrix_latex(matrix)}$" for matrix in found) + " |" for name, *found in rows
@@ -153,7 +157,7 @@ def derivative_table(example: WorkedExample) -> str:
 
 def similarity_table(example: WorkedExample) -> str:
     """Markdown table: S with its signs, and the normalised measure, of each of the four quantities."""
-    lines = ["| family | $S$ | averaged over the images | normalised |", "|---|---|---|---|"]
+    lines = ["| family | measure $S$ | averaged over the images | normalised |", "|---|---|---|---|"]
     for name, average in example.averages.items():
         family = "upstream" if name.startswith("input") else "downstream"
         normalised = example.measures[f"{name}_norm"]

@@ -44,7 +44,8 @@ READ = """() => {
         images: [...article.querySelectorAll("img")].map(image => ({
             alt: image.alt,
             drawn: image.complete && image.naturalWidth > 0,
-            caption: text(image.closest("figure")?.querySelector("figcaption")),
+            // Its text, seen or not: a still picture may lie in a fold-out.
+            caption: (image.closest("figure")?.querySelector("figcaption")?.textContent ?? "").trim(),
         })),
         equations: article.querySelectorAll(".math").length,
         typeset: article.querySelectorAll(".math mjx-container").length,

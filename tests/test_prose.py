@@ -56,7 +56,7 @@ METHOD = {
     r"wider \((\d+) units\)": str(STUDIES["final-wide"].hidden[0]),
 }
 # Chapters whose numbers come from weights, images or this machine, not from the tables of a study.
-WITHOUT_TABLES = {"measures", "explorer", "speed", "rerun", "status", "live"}
+WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status", "live"}
 # Texts of the chapters with a decimal number that is none of the results.
 NO_RESULTS = {"smallest_p"}  # it follows from the number of runs
 
