@@ -4,10 +4,15 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and PyTorch are imported
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 import torch
+
+matplotlib.use("Agg")
 
 torch.set_num_threads(1)
 
@@ -16,6 +21,13 @@ torch.set_num_threads(1)
 def _store_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the tests away from the results that the book is made of."""
     os.environ["MODULARITY_STORE"] = str(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open() -> Iterator[None]:
+    """Close what a test has drawn: matplotlib warns of many open figures, and a warning fails a test."""
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")
