@@ -10,11 +10,12 @@ import pandas as pd
 
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.clustering import find_modules
+from modularity_lib.data import load_dataset
 from modularity_lib.modularity import AllUnitsDead
 from modularity_lib.results import Results
-from modularity_lib.similarity import MEASURES
+from modularity_lib.similarity import MEASURES, similarity_matrices
 from modularity_lib.sources import DatasetUnavailable
-from modularity_lib.study import stored_matrices
+from modularity_lib.study import stored_matrices, stored_network
 
 _REGULARISATION = ["l2", "l1", "dropout"]
 _Matrices = Mapping[str, Mapping[str, np.ndarray]]
@@ -41,6 +42,47 @@ def ceiling_table(results: Results, *, run: int = 0) -> pd.DataFrame:
                     alike = element_centric_similarity(found[0], found[1])
                     rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
     return pd.DataFrame(rows, columns=[*_REGULARISATION, "layer", "measure", "element_centric"])
+
+
+def halves_table(results: Results, *, run: int = 0) -> pd.DataFrame:
+    """Agreement of a measure with itself on two halves of the images, searched with the same random numbers.
+
+    The images are the 5,000 that come with the project, every second one in each half, so that both hold every digit
+    equally often. They are training images of MNIST, and fewer than a study's test images: with more the halves would
+    agree better.
+
+    Returns:
+        the columns of `ceiling_table`.
+    Raises:
+        LookupError: the weights of the run are not at hand.
+    """
+    digits = load_dataset("mnist-5k")
+    images = np.concatenate([digits.train_images, digits.test_images])
+    classes = np.concatenate([digits.train_labels, digits.test_labels])
+    networks = results.analysed("networks", trained=True)
+    rows = []
+    for row in networks[networks["run"] == run].to_dict("records"):
+        chosen = {name: row[name] for name in _REGULARISATION}
+        network = stored_network(results.study, run=run, **chosen)
+        first, second = (similarity_matrices(network, images[half::2], classes[half::2]) for half in (0, 1))
+        for layer, name in enumerate(first, start=1):
+            for measure in MEASURES:
+                found = [
+                    _labels(half[name][measure], seed=run, steps=results.study.search_steps, restarts=1)
+                    for half in (first, second)
+                ]
+                if found[0] is not None and found[1] is not None:
+                    alike = element_centric_similarity(found[0], found[1])
+                    rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
+    return pd.DataFrame(rows, columns=[*_REGULARISATION, "layer", "measure", "element_centric"])
+
+
+def halves_of(results: Results, *, run: int = 0) -> pd.DataFrame | None:
+    """`halves_table`, or None where the weights of the run are not at hand."""
+    try:
+        return halves_table(results, run=run)
+    except LookupError:
+        return None
 
 
 def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:

@@ -138,7 +138,9 @@ def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
         )
         rise = trained - before
         compared = "about as much as" if abs(rise) <= _ALIKE else "more than" if rise > 0 else "less than"
+        images = values.get((kind, "ceiling, images"), np.nan)
         highest = "" if pd.isna(ceiling) else f" and the ceiling {ceiling:.2f}"
+        highest += "" if pd.isna(images) else f" ({images:.2f} with other images)"
         sentences.append(
             f"{name} by {trained:.2f} in trained networks, {compared} in untrained ones ({before:.2f}); chance is "
             f"{chance:.2f}{highest}."

@@ -120,6 +120,25 @@ def test_searched_again_once_is_what_is_in_the_tables(v1: Results, monkeypatch: 
         ceiling.searched_again(v1, restarts=0)
 
 
+def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
+    v1: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = v1.networks.query("run == 0 and l2 == 1e-5 and l1 == 0 and dropout == 0.3 and trained")
+    table = ceiling.halves_of(Results(v1.study, one, v1.modules, v1.agreement))
+    assert table is not None
+    assert len(table) == 2 * 8
+    assert 0.3 < table["element_centric"].mean() < 1
+    levels = figures.chance_to_ceiling_table(v1, None, table).set_index(["kind", "what"])["element_centric"]
+    assert np.isnan(levels["upstream", "ceiling"])
+    assert levels["upstream", "trained"] < levels["upstream", "ceiling, images"] < 1
+
+    def nowhere(*_: object, **__: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(ceiling, "stored_network", nowhere)
+    assert ceiling.halves_of(v1) is None
+
+
 def test_what_the_maps_cover_is_told(v1: Results) -> None:
     told = ceiling.facts(v1, v1, restarts=0, layer=None)
     assert told["maps_of"] == "all hidden layers of 250 analysed networks"

@@ -50,6 +50,7 @@ ORDER = [
     "comparison",
     "claims",
     "score_correlations",
+    "beyond_chance",
     "ledger",
     "figures",
     "effects",

@@ -141,4 +141,6 @@ def test_agreement_in_words_compares_trained_and_untrained_networks() -> None:
         "Two downstream measures agree by 0.50 in trained networks, about as much as in untrained ones (0.51)" in told
     )
     assert "One measure of each family agree by 0.30 in trained networks, less than in untrained ones (0.40)" in told
-    assert "the ceiling 0.80" in told
+    assert "the ceiling 0.80." in told
+    rows.append({"kind": "upstream", "what": "ceiling, images", "element_centric": 0.7})
+    assert "the ceiling 0.80 (0.70 with other images)." in agreement_facts(pd.DataFrame(rows))["chance_to_ceiling"]

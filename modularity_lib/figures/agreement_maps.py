@@ -146,14 +146,20 @@ def metric_agreement(results: Results) -> Figure:
         return figure
 
 
-def chance_to_ceiling_table(results: Results, ceilings: pd.DataFrame | None) -> pd.DataFrame:
+def chance_to_ceiling_table(
+    results: Results, ceilings: pd.DataFrame | None, halves: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Agreement by kind of pair: mean of `chance`, `untrained`, `trained` and `ceiling` (see `ceiling.ceiling_table`).
 
-    The ceiling of a pair is the lower one of its two measures; NaN where there are no ceilings.
+    `ceiling, images` is the ceiling by `ceiling.halves_table`. The ceiling of a pair is the lower one of its two
+    measures; NaN where there are no ceilings.
     """
     rows = []
     trained, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
-    highest = {} if ceilings is None else ceilings.groupby("measure")["element_centric"].mean().to_dict()
+    searches, images = (
+        {} if table is None else table.groupby("measure")["element_centric"].mean().to_dict()
+        for table in (ceilings, halves)
+    )
     for kind in ("upstream", "downstream", "across"):
         ours = trained[trained["kind"] == kind]
         pairs = ours[["measure_a", "measure_b"]].drop_duplicates().to_numpy()
@@ -161,7 +167,8 @@ def chance_to_ceiling_table(results: Results, ceilings: pd.DataFrame | None) -> 
             "chance": ours["element_centric_chance"].mean(),
             "untrained": untrained.loc[untrained["kind"] == kind, "element_centric"].mean(),
             "trained": ours["element_centric"].mean(),
-            "ceiling": np.mean([min(highest.get(a, np.nan), highest.get(b, np.nan)) for a, b in pairs]),
+            "ceiling": np.mean([min(searches.get(a, np.nan), searches.get(b, np.nan)) for a, b in pairs]),
+            "ceiling, images": np.mean([min(images.get(a, np.nan), images.get(b, np.nan)) for a, b in pairs]),
         }
         rows += [{"kind": kind, "what": name, "element_centric": value} for name, value in values.items()]
     return pd.DataFrame(rows)
@@ -172,7 +179,7 @@ def chance_to_ceiling(table: pd.DataFrame) -> Figure:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
         kinds = list(dict.fromkeys(table["kind"]))
-        markers = {"chance": "|", "untrained": "o", "trained": "D", "ceiling": ">"}
+        markers = {"chance": "|", "untrained": "o", "trained": "D", "ceiling": ">", "ceiling, images": "P"}
         for height, kind in enumerate(reversed(kinds)):
             values = table[table["kind"] == kind].set_index("what")["element_centric"]
             colour = LOOKS[kind].colour
@@ -192,7 +199,7 @@ def chance_to_ceiling(table: pd.DataFrame) -> Figure:
             axes.plot([], [], marker, color="black", markerfacecolor=face, linestyle="none", label=what)
         axes.set_yticks(range(len(kinds)), [LOOKS[kind].label for kind in reversed(kinds)])
         axes.set(xlabel="element-centric similarity (0 to 1)", xlim=(0, 1), ylim=(-0.6, len(kinds) - 0.4))
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5)
         return figure
 
 

@@ -1,0 +1,152 @@
+"""Which clusterings agree beyond chance once there are thousands of comparisons, and how often the test errs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from modularity_lib.alignment import agreement_p_value
+from modularity_lib.claims import ALPHA, agreement_by_kind
+from modularity_lib.inference import Effect, effect_over_runs, holm
+from modularity_lib.results import Results
+
+KINDS = ("upstream", "downstream", "across")
+CODE = """import modularity_lib as ml
+from modularity_lib import beyond_chance
+
+beyond_chance.beyond_chance_table(ml.run_study("v1"))"""
+_LAYER_OF_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]
+
+
+def beyond_chance_table(results: Results) -> pd.DataFrame:
+    """Share of comparisons that agree beyond chance, by kind of pair, with and without correction.
+
+    A comparison is two measures of different quantities in one layer of one network. Holm's method cannot be used over
+    all of them: p is at least 1 / (permutations + 1), which times thousands of comparisons is above any level. Within
+    one layer of one network it can.
+
+    Returns:
+        `networks` ("trained" or "untrained"), `kind`, `comparisons`, and the shares with p < 0.05: `alone`, as it is;
+        `false_discovery`, after Benjamini and Hochberg over all comparisons of the trained or untrained networks;
+        `holm`, after Holm over those of one layer of one network.
+    """
+    rows = []
+    for label, trained in (("trained", True), ("untrained", False)):
+        table = agreement_by_kind(results, trained=trained)
+        if table.empty:
+            continue
+        adjusted = {
+            "alone": table["p_value"],
+            "false_discovery": stats.false_discovery_control(table["p_value"]),
+            "holm": table.groupby(_LAYER_OF_NETWORK)["p_value"].transform(lambda p: holm(p.tolist())),
+        }
+        beyond = pd.DataFrame({name: np.asarray(p) < ALPHA for name, p in adjusted.items()}).groupby(
+            table["kind"].to_numpy()
+        )
+        shares = beyond.mean().assign(comparisons=beyond.size())
+        rows += [{"networks": label, "kind": kind, **shares.loc[kind]} for kind in KINDS if kind in shares.index]
+    table = pd.DataFrame(rows, columns=["networks", "kind", "comparisons", "alone", "false_discovery", "holm"])
+    return table.astype({"comparisons": int})
+
+
+@dataclass(frozen=True)
+class FalsePositives:
+    """How often the permutation test finds agreement where there is none; `low` and `high` bound the 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+    pairs: int
+
+
+def false_positives(results: Results, *, pairs: int = 400, seed: int = 0) -> FalsePositives:
+    """Share of p < 0.05 among pairs of clusterings that agree by chance alone.
+
+    Two measures of one layer of a trained network are drawn, and the units of one clustering are shuffled: the modules
+    keep their number and sizes, and any agreement is chance. The interval is exact (Clopper and Pearson 1934).
+    """
+    random = np.random.default_rng(seed)
+    modules = results.analysed("modules", trained=True)
+    layers = [rows for _, rows in modules.groupby(_LAYER_OF_NETWORK)["labels"] if len(rows) > 1]
+    hits = 0
+    for _ in range(pairs):
+        labels = layers[random.integers(len(layers))]
+        a, b = (np.asarray(labels.iloc[index]) for index in random.choice(len(labels), 2, replace=False))
+        relabellings = int(random.integers(2**31))
+        p_value = agreement_p_value(
+            a, random.permutation(b), permutations=results.study.permutations, seed=relabellings
+        )
+        hits += p_value < ALPHA
+    interval = stats.binomtest(int(hits), pairs).proportion_ci(method="exact")
+    return FalsePositives(hits / pairs, float(interval.low), float(interval.high), pairs)
+
+
+def since_training(results: Results) -> dict[str, Effect]:
+    """Element-centric similarity of trained networks less the mean of untrained ones, per kind of pair, over runs.
+
+    Trained and untrained networks share no run, so the untrained mean is taken off each run. Empty where there are no
+    untrained networks.
+    """
+    trained, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
+    before = untrained.groupby("kind")["element_centric"].mean()
+    by_run = trained.pivot_table(index="run", columns="kind", values="element_centric")
+    return {
+        kind: effect_over_runs((by_run[kind] - before[kind]).dropna().to_numpy())
+        for kind in KINDS
+        if kind in before.index and kind in by_run.columns
+    }
+
+
+def beyond_chance_facts(
+    results: Results, shares: pd.DataFrame, errors: FalsePositives, effects: dict[str, Effect]
+) -> dict[str, str]:
+    """The same in sentences: `little_is_not_nothing`, `holm_over_all`, `false_positives`, `since_training`."""
+    comparisons = int(shares.loc[shares["networks"] == "trained", "comparisons"].sum())
+    least = comparisons / (results.study.permutations + 1)
+    across = shares[(shares["kind"] == "across") & (shares["networks"] == "trained")]
+    little = "There are no comparisons across the families."
+    if len(across):
+        row = across.iloc[0]
+        little = (
+            f"Of {row['comparisons']:,} comparisons across the families {row['alone']:.0%} have p < {ALPHA:g}; "
+            f"{row['false_discovery']:.0%} remain when the rate of false discoveries is held at {ALPHA:.0%}, "
+            f"{row['holm']:.0%} when Holm's method is applied within each layer of a network. Among untrained networks "
+            f"{_untrained_share(shares)} remain at the same rate of false discoveries."
+        )
+    holds = errors.low <= ALPHA
+    return {
+        "little_is_not_nothing": little,
+        "holm_over_all": (
+            f"Holm's method over all {comparisons:,} comparisons of trained networks "
+            f"{'could call none of them' if least >= ALPHA else 'is possible, but stricter'}: "
+            f"{results.study.permutations:,} relabellings cannot give a smaller p than 1 / "
+            f"{results.study.permutations + 1:,}, which it multiplies to {min(least, 1):.2g}."
+        ),
+        "false_positives": (
+            f"On {errors.pairs:,} pairs with the units of one clustering shuffled the test finds agreement in "
+            f"{round(errors.rate * errors.pairs)} (95 % interval {errors.low:.0%} to {errors.high:.0%} of them): it "
+            f"{'keeps' if holds else 'does not keep'} its level of {ALPHA:.0%}."
+        ),
+        "since_training": " ".join(_since(kind, effect) for kind, effect in effects.items())
+        or "There are no untrained networks to compare with.",
+    }
+
+
+def _untrained_share(shares: pd.DataFrame) -> str:
+    chosen = shares[(shares["kind"] == "across") & (shares["networks"] == "untrained")]
+    return f"{chosen['false_discovery'].iloc[0]:.1%}" if len(chosen) else "none"
+
+
+def _since(kind: str, effect: Effect) -> str:
+    names = {"upstream": "Two upstream measures", "downstream": "Two downstream measures"}
+    has_interval = effect.low is not None and effect.high is not None
+    low, high = (effect.low, effect.high) if has_interval else (effect.smallest, effect.largest)
+    assert low is not None
+    assert high is not None
+    how = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
+    bounds = "95 % interval" if has_interval else "single runs"
+    return (
+        f"{names.get(kind, 'Measures of different families')} agree {how} in trained networks than in untrained ones "
+        f"({effect.mean:+.3f}, {bounds} {low:+.3f} to {high:+.3f}; {effect.n_runs} runs)."
+    )
