@@ -1,4 +1,5 @@
-"""What all tests share: one thread for each library, so that results and times do not depend on the machine's cores."""
+"""What all tests share: one thread for each library, so that results and times do not depend on the machine's cores;
+figures that no screen shows; the shipped results of v1."""
 
 import os
 
@@ -11,6 +12,11 @@ import matplotlib
 import matplotlib.pyplot as plt
 import pytest
 import torch
+
+from modularity_lib.experiments import STUDIES
+from modularity_lib.results import Results
+from modularity_lib.store import Store
+from modularity_lib.tables import stored_results
 
 matplotlib.use("Agg")
 
@@ -34,3 +40,9 @@ def _no_figure_stays_open() -> Iterator[None]:
 def project() -> Path:
     """Root of the checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def v1(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The shipped results of v1."""
+    return stored_results(STUDIES["v1"], Store(tmp_path_factory.mktemp("empty")))

@@ -1,6 +1,5 @@
 """Maps of agreement show the means of the tables, and the published values beside those of the paper's study alone."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,20 +8,10 @@ from made_up_results import made_up_results
 from modularity_lib import ceiling, figures
 from modularity_lib.alignment import element_centric_similarity
 from modularity_lib.clustering import find_modules
-from modularity_lib.experiments import STUDIES
 from modularity_lib.paper import published
 from modularity_lib.results import Results
 from modularity_lib.similarity import MEASURES
-from modularity_lib.store import Store
 from modularity_lib.study import stored_matrices
-from modularity_lib.tables import stored_results
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(scope="module")
-def v1(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return stored_results(STUDIES["v1"], Store(tmp_path_factory.mktemp("empty")))
 
 
 def value(table: pd.DataFrame, networks: str, a: str, b: str, column: str) -> float:

@@ -2,8 +2,6 @@
 
 import base64
 import io
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,16 +13,15 @@ import axe_playwright_python
 import pandas as pd
 import pytest
 import yaml
-from playwright.sync_api import Browser, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, TimeoutError
+
+from chromium import browser_for, cannot_run
 
 PROJECT = Path(__file__).resolve().parents[1]
 HTML = PROJECT / "_build" / "html"
 CONTENTS = yaml.safe_load((PROJECT / "_toc.yml").read_text())
 TITLE = yaml.safe_load((PROJECT / "_config.yml").read_text())["title"]
 PAGES = [CONTENTS["root"], *(chapter["file"] for part in CONTENTS["parts"] for chapter in part["chapters"])]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ["background-networking", "component-update", "gpu", "quic", "sync"]  # what the browser does by itself
-
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 # Findings of axe-core that remain, each with the reason. None of them is serious or critical.
 KNOWN_BARRIERS = {
@@ -104,25 +101,10 @@ class Page:
     too_wide: dict[str, Any] = field(default_factory=dict)  # on a phone
 
 
-def cannot_run(reason: str) -> None:
-    """Skip, or fail where the pages must be tested."""
-    if os.environ.get("MODULARITY_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = next((path for path in map(shutil.which, BROWSERS) if path), None)
-    if executable is None:
-        cannot_run(f"the pages are not tested: none of {', '.join(BROWSERS)} is installed")
-    if not (HTML / f"{PAGES[0]}.html").exists():
-        cannot_run("the pages are not tested: the book is not built; run: make book")
-    options = ["--no-sandbox", "--no-first-run", *(f"--disable-{feature}" for feature in QUIET)]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=options)
+    with browser_for(HTML / f"{PAGES[0]}.html", untested="the pages are not tested") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=PAGES)

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 import yaml
 
+from made_up_chapter import HEADER
 from modularity_lib import chapters
 from modularity_lib.chapters import (
     Chapter,
@@ -28,19 +29,6 @@ from modularity_lib.chapters import (
     with_chosen_study,
 )
 
-HEADER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-"""
 # Each run adds a line to runs.txt, so that the tests can count them.
 ANSWER = """\
 # The answer

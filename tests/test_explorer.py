@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 
@@ -25,7 +24,6 @@ from modularity_lib.similarity import MEASURES
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_matrices, stored_network
 
-matplotlib.use("Agg")
 CHOSEN = {
     "regulariser": "dropout",
     "strength": 0.3,

@@ -4,44 +4,28 @@ import base64
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+
+from chromium import browser_for
 
 PROJECT = Path(__file__).resolve().parents[1]
 # The page of the book; another one, such as that of `modularity chapter explorer`, can be named.
 PAGE = Path(os.environ.get("MODULARITY_EXPLORER", PROJECT / "_build" / "html" / "chapters" / "explorer.html"))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ["background-networking", "component-update", "gpu", "quic", "sync"]  # what the browser does by itself
 MATRIX, PAIR = '[data-part="matrix"]', '[data-part="pair"]'
 # Of the matrix as it is drawn: the colours of all its pixels.
 DRAWN = f"() => document.querySelector('{MATRIX}').toDataURL()"
 
 
-def cannot_run(reason: str) -> None:
-    """Skip, or fail where the pages must be tested."""
-    if os.environ.get("MODULARITY_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = next((path for path in map(shutil.which, BROWSERS) if path), None)
-    if executable is None:
-        cannot_run(f"the explorer is not tested: none of {', '.join(BROWSERS)} is installed")
-    if not PAGE.exists():
-        cannot_run("the explorer is not tested: the book is not built; run: make book")
-    options = ["--no-sandbox", "--no-first-run", *(f"--disable-{feature}" for feature in QUIET)]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=options)
+    with browser_for(PAGE, untested="the explorer is not tested") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,9 @@ import pytest
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures, ledger
 from modularity_lib.claims import CLAIMS
-from modularity_lib.experiments import STUDIES
 from modularity_lib.results import Results
-from modularity_lib.store import Store
-from modularity_lib.tables import stored_results
 
 Q = "Q against regularisation"
-
-
-@pytest.fixture(scope="module")
-def v1(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return stored_results(STUDIES["v1"], Store(tmp_path_factory.mktemp("empty")))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from itertools import product
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +10,6 @@ from modularity_lib import optima
 from modularity_lib.clustering import find_modules
 from modularity_lib.figures import search
 from modularity_lib.modularity import modularity_score
-
-matplotlib.use("Agg")
 
 
 def random_matrix(units: int, seed: int) -> np.ndarray:

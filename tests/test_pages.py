@@ -5,7 +5,6 @@ import io
 import re
 from dataclasses import replace
 
-import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -15,7 +14,6 @@ from made_up_results import STUDY, made_up_results
 from modularity_lib import pages
 from modularity_lib.results import Results, StudyIncomplete
 
-matplotlib.use("Agg")
 MADE_WITH = {
     "versions": {"commit": ["abc123", "def456"]},
     "core_seconds": {"training": 1234.5, "modules": 6.0},

@@ -1,6 +1,5 @@
 """The book as a PDF: printed by Chromium from a single page, or a clear word why not."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
+from chromium import cannot_run
 from modularity_lib import pdf
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -22,12 +22,6 @@ SINGLE_PAGE = f"""<!doctype html><html><head><title>Book</title></head><body><he
 <details class="fold-out"><summary>Data</summary><p>folded away</p></details></section>
 <section id="second"><h3>2. The second chapter</h3><p>More words.</p></section></div>
 </article></main></body></html>"""
-
-
-def cannot_run(reason: str) -> None:
-    if os.environ.get("MODULARITY_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def make_single_page(root: Path) -> Path:

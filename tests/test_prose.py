@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import myst_nb
 import numpy as np
 import pandas as pd
@@ -36,7 +35,6 @@ from modularity_lib.results import IDENTIFYING, Results
 from modularity_lib.store import Entry, read_entry, replace_entry
 from modularity_lib.training import TrainingConfig
 
-matplotlib.use("Agg")
 PROJECT = Path(__file__).resolve().parents[1]
 
 # What prose may say with digits: names, conventions, and the ends of scales.

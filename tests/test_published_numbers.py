@@ -11,13 +11,6 @@ from modularity_lib.keys import network_keys
 from modularity_lib.paper import published
 from modularity_lib.results import Results
 from modularity_lib.shipped import RESULTS_FOLDER, shipped_tables
-from modularity_lib.store import Store
-from modularity_lib.tables import stored_results
-
-
-@pytest.fixture(scope="module")
-def v1(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return stored_results(STUDIES["v1"], Store(tmp_path_factory.mktemp("empty")))
 
 
 def test_all_networks_of_v1_come_with_the_project(v1: Results) -> None:

@@ -3,13 +3,11 @@
 import json
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 
 from modularity_lib import figures, speed
 
-matplotlib.use("Agg")
 FACTS = {"machine": "a machine, 2 cores", "versions": {"python": "3.11", "numpy": "2.4"}, "day": "2026-01-01"}
 TRAINING = {
     **FACTS,

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from made_up_chapter import HEADER
 from made_up_results import made_up_results
 from modularity_lib import provenance, status
 from modularity_lib.chapters import Chapter
@@ -14,20 +15,11 @@ from modularity_lib.status import Execution, chapters_text, execution_of
 
 FIRST = Execution("first", {"study": "v1", "layer": 2}, frozenset({"layer"}), False, "2026-01-02T03:04:05", 1.25)
 DEAD = Execution("dead", {"folder": ""}, frozenset(), True, "", None)
-TEXT = """\
----
-jupytext:
-  text_representation:
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+TEXT = f"""\
+{HEADER}\
 # First
 
-```{code-cell} ipython3
+```{{code-cell}} ipython3
 :tags: [parameters]
 
 study = "v1"
