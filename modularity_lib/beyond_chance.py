@@ -7,16 +7,14 @@ import pandas as pd
 from scipy import stats
 
 from modularity_lib.alignment import agreement_p_value
-from modularity_lib.claims import ALPHA, agreement_by_kind
+from modularity_lib.claims import ALPHA, KINDS, agreement_by_kind
 from modularity_lib.inference import Effect, effect_over_runs, holm
-from modularity_lib.results import Results
+from modularity_lib.results import LAYER_OF_NETWORK, Results
 
-KINDS = ("upstream", "downstream", "across")
 CODE = """import modularity_lib as ml
 from modularity_lib import beyond_chance
 
 beyond_chance.beyond_chance_table(ml.run_study("v1"))"""
-_LAYER_OF_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]
 
 
 def beyond_chance_table(results: Results) -> pd.DataFrame:
@@ -39,7 +37,7 @@ def beyond_chance_table(results: Results) -> pd.DataFrame:
         adjusted = {
             "alone": table["p_value"],
             "false_discovery": stats.false_discovery_control(table["p_value"]),
-            "holm": table.groupby(_LAYER_OF_NETWORK)["p_value"].transform(lambda p: holm(p.tolist())),
+            "holm": table.groupby(LAYER_OF_NETWORK)["p_value"].transform(lambda p: holm(p.tolist())),
         }
         beyond = pd.DataFrame({name: np.asarray(p) < ALPHA for name, p in adjusted.items()}).groupby(
             table["kind"].to_numpy()
@@ -68,7 +66,7 @@ def false_positives(results: Results, *, pairs: int = 400, seed: int = 0) -> Fal
     """
     random = np.random.default_rng(seed)
     modules = results.analysed("modules", trained=True)
-    layers = [rows for _, rows in modules.groupby(_LAYER_OF_NETWORK)["labels"] if len(rows) > 1]
+    layers = [rows for _, rows in modules.groupby(LAYER_OF_NETWORK)["labels"] if len(rows) > 1]
     hits = 0
     for _ in range(pairs):
         labels = layers[random.integers(len(layers))]

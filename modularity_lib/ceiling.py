@@ -1,6 +1,6 @@
 """How alike two clusterings can be: the same matrix searched twice; and the networks of one run searched again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations_with_replacement
 from typing import Any
@@ -11,13 +11,13 @@ import pandas as pd
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.clustering import find_modules
 from modularity_lib.data import load_dataset
+from modularity_lib.experiments import REGULARISERS
 from modularity_lib.modularity import AllUnitsDead
 from modularity_lib.results import Results
 from modularity_lib.similarity import MEASURES, similarity_matrices
 from modularity_lib.sources import DatasetUnavailable
 from modularity_lib.study import stored_matrices, stored_network
 
-_REGULARISATION = ["l2", "l1", "dropout"]
 _Matrices = Mapping[str, Mapping[str, np.ndarray]]
 
 
@@ -32,16 +32,8 @@ def ceiling_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     Returns:
         A row per network, layer and measure: `l2`, `l1`, `dropout`, `layer`, `measure`, `element_centric`.
     """
-    rows = []
-    for chosen, matrices in _analysed_matrices(results, run):
-        for layer, by_measure in enumerate(matrices.values(), start=1):
-            for measure, matrix in by_measure.items():
-                steps = results.study.search_steps
-                found = [_labels(matrix, seed=seed, steps=steps, restarts=1) for seed in (run, run + 1_000)]
-                if found[0] is not None and found[1] is not None:
-                    alike = element_centric_similarity(found[0], found[1])
-                    rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
-    return pd.DataFrame(rows, columns=[*_REGULARISATION, "layer", "measure", "element_centric"])
+    pairs = ((chosen, (matrices, matrices)) for chosen, matrices in _analysed_matrices(results, run))
+    return _self_agreement(pairs, seeds=(run, run + 1_000), steps=results.study.search_steps)
 
 
 def halves_table(results: Results, *, run: int = 0) -> pd.DataFrame:
@@ -59,22 +51,14 @@ def halves_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     digits = load_dataset("mnist-5k")
     images = np.concatenate([digits.train_images, digits.test_images])
     classes = np.concatenate([digits.train_labels, digits.test_labels])
-    networks = results.analysed("networks", trained=True)
-    rows = []
-    for row in networks[networks["run"] == run].to_dict("records"):
-        chosen = {name: row[name] for name in _REGULARISATION}
-        network = stored_network(results.study, run=run, **chosen)
-        first, second = (similarity_matrices(network, images[half::2], classes[half::2]) for half in (0, 1))
-        for layer, name in enumerate(first, start=1):
-            for measure in MEASURES:
-                found = [
-                    _labels(half[name][measure], seed=run, steps=results.study.search_steps, restarts=1)
-                    for half in (first, second)
-                ]
-                if found[0] is not None and found[1] is not None:
-                    alike = element_centric_similarity(found[0], found[1])
-                    rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
-    return pd.DataFrame(rows, columns=[*_REGULARISATION, "layer", "measure", "element_centric"])
+
+    def measured() -> Iterator[tuple[dict[str, Any], tuple[_Matrices, _Matrices]]]:
+        for chosen in _analysed_settings(results, run):
+            network = stored_network(results.study, run=run, **chosen)
+            first, second = (similarity_matrices(network, images[half::2], classes[half::2]) for half in (0, 1))
+            yield chosen, (first, second)
+
+    return _self_agreement(measured(), seeds=(run, run), steps=results.study.search_steps)
 
 
 def halves_of(results: Results, *, run: int = 0) -> pd.DataFrame | None:
@@ -101,7 +85,7 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}. 20 leave little to gain.")
     networks = results.networks[results.networks["trained"] & (results.networks["run"] == run)]
-    identity = networks.set_index(_REGULARISATION)
+    identity = networks.set_index(list(REGULARISERS))
     kept = list(results.agreement.columns[: list(results.agreement.columns).index("layer")])
     rows = []
     for chosen, matrices in _analysed_matrices(results, run):
@@ -136,17 +120,39 @@ def at_hand(results: Results, *, run: int = 0) -> bool:
 def facts(results: Results, shown: Results, *, restarts: int, layer: int | None) -> dict[str, str]:
     """What the maps of agreement cover, in words: networks and layers, and the searches behind them."""
     trained = shown.analysed("agreement", trained=True)
-    count = len(trained[["run", *_REGULARISATION]].drop_duplicates())
+    count = len(trained[["run", *REGULARISERS]].drop_duplicates())
     layers = "all hidden layers" if layer is None else f"hidden layer {layer}"
     searched = f", modules by the best of {restarts} searches" if restarts else ""
     ceiling = "over the networks of run 0" if at_hand(results) else "not at hand for this study"
     return {"maps_of": f"{layers} of {count} analysed networks{searched}", "ceiling_of": ceiling}
 
 
-def _analysed_matrices(results: Results, run: int) -> Iterator[tuple[dict[str, Any], _Matrices]]:
+def _self_agreement(
+    pairs: Iterable[tuple[dict[str, Any], tuple[_Matrices, _Matrices]]], *, seeds: tuple[int, int], steps: int
+) -> pd.DataFrame:
+    """Element-centric similarity of the modules of two matrices of one measure, each searched with its seed."""
+    rows = []
+    for chosen, (first, second) in pairs:
+        for layer, name in enumerate(first, start=1):
+            for measure in MEASURES:
+                a, b = (
+                    _labels(matrices[name][measure], seed=seed, steps=steps, restarts=1)
+                    for matrices, seed in zip((first, second), seeds, strict=True)
+                )
+                if a is not None and b is not None:
+                    alike = element_centric_similarity(a, b)
+                    rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
+    return pd.DataFrame(rows, columns=[*REGULARISERS, "layer", "measure", "element_centric"])
+
+
+def _analysed_settings(results: Results, run: int) -> Iterator[dict[str, Any]]:
     networks = results.analysed("networks", trained=True)
     for row in networks[networks["run"] == run].to_dict("records"):
-        chosen = {name: row[name] for name in _REGULARISATION}
+        yield {name: row[name] for name in REGULARISERS}
+
+
+def _analysed_matrices(results: Results, run: int) -> Iterator[tuple[dict[str, Any], _Matrices]]:
+    for chosen in _analysed_settings(results, run):
         yield chosen, stored_matrices(results.study, run=run, **chosen)
 
 

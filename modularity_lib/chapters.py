@@ -95,11 +95,16 @@ def find_chapter(root: Path, name: str) -> Chapter:
     return Chapter(root, name, chapters[name])
 
 
+def all_chapters(root: Path) -> list[Chapter]:
+    """All chapters with code, in the order of the table of contents; those that it lacks come last."""
+    listed = re.findall(rf"{CHAPTERS}/(\S+)", (root / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [Chapter(root, name, text) for name, text in _chapters_with_code(root).items()]
+    return sorted(chapters, key=lambda one: listed.index(one.name) if one.name in listed else len(listed))
+
+
 def chapter_names(root: Path) -> list[str]:
-    """Names of all chapters with code, in the order of the table of contents; those that it lacks come last."""
-    contents = (root / "_toc.yml").read_text(encoding="utf-8")
-    found = _chapters_with_code(root)
-    return sorted(found, key=lambda name: (position := contents.find(f"{CHAPTERS}/{name}\n"), position < 0)[::-1])
+    """Names of `all_chapters`."""
+    return [chapter.name for chapter in all_chapters(root)]
 
 
 def _chapters_with_code(root: Path) -> dict[str, str]:

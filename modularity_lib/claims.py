@@ -172,7 +172,7 @@ def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame
     return rows[rows["kind"] != "same"]
 
 
-_KINDS = {"upstream", "downstream", "across"}
+KINDS = ("upstream", "downstream", "across")  # of pairs of measures, see `pair_kind`
 _NO_PAIRS = "In some kind of pair no clusterings could be compared."
 
 
@@ -180,7 +180,7 @@ def _judge_within(results: Results) -> Verdict:
     rows, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
     quantity = "agreement within a family minus across, element-centric"
     paper = _paper_agreement("within") - _paper_agreement("across")
-    if set(rows["kind"]) != _KINDS:
+    if set(rows["kind"]) != set(KINDS):
         return Verdict(COULD_NOT_TEST, quantity, None, paper, _NO_PAIRS)
     by_run = rows.pivot_table(index="run", columns="kind", values="element_centric")
     beyond_chance = (rows["p_value"] < ALPHA).groupby(rows["kind"]).mean()
@@ -206,7 +206,7 @@ def _judge_within(results: Results) -> Verdict:
 def _judge_across(results: Results) -> Verdict:
     rows = agreement_by_kind(results)
     quantity = "agreement across families, 0 = chance, 1 = identical"
-    if set(rows["kind"]) != _KINDS:
+    if set(rows["kind"]) != set(KINDS):
         return Verdict(COULD_NOT_TEST, quantity, None, None, _NO_PAIRS)
     by_run = rows.pivot_table(index="run", columns="kind", values="corrected")
     across = effect_over_runs(by_run["across"].to_numpy())

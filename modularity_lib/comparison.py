@@ -8,9 +8,8 @@ import pandas as pd
 
 from modularity_lib.experiments import REGULARISERS
 from modularity_lib.paper import published
-from modularity_lib.results import Results, sweep
+from modularity_lib.results import LAYER_OF_NETWORK, Results, sweep
 
-_LAYER_OF_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]
 _METRICS = ("greedy", "rmi", "rmi_norm", "vi", "vi_norm", "element_centric", "similarity_spearman")
 
 
@@ -124,7 +123,7 @@ def _metric_agreement(results: Results) -> _Parts:
     paper = published("metric_agreement").rename(columns={"mean_abs_correlation": "paper"})
     rows = results.analysed("agreement", trained=True)
     both_orders = pd.concat([rows, rows[rows["measure_a"] != rows["measure_b"]]])
-    correlations = both_orders.groupby(_LAYER_OF_NETWORK)[list(_METRICS)].corr()
+    correlations = both_orders.groupby(LAYER_OF_NETWORK)[list(_METRICS)].corr()
     pairs = []
     for metric_a, metric_b in combinations(_METRICS, 2):
         sizes = correlations[metric_b].xs(metric_a, level=-1).abs().dropna()

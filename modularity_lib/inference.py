@@ -39,6 +39,11 @@ class Effect:
         return (self.smallest if self.low is None else self.low) > 0
 
 
+def smallest_sign_flip_p(n_runs: int) -> float:
+    """The smallest two-sided p-value that a sign-flip test of so many runs can give: 2 / 2^n, and 1 with one run."""
+    return min(1.0, 2.0 / 2**n_runs)
+
+
 def effect_over_runs(values: np.ndarray) -> Effect:
     """Mean over runs with a BCa bootstrap interval and an exact sign-flip test.
 
@@ -72,7 +77,7 @@ def effect_over_runs(values: np.ndarray) -> Effect:
         low=low,
         high=high,
         p_value=p_value,
-        smallest_p=min(1.0, 2.0 / 2**n_runs),
+        smallest_p=smallest_sign_flip_p(n_runs),
         n_runs=n_runs,
     )
 

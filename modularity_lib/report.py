@@ -13,7 +13,7 @@ from modularity_lib.data import train_validation_split
 from modularity_lib.estimate import expected_cost
 from modularity_lib.experiments import REGULARISERS, STUDIES, Study
 from modularity_lib.figures import LOOKS, MEASURE_LABELS
-from modularity_lib.inference import Effect
+from modularity_lib.inference import Effect, smallest_sign_flip_p
 from modularity_lib.results import Results, sweep
 from modularity_lib.sources import DATASETS
 
@@ -96,7 +96,7 @@ def cost_facts(results: Results) -> dict[str, str]:
     """What a study cost, and what so few runs can prove, in words."""
     seconds = results.made_with.get("core_seconds", {})
     spent = ", ".join(f"{stage} {value:,.0f} s" for stage, value in seconds.items())
-    smallest_p = min(1.0, 2.0 / 2**results.study.runs)
+    smallest_p = smallest_sign_flip_p(results.study.runs)
     return {
         "cost": spent or "not recorded",
         "smallest_p": f"{results.study.runs} runs give a two-sided sign-flip p of {smallest_p:.2g} at the least.",

@@ -23,8 +23,8 @@ from modularity_lib.chapters import (
     CHAPTERS,
     LIBRARY,
     ChapterFailed,
+    all_chapters,
     chapter_key,
-    chapter_names,
     check_parameters,
     executed_notebook,
     find_chapter,
@@ -84,10 +84,10 @@ def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.pare
 def parameters_table(root: Path = LIBRARY.parent) -> str:
     """Markdown table: the parameters of every chapter, their default values and what they mean."""
     lines = ["| chapter | parameter | default | meaning |", "|---|---|---|---|"]
-    for name in chapter_names(root):
-        for parameter in papermill.inspect_notebook(find_chapter(root, name).notebook()).values():
-            default = f"`{parameter['default']}`"
-            lines.append(f"| {name} | `{parameter['name']}` | {default} | {parameter['help'].replace('|', '/')} |")
+    for chapter in all_chapters(root):
+        for name, parameter in papermill.inspect_notebook(chapter.notebook()).items():
+            meaning = parameter["help"].replace("|", "/")
+            lines.append(f"| {chapter.name} | `{name}` | `{parameter['default']}` | {meaning} |")
     return "\n".join(lines)
 
 

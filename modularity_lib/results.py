@@ -8,6 +8,7 @@ import pandas as pd
 from modularity_lib.experiments import Study
 
 TABLES = ("networks", "modules", "agreement")
+LAYER_OF_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]  # what tells one layer from another in a study
 IDENTIFYING = ["study", "dataset", "hidden", "protocol", "trained", "run", "l2", "l1", "dropout"]
 
 

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.claims import pair_kind
+from modularity_lib.claims import KINDS, pair_kind
 from modularity_lib.experiments import BASELINE_L2, REGULARISERS
 from modularity_lib.inference import FEWEST_FOR_INTERVAL
 from modularity_lib.results import Results, sweep
 from modularity_lib.similarity import MEASURES
 
-KINDS = ("upstream", "downstream", "across")
 SWEEPS = (*REGULARISERS, "untrained")  # what one correlation is taken over
 _NETWORK = ["l2", "l1", "dropout", "run"]
 _RESAMPLES = 999
@@ -80,9 +79,9 @@ def mean_correlations(results: Results) -> pd.DataFrame:
     networks of a run share their seed; the correlations are computed again from all networks of the runs drawn.
 
     Returns:
-        `sweep`, `layer`, `kind` (of `KINDS`, or "within minus across": the mean of the two families less that across),
-        `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 % BCa interval; NaN
-        with fewer than 6 runs), `networks`, `runs`.
+        `sweep`, `layer`, `kind` (of `claims.KINDS`, or "within minus across": the mean of the two families less that
+        across), `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 % BCa interval;
+        NaN with fewer than 6 runs), `networks`, `runs`.
     """
     pairs = {
         kind: np.array([pair for pair in combinations(range(len(MEASURES)), 2) if _kind_of(*pair) == kind])

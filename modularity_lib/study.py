@@ -210,17 +210,9 @@ def stored_network(
     Raises:
         LookupError: the study has no network of this run and regularisation, or it has not been computed yet.
     """
-    study, store = study_named(study), store or Store()
+    study = study_named(study)
     config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
-    key = network_keys(config, study).keys["training"]
-    entry = store.read("training", key)
-    arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
-    if arrays is None:
-        raise LookupError(
-            f"the network {_regularisation_of(config)} is neither in the store {store.root} nor shipped with the "
-            f"project. modularity_lib.run_study({study.name!r}) computes it."
-        )
-    return network_of(parameters_of_arrays(arrays), dropout=dropout)
+    return _network_of(config, network_keys(config, study).keys["training"], study, store or Store())
 
 
 def stored_matrices(
@@ -243,10 +235,11 @@ def stored_matrices(
     """
     study = study_named(study)
     config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
-    matrices = shipped_matrices(study.name, network_keys(config, study).keys["modules"])
+    keys = network_keys(config, study).keys
+    matrices = shipped_matrices(study.name, keys["modules"])
     if matrices is not None:
         return matrices
-    network = stored_network(study, run=run, l2=l2, l1=l1, dropout=dropout, store=store)
+    network = _network_of(config, keys["training"], study, store or Store())
     dataset = dataset_of_study(study.dataset)
     return similarity_matrices(network, dataset.test_images, dataset.test_labels)
 
@@ -262,5 +255,13 @@ def _config_of(study: Study, **chosen: float) -> TrainingConfig:
     )
 
 
-def _regularisation_of(config: TrainingConfig) -> dict[str, float]:
-    return {"run": config.run, "l2": config.l2, "l1": config.l1, "dropout": config.dropout}
+def _network_of(config: TrainingConfig, key: str, study: Study, store: Store) -> MLP:
+    entry = store.read("training", key)
+    arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
+    if arrays is None:
+        chosen = {name: getattr(config, name) for name in ("run", "l2", "l1", "dropout")}
+        raise LookupError(
+            f"the network {chosen} is neither in the store {store.root} nor shipped with the project. "
+            f"modularity_lib.run_study({study.name!r}) computes it."
+        )
+    return network_of(parameters_of_arrays(arrays), dropout=config.dropout)

@@ -105,11 +105,7 @@ def weights_to_ship(study: Study, store: Store, *, runs: int) -> dict[str, np.nd
         if config.run >= runs:
             continue
         key = network_keys(config, study).keys["training"]
-        entry = store.read("training", key)
-        if entry is None:
-            raise StudyIncomplete(
-                f"the weights of {config} are not in the store {store.root}. `modularity run {study.name}` makes them."
-            )
+        entry = _trained(config, key, study, store)
         in_full = config.run == 0 and (config.l2, config.l1, config.dropout) in EXAMPLES
         precision = np.float32 if in_full else np.float16
         arrays |= {f"{key}/{name}": array.astype(precision) for name, array in entry.arrays.items()}
@@ -124,15 +120,13 @@ def matrices_to_ship(study: Study, store: Store) -> dict[str, np.ndarray]:
         DatasetUnavailable: the test images of the study cannot be had.
     """
     arrays: dict[str, np.ndarray] = {}
+    dataset = dataset_of_study(study.dataset)
     for config in study.trained_configs():
+        if config.run > 0:
+            continue
         keys = network_keys(config, study).keys
-        entry = store.read("training", keys["training"]) if config.run == 0 else None
-        if config.run == 0 and entry is None:
-            raise StudyIncomplete(
-                f"the weights of {config} are not in the store {store.root}. `modularity run {study.name}` makes them."
-            )
-        if entry is not None and entry.facts["status"] == "ok":
-            dataset = dataset_of_study(study.dataset)
+        entry = _trained(config, keys["training"], study, store)
+        if entry.facts["status"] == "ok":
             measured = measured_matrices(parameters_of_arrays(entry.arrays), dataset)
             for layer, by_measure in measured.items():
                 arrays |= {
@@ -140,6 +134,15 @@ def matrices_to_ship(study: Study, store: Store) -> dict[str, np.ndarray]:
                     for measure, matrix in by_measure.items()
                 }
     return arrays
+
+
+def _trained(config: TrainingConfig, key: str, study: Study, store: Store) -> Entry:
+    entry = store.read("training", key)
+    if entry is None:
+        raise StudyIncomplete(
+            f"the weights of {config} are not in the store {store.root}. `modularity run {study.name}` makes them."
+        )
+    return entry
 
 
 def _entries_of(keys: NetworkKeys, store: Store) -> _Entries | None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib
 import numpy as np
 import pytest
 
@@ -10,8 +9,6 @@ from made_up_results import STUDY, made_up_results
 from modularity_lib import figures, score_correlations
 from modularity_lib.clustering import Clustering, spectral_modules
 from modularity_lib.similarity import MEASURES
-
-matplotlib.use("Agg")
 
 
 def curve(axes, label: str) -> np.ndarray:
@@ -48,7 +45,7 @@ def test_performance_has_a_row_per_quantity_and_a_line_per_run() -> None:
 
 def test_agreement_is_drawn_symmetric_with_the_values_written_in() -> None:
     results = made_up_results()
-    figure = figures.agreement_matrices(results)
+    figure = figures.agreement_beside_published(results)
     drawn = figure.axes[0].collections[0].get_array().reshape(8, 8)
     rows = results.agreement.query("trained and measure_a == 'output_hessian' and measure_b == 'input_gradient'")
     expected = rows["element_centric"].mean()

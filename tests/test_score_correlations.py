@@ -9,7 +9,7 @@ from scipy import stats
 
 from made_up_results import made_up_results
 from modularity_lib import score_correlations as scores
-from modularity_lib.claims import pair_kind
+from modularity_lib.claims import KINDS, pair_kind
 from modularity_lib.results import Results
 from modularity_lib.similarity import MEASURES
 
@@ -115,7 +115,7 @@ def test_with_enough_runs_the_verdict_says_in_how_many_sweeps_the_families_agree
         {"sweep": name, "layer": 1, "kind": kind, "strength": strength, "mean": 0.5, "low": low, "high": 0.9}
         | {"networks": 9, "runs": 9}
         for name, low in (("l2", 0.2), ("l1", -0.1), ("dropout", 0.3))
-        for kind in scores.KINDS
+        for kind in KINDS
         for strength in ("free", "fixed")
     ]
     untrained = [{**row, "sweep": "untrained"} for row in rows[:6]]

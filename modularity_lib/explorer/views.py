@@ -21,7 +21,6 @@ from modularity_lib.study import stored_matrices, stored_network
 N_DIGITS = 5  # shown per module
 
 _CHUNK_IMAGES = 500  # the gradients of so many images are in memory at a time
-_SETTING = ["l2", "l1", "dropout"]
 
 
 class NothingToExplore(LookupError):
@@ -200,9 +199,7 @@ def _all_images(dataset: Dataset) -> Digits:
 
 
 def _rows_of(table: pd.DataFrame, run: int, setting: Mapping[str, float]) -> pd.DataFrame:
-    return table[
-        table["trained"] & (table["run"] == run) & (table[_SETTING] == pd.Series(setting)[_SETTING]).all(axis=1)
-    ]
+    return table[table["trained"] & (table["run"] == run) & (table[list(setting)] == pd.Series(setting)).all(axis=1)]
 
 
 def _view_of_layer(

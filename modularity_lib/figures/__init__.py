@@ -1,13 +1,11 @@
 """Figures, drawn from the tables of a study alone; a colour means the same on every page."""
 
-from modularity_lib.figures.agreement import agreement_against_dropout, agreement_matrices
+from modularity_lib.figures.agreement import agreement_against_dropout, chance_to_ceiling, chance_to_ceiling_table
 from modularity_lib.figures.agreement_maps import (
     agreement_beside_published,
     agreement_by_strength,
     agreement_by_strength_table,
     agreement_table,
-    chance_to_ceiling,
-    chance_to_ceiling_table,
     metric_agreement,
     metric_table,
 )
@@ -48,7 +46,6 @@ __all__ = [
     "agreement_beside_published",
     "agreement_by_strength",
     "agreement_by_strength_table",
-    "agreement_matrices",
     "agreement_table",
     "all_measures",
     "all_measures_table",

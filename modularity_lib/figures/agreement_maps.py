@@ -11,10 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
-from modularity_lib.claims import agreement_by_kind
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.experiments import REGULARISERS
-from modularity_lib.figures.looks import LOOKS, STYLE, measure_ticks, repeats_the_paper
+from modularity_lib.figures.looks import LOOKS, STYLE, measure_ticks, repeats_the_paper, written
 from modularity_lib.paper import published
 from modularity_lib.results import Results, sweep
 from modularity_lib.similarity import MEASURES
@@ -110,7 +109,7 @@ def agreement_by_strength(results: Results, *, layer: int | None = None, minus_u
             of_sweep = table[table["regulariser"] == regulariser]
             for axes, (strength, rows) in zip(row, of_sweep.groupby("strength"), strict=False):
                 axes.axis("on")
-                image = _draw_map(axes, _square(rows, "here"), signed=minus_untrained, named=False, written=False)
+                image = _draw_map(axes, _square(rows, "here"), signed=minus_untrained, named=False, numbers=False)
                 axes.set_title(f"{LOOKS[regulariser].label} {strength:.2g}", color=LOOKS[regulariser].colour)
         label = "element-centric similarity" + (", trained minus untrained" if minus_untrained else "")
         figure.colorbar(image, ax=panels, location="bottom", shrink=0.5, aspect=40, label=label)
@@ -136,70 +135,13 @@ def metric_agreement(results: Results) -> Figure:
         for axes, column in zip(panels[0], columns, strict=True):
             rows = table.rename(columns={"metric_a": "measure_a", "metric_b": "measure_b"})
             values = _square(rows, column, names=list(_METRIC_LABELS))
-            _heat(axes, values, signed=False, written=True)
+            _heat(axes, values, signed=False)
             labels = list(_METRIC_LABELS.values())
             axes.set_xticks(np.arange(len(labels)) + 0.5, labels, rotation=90)
             axes.set_yticks(
                 np.arange(len(labels)) + 0.5, labels if column == "here" else [""] * len(labels), rotation=0
             )
             axes.set(title=column, xlabel="", ylabel="")
-        return figure
-
-
-def chance_to_ceiling_table(
-    results: Results, ceilings: pd.DataFrame | None, halves: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Agreement by kind of pair: mean of `chance`, `untrained`, `trained` and `ceiling` (see `ceiling.ceiling_table`).
-
-    `ceiling, images` is the ceiling by `ceiling.halves_table`. The ceiling of a pair is the lower one of its two
-    measures; NaN where there are no ceilings.
-    """
-    rows = []
-    trained, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
-    searches, images = (
-        {} if table is None else table.groupby("measure")["element_centric"].mean().to_dict()
-        for table in (ceilings, halves)
-    )
-    for kind in ("upstream", "downstream", "across"):
-        ours = trained[trained["kind"] == kind]
-        pairs = ours[["measure_a", "measure_b"]].drop_duplicates().to_numpy()
-        values = {
-            "chance": ours["element_centric_chance"].mean(),
-            "untrained": untrained.loc[untrained["kind"] == kind, "element_centric"].mean(),
-            "trained": ours["element_centric"].mean(),
-            "ceiling": np.mean([min(searches.get(a, np.nan), searches.get(b, np.nan)) for a, b in pairs]),
-            "ceiling, images": np.mean([min(images.get(a, np.nan), images.get(b, np.nan)) for a, b in pairs]),
-        }
-        rows += [{"kind": kind, "what": name, "element_centric": value} for name, value in values.items()]
-    return pd.DataFrame(rows)
-
-
-def chance_to_ceiling(table: pd.DataFrame) -> Figure:
-    """`chance_to_ceiling_table` as points on a line for each kind of pair."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
-        kinds = list(dict.fromkeys(table["kind"]))
-        markers = {"chance": "|", "untrained": "o", "trained": "D", "ceiling": ">", "ceiling, images": "P"}
-        for height, kind in enumerate(reversed(kinds)):
-            values = table[table["kind"] == kind].set_index("what")["element_centric"]
-            colour = LOOKS[kind].colour
-            axes.plot([values["chance"], values.max()], [height, height], color=colour, linewidth=1, alpha=0.5)
-            for what, marker in markers.items():
-                face = "white" if what == "untrained" else colour
-                axes.plot(
-                    values[what],
-                    height,
-                    marker,
-                    color=colour,
-                    markerfacecolor=face,
-                    markersize=12 if marker == "|" else 8,
-                )
-        for what, marker in markers.items():
-            face = "white" if what == "untrained" else "black"
-            axes.plot([], [], marker, color="black", markerfacecolor=face, linestyle="none", label=what)
-        axes.set_yticks(range(len(kinds)), [LOOKS[kind].label for kind in reversed(kinds)])
-        axes.set(xlabel="element-centric similarity (0 to 1)", xlim=(0, 1), ylim=(-0.6, len(kinds) - 0.4))
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5)
         return figure
 
 
@@ -219,22 +161,19 @@ def _square(rows: pd.DataFrame, column: str, *, names: Sequence[str] = MEASURES)
 
 
 def _draw_map(
-    axes: Axes, values: pd.DataFrame, *, signed: bool, named: bool, below: bool = False, written: bool = True
+    axes: Axes, values: pd.DataFrame, *, signed: bool, named: bool, below: bool = False, numbers: bool = True
 ) -> Collection:
-    image = _heat(axes, values, signed=signed, written=written)
+    image = _heat(axes, values, signed=signed, numbers=numbers)
     axes.tick_params(length=0)
     axes.axhline(len(MEASURES) / 2, color="white", linewidth=2)
     axes.axvline(len(MEASURES) / 2, color="white", linewidth=2)
-    measure_ticks(axes, named=named)
-    if not below:
-        axes.set_xticklabels([])
+    measure_ticks(axes, left=named, below=below)
     return image
 
 
-def _heat(axes: Axes, values: pd.DataFrame, *, signed: bool, written: bool) -> Collection:
-    text = values.map(lambda value: "" if pd.isna(value) else f"{value:.2f}".replace("0.", ".", 1))
+def _heat(axes: Axes, values: pd.DataFrame, *, signed: bool, numbers: bool = True) -> Collection:
     colours: dict[str, Any]
     colours = {"vmin": -0.3, "vmax": 0.3, "cmap": "RdBu_r"} if signed else {"vmin": 0, "vmax": 1, "cmap": "cividis"}
-    annotated: dict[str, Any] = {"annot": text, "fmt": "", "annot_kws": {"size": 7}} if written else {}
+    annotated: dict[str, Any] = {"annot": written(values), "fmt": "", "annot_kws": {"size": 7}} if numbers else {}
     sns.heatmap(values, ax=axes, square=True, cbar=False, **colours, **annotated)
     return axes.collections[0]

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, STYLE
-from modularity_lib.figures.matrices import _draw_matrix
+from modularity_lib.figures.matrices import draw_matrix
 from modularity_lib.similarity import FAMILY
 
 _PER_ROW = 2  # modules beside each other
@@ -39,7 +39,7 @@ def modules_looked_at(
         above, below = figure.subfigures(2, 1, height_ratios=[4.0, 1.0 * rows], squeeze=False)[:, 0]
         panels = above.subplots(1, len(orders), squeeze=False)[0]
         for axes, (order, labels, score) in zip(panels, orders, strict=True):
-            image = _draw_matrix(axes, matrix, labels)
+            image = draw_matrix(axes, matrix, labels)
             reached = "no modules" if score is None else f"Q = {score:.3f}"
             axes.set_title(f"sorted by {MEASURE_LABELS[order]}\n{reached}", color=LOOKS[FAMILY[order]].colour)
             axes.set_xlabel("unit, sorted by module")

@@ -15,6 +15,8 @@ from modularity_lib.similarity import FAMILY, MEASURES
 
 @dataclass(frozen=True)
 class Look:
+    """How a regulariser, or a kind of pair of measures, is drawn and named."""
+
     label: str
     colour: str
     marker: str
@@ -29,16 +31,10 @@ LOOKS = {
     "downstream": Look("two downstream measures", "#5D3A9B", "s"),
     "across": Look("one of each family", "#555555", "D"),
 }
-
-
 UNTRAINED_COLOUR = "#999999"
-
-
 MEASURE_LABELS = {name: name.replace("_norm", " (norm)").replace("_", " ") for name in MEASURES}
-
-
+PAPER_LABEL = "paper, read off its figures ± reading error"
 PANEL_ORDER = [name for family in ("upstream", "downstream") for name in reversed(MEASURES) if FAMILY[name] == family]
-
 
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
@@ -55,6 +51,7 @@ STYLE: dict[Any, Any] = {
 
 
 def line(look: Look) -> dict[str, Any]:
+    """Arguments of `Axes.errorbar` for a curve."""
     return {
         "color": look.colour,
         "marker": look.marker,
@@ -66,6 +63,7 @@ def line(look: Look) -> dict[str, Any]:
 
 
 def untrained_band(axes: Axes, values: pd.Series) -> None:
+    """`band` of the values of untrained networks."""
     band(axes, values.mean(), values.std())
 
 
@@ -83,18 +81,24 @@ def band(axes: Axes, mean: float, deviation: float) -> None:
         )
 
 
-def measure_ticks(axes: Axes, *, named: bool) -> None:
-    """Name the measures below the panel, and beside it if `named`, in the colours of their families."""
+def measure_ticks(axes: Axes, *, left: bool, below: bool = True) -> None:
+    """Name the measures beside and below a map of them, in the colours of their families."""
     centres = np.arange(len(MEASURES)) + 0.5
-    axes.set_xticks(centres, [MEASURE_LABELS[name] for name in MEASURES], rotation=90)
-    axes.set_yticks(centres, [MEASURE_LABELS[name] if named else "" for name in MEASURES], rotation=0)
+    axes.set_xticks(centres, [MEASURE_LABELS[name] if below else "" for name in MEASURES], rotation=90)
+    axes.set_yticks(centres, [MEASURE_LABELS[name] if left else "" for name in MEASURES], rotation=0)
     axes.set(xlabel="", ylabel="")
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, name in zip(ticks, MEASURES, strict=True):
             tick.set_color(LOOKS[FAMILY[name]].colour)
 
 
-PAPER_LABEL = "paper, read off its figures ± reading error"
+def written(values: pd.DataFrame) -> pd.DataFrame:
+    """Numbers from -1 to 1 as they are written into the squares of a map; nothing where there is none."""
+    return values.map(lambda value: "" if np.isnan(value) else _short(value))
+
+
+def _short(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".")  # + 0.0: no minus before a zero
 
 
 def repeats_the_paper(study: Study) -> bool:

@@ -41,7 +41,7 @@ def sorted_by_each_other(
         for row, (measure, other) in zip(panels, ((first, second), (second, first)), strict=True):
             for axes, strip, order in zip(row[::2], row[1::2], (None, measure, other), strict=True):
                 sorting = None if order is None else modules[order].labels
-                image = _draw_matrix(axes, matrices[measure], sorting)
+                image = draw_matrix(axes, matrices[measure], sorting)
                 _draw_membership(strip, modules[measure].labels, sorting, colour=LOOKS[FAMILY[measure]].colour)
                 title = "units as they come" if order is None else f"sorted by {MEASURE_LABELS[order]}"
                 axes.set_title(title if order is None else f"{title}\nQ = {scores[measure, order]:.3f}", fontsize=9)
@@ -75,7 +75,7 @@ def all_measures(matrices: Mapping[str, np.ndarray], modules: Mapping[str, Clust
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(2, 4, figsize=(8.6, 5.2), layout="constrained")
         for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
-            image = _draw_matrix(axes, matrices[measure], modules[measure].labels)
+            image = draw_matrix(axes, matrices[measure], modules[measure].labels)
             axes.set_title(
                 f"{MEASURE_LABELS[measure]}\nQ = {modules[measure].score:.3f}", color=LOOKS[FAMILY[measure]].colour
             )
@@ -104,7 +104,7 @@ def against_dropout(matrices: Mapping[float, np.ndarray], modules: Mapping[float
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(1, len(matrices), figsize=(8.6, 2.9), layout="constrained", squeeze=False)
         for axes, (dropout, matrix) in zip(panels[0], matrices.items(), strict=True):
-            image = _draw_matrix(axes, matrix, modules[dropout].labels)
+            image = draw_matrix(axes, matrix, modules[dropout].labels)
             axes.set_title(f"dropout {dropout:g}\nQ = {modules[dropout].score:.3f}")
             axes.set_xlabel("unit, sorted by module")
         panels[0, 0].set_ylabel(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
@@ -148,7 +148,8 @@ def _draw_membership(axes: Axes, labels: np.ndarray, sorting: np.ndarray | None,
         spine.set(visible=True, linewidth=0.5, color="#999999")
 
 
-def _draw_matrix(axes: Axes, matrix: np.ndarray, labels: np.ndarray | None) -> AxesImage:
+def draw_matrix(axes: Axes, matrix: np.ndarray, labels: np.ndarray | None) -> AxesImage:
+    """One similarity matrix, sorted by the modules of its units if there are any, with lines between modules."""
     off_diagonal = matrix * (1 - np.eye(len(matrix)))  # the module search ignores the diagonal, so the picture does too
     shown = off_diagonal / max(off_diagonal.max(), np.finfo(float).tiny)
     if labels is not None:

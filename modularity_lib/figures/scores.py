@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, STYLE, UNTRAINED_COLOUR
+from modularity_lib.claims import KINDS
+from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, STYLE, UNTRAINED_COLOUR, measure_ticks, written
 from modularity_lib.results import Results
-from modularity_lib.score_correlations import KINDS, SWEEPS, score_correlations, scores_by_network
+from modularity_lib.score_correlations import SWEEPS, score_correlations, scores_by_network
 from modularity_lib.similarity import FAMILY, MEASURES
 
 _SWEEP_LABELS = {name: LOOKS[name].label if name in LOOKS else "untrained" for name in SWEEPS}
@@ -78,14 +79,13 @@ def score_correlation_matrices(results: Results, *, layers: Sequence[int] | None
             halves = [rows[rows["layer"] == layer] for layer in (below, above)]
             counts = [int(half["networks"].max()) if len(half) else 0 for half in halves]
             matrix = _below(halves[0]).combine_first(_below(halves[1]).T).reindex(index=MEASURES, columns=MEASURES)
-            written = matrix.map(lambda value: "" if np.isnan(value) else _short(value))
             heatmap = {"vmin": -1, "vmax": 1, "cmap": "RdBu_r", "square": True, "cbar": False}
-            sns.heatmap(matrix, ax=axes, annot=written, fmt="", annot_kws={"size": 7.5}, **heatmap)
+            sns.heatmap(matrix, ax=axes, annot=written(matrix), fmt="", annot_kws={"size": 7.5}, **heatmap)
             axes.set_facecolor("#EEEEEE")
             axes.axhline(4, color="black", linewidth=1)
             axes.axvline(4, color="black", linewidth=1)
             axes.set_title(f"{_SWEEP_LABELS[name]}: n = {counts[0]} below, {counts[1]} above")
-            _measure_names(axes, left=axes in panels[:, 0], below=axes in panels[-1])
+            measure_ticks(axes, left=axes in panels[:, 0], below=axes in panels[-1])
         label = f"Spearman correlation of Q (-1 to 1); below the diagonal: layer {below}, above: layer {above}"
         figure.colorbar(panels[0, 0].collections[0], ax=panels, location="bottom", shrink=0.4, aspect=40, label=label)
         return figure
@@ -144,10 +144,6 @@ def _two_layers(results: Results, layers: Sequence[int] | None) -> tuple[int, in
     return chosen[0], chosen[1]
 
 
-def _short(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".")  # + 0.0: no minus before a zero
-
-
 def _below(rows: pd.DataFrame) -> pd.DataFrame:
     """Correlations as a square, the later measure of each pair in the row; NaN on the diagonal and above it."""
     square = rows.pivot_table(index="measure_b", columns="measure_a", values="correlation")
@@ -182,14 +178,3 @@ def _name_plate(axes: Axes, measure: str) -> None:
         spine.set_visible(False)
     words = MEASURE_LABELS[measure].replace(" ", "\n", 2)
     axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=LOOKS[FAMILY[measure]].colour)
-
-
-def _measure_names(axes: Axes, *, left: bool, below: bool) -> None:
-    centres = np.arange(len(MEASURES)) + 0.5
-    names = [MEASURE_LABELS[name] for name in MEASURES]
-    axes.set_xticks(centres, names if below else [""] * len(names), rotation=90)
-    axes.set_yticks(centres, names if left else [""] * len(names), rotation=0)
-    axes.set(xlabel="", ylabel="")
-    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-        for tick, name in zip(ticks, MEASURES, strict=True):
-            tick.set_color(LOOKS[FAMILY[name]].colour)
