@@ -80,8 +80,8 @@ def mean_correlations(results: Results) -> pd.DataFrame:
 
     Returns:
         `sweep`, `layer`, `kind` (of `claims.KINDS`, or "within minus across": the mean of the two families less that
-        across), `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 % BCa interval;
-        NaN with fewer than 6 runs), `networks`, `runs`.
+        across), `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 % BCa
+        interval; NaN with fewer than 6 runs), `networks`, `runs`.
     """
     pairs = {
         kind: np.array([pair for pair in combinations(range(len(MEASURES)), 2) if _kind_of(*pair) == kind])
