@@ -1,35 +1,45 @@
-"""How close a search comes to the best modules there are: other methods, restarts, every partition of a few units."""
+"""How close a search comes to the best modules: other methods, many restarts, every partition of a few units."""
 
-from collections.abc import Callable, Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 
+import igraph
 import networkx as nx
 import numpy as np
 import pandas as pd
 
-from modularity_lib.alignment import element_centric_similarity
+from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.clustering import find_modules, spectral_modules
-from modularity_lib.modularity import AllUnitsDead, modularity_matrix, modularity_score, to_adjacency
+from modularity_lib.modularity import AllUnitsDead, dead_units, modularity_matrix, modularity_score, to_adjacency
+from modularity_lib.similarity import FAMILY, MEASURES
+from modularity_lib.study import stored_matrices
 
 Method = Callable[[np.ndarray, int], np.ndarray]  # similarity matrix and seed -> labels
+Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {kind: {name: similarity matrix}}
+
+NO_MODULES = 1e-9  # a Q up to here is 0 but for rounding: all units are in one module
+MOST_UNITS = 10  # whose partitions can all be tried: 115,975
 
 
-def noise(units: int, *, seed: int, samples: int = 500) -> np.ndarray:
-    """Absolute correlations of independent normal variables, shape (units, units): no modules but those of chance."""
-    values = np.random.default_rng(seed).standard_normal((samples, units))
-    return np.abs(np.corrcoef(values, rowvar=False))
+def matrices_by_family(
+    study: str, *, dropouts: Sequence[float], measures: Sequence[str] | None = None
+) -> dict[str, dict[str, np.ndarray]]:
+    """Similarity matrices of networks of run 0 with dropout alone: {family: {"dropout 0.3, hidden1, measure": array}}.
 
-
-def planted(units: int, *, blocks: int, common: float, seed: int, samples: int = 5_000) -> np.ndarray:
-    """Absolute correlations of variables in equal blocks, shape (units, units).
-
-    Each variable is √common · g + √(1 - common) (0.8 b + 0.6 e) with one g for all, one b per block and noise e of its
-    own, all standard normal: correlation 0.64 (1 - common) + common within a block, `common` across.
+    Raises:
+        ValueError: one of `measures` is none of `MEASURES`.
+        LookupError, DatasetUnavailable: as of `stored_matrices`.
     """
-    random = np.random.default_rng(seed)
-    block = np.arange(units) * blocks // units
-    own = 0.8 * random.standard_normal((samples, blocks))[:, block] + 0.6 * random.standard_normal((samples, units))
-    values = np.sqrt(common) * random.standard_normal((samples, 1)) + np.sqrt(1 - common) * own
-    return np.abs(np.corrcoef(values, rowvar=False))
+    chosen = MEASURES if measures is None else measures
+    if unknown := [measure for measure in chosen if measure not in MEASURES]:
+        raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {unknown[0]!r}.")
+    found: dict[str, dict[str, np.ndarray]] = {"upstream": {}, "downstream": {}}
+    for dropout in dropouts:
+        for layer, by_measure in stored_matrices(study, dropout=dropout).items():
+            for measure in chosen:
+                found[FAMILY[measure]][f"dropout {dropout:g}, {layer}, {measure}"] = by_measure[measure]
+    return found
 
 
 def best_partition(similarity: np.ndarray) -> tuple[float, int]:
@@ -42,20 +52,32 @@ def best_partition(similarity: np.ndarray) -> tuple[float, int]:
     (0.5, 15)
     """
     units = len(similarity)
-    if units > 10:
-        raise ValueError(f"similarity must have at most 10 units, got {units}: their partitions are too many to try.")
+    if units > MOST_UNITS:
+        raise ValueError(
+            f"similarity must have at most {MOST_UNITS} units, got {units}: their partitions are too many to try."
+        )
     gain = modularity_matrix(similarity)
-    scores = [float(gain[labels[:, np.newaxis] == labels].sum()) for labels in _partitions(units)]
-    return max(scores), len(scores)
+    pairs = np.triu_indices(units, k=1)
+    together = _partitions_together(units)
+    scores = np.trace(gain) + 2 * (together @ gain[pairs])
+    return float(scores.max()), len(together)
 
 
-def _partitions(units: int) -> Iterator[np.ndarray]:
+@cache
+def _partitions_together(units: int) -> np.ndarray:
+    """Which two units are together in each partition, shape (partitions, pairs)."""
+    labels = np.array(list(_partitions(units)))
+    i, j = np.triu_indices(units, k=1)
+    return labels[:, i] == labels[:, j]
+
+
+def _partitions(units: int) -> Iterator[tuple[int, ...]]:
     """Every partition once, as labels in order of first appearance (restricted growth strings)."""
     labels = [0] * units
 
-    def extend(at: int, highest: int) -> Iterator[np.ndarray]:
+    def extend(at: int, highest: int) -> Iterator[tuple[int, ...]]:
         if at == units:
-            yield np.array(labels)
+            yield tuple(labels)
             return
         for label in range(highest + 2):
             labels[at] = label
@@ -64,42 +86,72 @@ def _partitions(units: int) -> Iterator[np.ndarray]:
     yield from extend(1, 0)
 
 
-def _louvain(similarity: np.ndarray, seed: int) -> np.ndarray:
-    graph = nx.from_numpy_array(to_adjacency(similarity) / to_adjacency(similarity).max())
-    labels = np.zeros(len(similarity), dtype=int)
-    for module, units in enumerate(nx.community.louvain_communities(graph, seed=seed)):
-        labels[list(units)] = module
+def _graph_of(similarity: np.ndarray) -> np.ndarray:
+    adjacency = to_adjacency(similarity)
+    return adjacency / adjacency.max()
+
+
+def _labels_of(communities: Sequence[set[int]], units: int) -> np.ndarray:
+    labels = np.zeros(units, dtype=int)
+    for module, members in enumerate(communities):
+        labels[list(members)] = module
     return labels
 
 
+def _louvain(similarity: np.ndarray, seed: int) -> np.ndarray:
+    graph = nx.from_numpy_array(_graph_of(similarity))
+    return _labels_of(nx.community.louvain_communities(graph, seed=seed), len(similarity))
+
+
+def _greedy(similarity: np.ndarray, seed: int) -> np.ndarray:
+    graph = nx.from_numpy_array(_graph_of(similarity))
+    found = nx.community.greedy_modularity_communities(graph, weight="weight")
+    return _labels_of([set(members) for members in found], len(similarity))
+
+
+def _leiden(similarity: np.ndarray, seed: int) -> np.ndarray:
+    graph = igraph.Graph.Weighted_Adjacency(_graph_of(similarity), mode="undirected")
+    igraph.set_random_number_generator(random.Random(seed))
+    try:
+        found = graph.community_leiden(objective_function="modularity", weights="weight", n_iterations=-1)
+    finally:
+        igraph.set_random_number_generator(random)  # the default of igraph
+    return np.array(found.membership)
+
+
+SEARCH = "search of the paper"
 METHODS: dict[str, Method] = {
     "spectral, the paper's": lambda similarity, seed: spectral_modules(similarity, variant="paper").labels,
     "spectral, Newman's": lambda similarity, seed: spectral_modules(similarity, variant="newman").labels,
+    "greedy merging": _greedy,
     "Louvain": _louvain,
-    "search of the paper": lambda similarity, seed: find_modules(similarity, seed=seed).labels,
+    "Leiden": _leiden,
+    SEARCH: lambda similarity, seed: find_modules(similarity, seed=seed).labels,
 }
 
 
-def gap_table(matrices: Mapping[str, Mapping[str, np.ndarray]], *, restarts: int = 20, seed: int = 0) -> pd.DataFrame:
-    """Q of every method on every matrix, beside the best of many restarts.
+def gap_table(matrices: Matrices, near: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """Q of every method on every matrix, beside the best of many searches.
 
     Args:
         matrices: {kind: {name: similarity matrix}}.
+        near: many searches of each, from `near_optima_table` with the same seed.
     Returns:
         A row per matrix and method: `kind`, `matrix`, `method`, `score`, `best` (the largest Q that any method or
-        restart reached), `gap` = (best - score) / best.
+        search reached), `gap` = (best - score) / best. A matrix whose units are all dead is left out, and so is one
+        whose best Q is 0.
     """
     rows = []
-    for kind, by_name in matrices.items():
-        for name, similarity in by_name.items():
-            try:
-                scores = {
-                    method: modularity_score(similarity, find(similarity, seed)) for method, find in METHODS.items()
-                }
-            except AllUnitsDead:
-                continue
-            scores[f"best of {restarts} searches"] = find_modules(similarity, seed=seed, restarts=restarts).score
-            best = max(scores.values())
+    for (kind, name), searches in near.groupby(["kind", "matrix"], sort=False):
+        similarity = matrices[str(kind)][str(name)]
+        scores = {
+            method: modularity_score(similarity, find(similarity, seed))
+            for method, find in METHODS.items()
+            if method != SEARCH
+        }
+        scores |= {SEARCH: searches["score"].iloc[0], best_of(len(searches)): searches["score"].max()}
+        best = max(scores.values())
+        if best > NO_MODULES:
             rows += [
                 {"kind": kind, "matrix": name, "method": method, "score": score, "best": best, "gap": 1 - score / best}
                 for method, score in scores.items()
@@ -107,116 +159,64 @@ def gap_table(matrices: Mapping[str, Mapping[str, np.ndarray]], *, restarts: int
     return pd.DataFrame(rows)
 
 
+def best_of(searches: int) -> str:
+    """Name of the method that searches so often and keeps the best."""
+    return f"best of {searches} searches"
+
+
 def near_optima(similarity: np.ndarray, *, searches: int = 20, seed: int = 0) -> pd.DataFrame:
-    """Searches that differ in their random numbers alone: `score`, `share` of the best Q, `alike` = element-centric
-    similarity with the best one's modules."""
+    """Searches that differ in their random numbers alone, beside the best of them.
+
+    Returns:
+        A row per search: `score`, `share` of the best Q, `alike` = element-centric similarity with the best one's
+        modules, `chance` = its mean when units are shuffled, `is_best` (of equals, the first).
+    """
     found = [find_modules(similarity, seed=seed + index) for index in range(searches)]
     best = max(found, key=lambda modules: modules.score)
     return pd.DataFrame(
         {
             "score": [modules.score for modules in found],
-            "share": [modules.score / best.score for modules in found],
+            "share": [modules.score / best.score if best.score > NO_MODULES else 1.0 for modules in found],
             "alike": [element_centric_similarity(modules.labels, best.labels) for modules in found],
+            "chance": [expected_element_centric_similarity(modules.labels, best.labels) for modules in found],
+            "is_best": [modules is best for modules in found],
         }
     )
 
 
+def near_optima_table(matrices: Matrices, *, searches: int = 20, seed: int = 0) -> pd.DataFrame:
+    """`near_optima` of every matrix, with the columns `kind` and `matrix`; without those whose units are all dead."""
+    parts = []
+    for kind, by_name in matrices.items():
+        for name, similarity in by_name.items():
+            try:
+                table = near_optima(similarity, searches=searches, seed=seed)
+            except AllUnitsDead:
+                continue
+            parts.append(table.assign(kind=kind, matrix=name))
+    return pd.concat(parts, ignore_index=True)
+
+
 def exact_table(matrices: Mapping[str, np.ndarray], *, units: int = 8, seed: int = 0) -> pd.DataFrame:
-    """The largest Q of all partitions of some units, and the Q that the search finds on them.
+    """The largest Q of all partitions of some units, and the Q that each method finds on them.
 
     Args:
-        matrices: {name: similarity matrix}; of each a random choice of `units` units is taken.
+        matrices: {name: similarity matrix}; of each a random choice of `units` live units is taken, or all there are.
     Returns:
-        `matrix`, `exact`, `search`, `partitions`. A choice of units that are all dead is left out.
+        A row per matrix and method: `matrix`, `method`, `score`, `exact`, `partitions`, `gap` = exact - score. A
+        choice of units that are not similar at all is left out.
     """
     rows = []
     for index, (name, similarity) in enumerate(matrices.items()):
-        chosen = np.random.default_rng([seed, index]).choice(
-            len(similarity), min(units, len(similarity)), replace=False
-        )
-        part = similarity[np.ix_(chosen, chosen)]
         try:
-            found = find_modules(part, seed=seed)
+            live = np.flatnonzero(~dead_units(similarity))
+            chosen = np.random.default_rng([seed, index]).choice(live, min(units, len(live)), replace=False)
+            part = similarity[np.ix_(chosen, chosen)]
+            exact, count = best_partition(part)
         except AllUnitsDead:
             continue
-        exact, count = best_partition(part)
-        rows.append({"matrix": name, "exact": exact, "search": found.score, "partitions": count})
+        for method, find in METHODS.items():
+            score = modularity_score(part, find(part, seed))
+            found = {"matrix": name, "method": method, "score": score, "exact": exact, "partitions": count}
+            rows.append(found | {"gap": exact - score})
     return pd.DataFrame(rows)
-
-
-def floor_table(units: tuple[int, ...] = (8, 16, 32, 64, 128), *, draws: int = 10, seed: int = 0) -> pd.DataFrame:
-    """Q of noise by the number of units: `units`, `mean`, `sd` over the draws."""
-    rows = []
-    for count in units:
-        scores = [find_modules(noise(count, seed=seed + draw), seed=draw).score for draw in range(draws)]
-        rows.append({"units": count, "mean": np.mean(scores), "sd": np.std(scores, ddof=1)})
-    return pd.DataFrame(rows)
-
-
-def common_factor_table(
-    common: tuple[float, ...] = (0.0, 0.2, 0.5, 0.8), *, units: int = 64, blocks: int = 4, seed: int = 0
-) -> pd.DataFrame:
-    """Planted blocks under a correlation shared by all units: `common`, `score`, `recovered` (element-centric)."""
-    truth = np.arange(units) * blocks // units
-    rows = []
-    for share in common:
-        found = find_modules(planted(units, blocks=blocks, common=share, seed=seed), seed=seed)
-        recovered = element_centric_similarity(found.labels, truth)
-        rows.append({"common": share, "score": found.score, "recovered": recovered})
-    return pd.DataFrame(rows)
-
-
-def false_positive_table(
-    *, matrices: int = 40, draws: int = 39, units: int = 32, level: float = 0.05, seed: int = 0
-) -> pd.DataFrame:
-    """How often two tests call noise modular at a level: `test`, `rate`, `matrices`.
-
-    "shuffled labels" compares Q with the Q of the same modules on shuffled units, which were not searched for;
-    "searched noise" compares it with the Q that the same search finds on fresh noise. p = (b + 1) / (n + 1).
-    """
-    random = np.random.default_rng(seed)
-    nulls = np.array([find_modules(noise(units, seed=10_000 + draw), seed=draw).score for draw in range(draws)])
-    called = {"shuffled labels": 0, "searched noise": 0}
-    for index in range(matrices):
-        similarity = noise(units, seed=seed + index)
-        found = find_modules(similarity, seed=index)
-        shuffled = np.array([modularity_score(similarity, random.permutation(found.labels)) for _ in range(draws)])
-        for test, null in (("shuffled labels", shuffled), ("searched noise", nulls)):
-            p = (np.sum(null >= found.score) + 1) / (draws + 1)
-            called[test] += int(p <= level)
-    return pd.DataFrame([{"test": test, "rate": n / matrices, "matrices": matrices} for test, n in called.items()])
-
-
-def facts(
-    gaps: pd.DataFrame, near: pd.DataFrame, exact: pd.DataFrame, common: pd.DataFrame, positives: pd.DataFrame
-) -> dict[str, str]:
-    """What the tables of this module say, in words."""
-    trained = gaps[gaps["kind"] == "trained networks"].groupby("method", sort=False)["gap"].agg(["mean", "max"])
-    gap_parts = [f"{name}: {row['mean']:.1%} on average, {row['max']:.1%} at most" for name, row in trained.iterrows()]
-    equal = int(np.isclose(exact["exact"], exact["search"], rtol=1e-9, atol=1e-12).sum())
-    close = int((near["share"] >= 0.95).sum())
-    others = near["alike"].drop(near["score"].idxmax())
-    rates = positives.set_index("test")["rate"]
-    first, last = common.iloc[0], common.iloc[-1]
-    return {
-        "n_matrices": str(gaps.loc[gaps["kind"] == "trained networks", "matrix"].nunique()),
-        "gap_sentence": "Below the best Q found on the matrices of trained networks: " + "; ".join(gap_parts) + ".",
-        "exact_sentence": (
-            f"On {equal} of {len(exact)} such choices the search finds the largest Q of all "
-            f"{exact['partitions'].max():,} partitions."
-        ),
-        "near_sentence": (
-            f"Of {len(near)} searches {close} come within five percent of the best one. The modules of the others "
-            f"have an element-centric similarity of {others.min():.2f} to {others.max():.2f} with its modules."
-        ),
-        "common_sentence": (
-            f"Q goes from {first['score']:.3f} to {last['score']:.3f} as the correlation shared by all units goes from "
-            f"{first['common']:g} to {last['common']:g}; the blocks are recovered with a similarity of "
-            f"{common['recovered'].min():.2f} or more."
-        ),
-        "positives_sentence": (
-            f"Of {positives['matrices'].iloc[0]} matrices of noise the test that shuffles labels calls "
-            f"{rates['shuffled labels']:.0%} modular at the five percent level; the test against searched noise calls "
-            f"{rates['searched noise']:.0%}."
-        ),
-    }

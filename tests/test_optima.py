@@ -1,4 +1,4 @@
-"""Searches stay at or below the best partition; noise, planted blocks and tests behave as their definitions say."""
+"""Searches stay at or below the best partition, and gaps and near-optima are what their names say."""
 
 from itertools import product
 
@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib import optima
+from modularity_lib import optima, search_report
 from modularity_lib.clustering import find_modules
 from modularity_lib.figures import search
 from modularity_lib.modularity import modularity_score
+from modularity_lib.planted import common_factor_table, floor_table, noise, planted
+from modularity_lib.similarity import FAMILY, MEASURES
+from modularity_lib.study import stored_matrices
 
 
 def random_matrix(units: int, seed: int) -> np.ndarray:
@@ -40,85 +43,106 @@ def test_no_method_exceeds_the_best_partition() -> None:
             assert modularity_score(matrix, find(matrix, 0)) <= best + 1e-12, method
 
 
+@pytest.mark.parametrize("method", optima.METHODS)
+def test_every_method_finds_planted_blocks_and_repeats_itself(method: str) -> None:
+    labels = optima.METHODS[method](planted(32, blocks=4, common=0.0, seed=0), 3)
+    assert len(set(labels)) == 4
+    assert all(len(set(labels[block : block + 8])) == 1 for block in range(0, 32, 8))
+    faint = noise(32, seed=1)
+    np.testing.assert_array_equal(optima.METHODS[method](faint, 3), optima.METHODS[method](faint, 3))
+
+
+def searched(searches: int, **matrices: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    kinds = {"noise": matrices}
+    near = optima.near_optima_table(kinds, searches=searches)
+    return near, optima.gap_table(kinds, near)
+
+
 def test_gaps_are_shares_of_the_best_score() -> None:
-    table = optima.gap_table({"noise": {"a": optima.noise(20, seed=1)}, "dead": {"b": np.zeros((4, 4))}}, restarts=5)
-    assert set(table["kind"]) == {"noise"}  # all units of the other are dead
-    assert list(table["method"]) == [*optima.METHODS, "best of 5 searches"]
+    near, table = searched(5, a=noise(20, seed=1), dead=np.zeros((4, 4)), alike=np.ones((4, 4)))
+    assert set(near["matrix"]) == {"a", "alike"}  # all units of the other are dead
+    assert set(table["matrix"]) == {"a"}  # units that are all alike have no modules to miss
+    assert set(table["method"]) == {*optima.METHODS, "best of 5 searches"}
     assert table["gap"].min() == 0
     np.testing.assert_allclose(table["gap"], 1 - table["score"] / table["score"].max())
-
-
-def test_planted_blocks_have_the_correlations_they_are_made_with() -> None:
-    matrix = optima.planted(12, blocks=3, common=0.5, seed=0, samples=200_000)
-    within = 0.64 * 0.5 + 0.5
-    assert matrix[0, 3] == pytest.approx(within, abs=0.01)
-    assert matrix[0, 4] == pytest.approx(0.5, abs=0.01)
-    assert optima.noise(6, seed=0, samples=200_000)[0, 1] == pytest.approx(0, abs=0.01)
-
-
-def test_a_common_factor_lowers_q_though_the_blocks_are_found() -> None:
-    table = optima.common_factor_table()
-    assert table["score"].is_monotonic_decreasing
-    assert table["score"].iloc[-1] < 0.1 * table["score"].iloc[0]
-    assert (table["recovered"] == 1).all()
-
-
-def test_the_floor_of_noise_falls_with_the_units() -> None:
-    table = optima.floor_table((16, 64), draws=4).set_index("units")
-    assert table.loc[64, "mean"] == pytest.approx(0.07, abs=0.01)
-    assert table.loc[16, "mean"] > table.loc[64, "mean"]
-
-
-def test_shuffled_labels_are_no_test_of_q_and_searched_noise_is() -> None:
-    rates = optima.false_positive_table(matrices=20, units=24).set_index("test")["rate"]
-    assert rates["shuffled labels"] > 0.9
-    assert rates["searched noise"] < 0.25
+    by_method = table.set_index("method")["score"]
+    assert by_method[optima.SEARCH] == find_modules(noise(20, seed=1), seed=0).score
+    assert by_method["best of 5 searches"] == max(find_modules(noise(20, seed=1), seed=s).score for s in range(5))
 
 
 def test_near_optima_are_compared_with_the_best() -> None:
-    matrix = optima.noise(30, seed=3)
+    matrix = noise(30, seed=3)
     table = optima.near_optima(matrix, searches=4)
     assert table["score"].tolist() == [find_modules(matrix, seed=seed).score for seed in range(4)]
-    assert table.loc[table["score"].idxmax(), ["share", "alike"]].tolist() == [1, 1]
+    assert table["is_best"].sum() == 1
+    assert table.loc[table["is_best"], ["share", "alike"]].to_numpy().tolist() == [[1, 1]]
+    assert table["score"].idxmax() == table["is_best"].idxmax()
+    assert (table["chance"] < 0.6).all()
 
 
-def test_exact_optima_of_choices_of_units() -> None:
-    table = optima.exact_table({"a": random_matrix(12, 0), "dead": np.zeros((9, 9))}, units=6)
-    assert table["matrix"].tolist() == ["a"]
-    assert table["partitions"].tolist() == [203]
-    assert (table["search"] <= table["exact"] + 1e-12).all()
+def test_exact_optima_of_choices_of_live_units() -> None:
+    matrix = random_matrix(12, 0)
+    matrix[:6] = matrix[:, :6] = 0.0
+    table = optima.exact_table({"a": matrix, "dead": np.zeros((9, 9))}, units=6)
+    assert set(table["matrix"]) == {"a"}
+    assert table["method"].tolist() == list(optima.METHODS)
+    assert set(table["partitions"]) == {203}
+    assert (table["gap"] >= -1e-12).all()
+    assert table["exact"].iloc[0] == pytest.approx(optima.best_partition(matrix[6:, 6:])[0])
+    np.testing.assert_allclose(table["gap"], table["exact"] - table["score"])
 
 
-def told(**changes: pd.DataFrame) -> dict[str, str]:
-    tables = {
-        "gaps": optima.gap_table({"trained networks": {"a": optima.noise(16, seed=0)}}, restarts=3),
-        "near": optima.near_optima(optima.noise(16, seed=0), searches=4),
-        "exact": optima.exact_table({"a": random_matrix(8, 0)}, units=5),
-        "common": optima.common_factor_table((0.0, 0.5), units=16),
-        "positives": pd.DataFrame({"test": ["shuffled labels", "searched noise"], "rate": [0.9, 0.1], "matrices": 10}),
+def test_matrices_are_those_of_the_study_by_family() -> None:
+    found = optima.matrices_by_family("v1", dropouts=[0.3], measures=["input_gradient", "output_hessian"])
+    kept = stored_matrices("v1", dropout=0.3)
+    assert {family: list(by_name) for family, by_name in found.items()} == {
+        FAMILY[measure]: [f"dropout 0.3, {layer}, {measure}" for layer in kept]
+        for measure in ("input_gradient", "output_hessian")
     }
-    return optima.facts(**{**tables, **changes})
+    np.testing.assert_array_equal(
+        found["upstream"]["dropout 0.3, hidden2, input_gradient"], kept["hidden2"]["input_gradient"]
+    )
+    assert sum(map(len, optima.matrices_by_family("v1", dropouts=[0.3]).values())) == len(MEASURES) * len(kept)
+    with pytest.raises(ValueError, match=r"measures must be of .*input_gradient.*, got 'activity'"):
+        optima.matrices_by_family("v1", dropouts=[0.3], measures=["activity"])
 
 
-def test_words_follow_the_tables() -> None:
-    assert "calls 90% modular" in told()["positives_sentence"]
-    exact = pd.DataFrame({"exact": [0.5, 0.4], "search": [0.5, 0.3], "partitions": [52, 52]})
-    assert told(exact=exact)["exact_sentence"].startswith("On 1 of 2 such choices")
-    near = pd.DataFrame({"share": [1.0, 0.96, 0.9], "alike": [1.0, 0.7, 0.2], "score": [1.0, 0.96, 0.9]})
-    assert told(near=near)["near_sentence"].startswith("Of 3 searches 2 come within five percent")
-    assert "0.20 to 0.70" in told(near=near)["near_sentence"]
+def test_tables_and_words_follow_the_gaps() -> None:
+    gaps = pd.DataFrame(
+        [
+            {"kind": kind, "matrix": matrix, "method": method, "gap": gap}
+            for kind, matrix, method, gap in [
+                ("upstream", "a", "Louvain", 0.02),
+                ("upstream", "b", "Louvain", 0.04),
+                ("upstream", "a", optima.SEARCH, 0.01),
+                ("upstream", "b", optima.SEARCH, 0.08),
+                ("noise", "a", "Louvain", 0.0),
+                ("noise", "a", optima.SEARCH, 0.5),
+            ]
+        ]
+    )
+    assert "| Louvain | 3.0% (4.0%) | 0.0% (0.0%) |" in search_report.gap_markdown(gaps)
+    sentence = search_report.gap_sentence(gaps)
+    assert "ends 4.5% below the best Q on average, and 8.0% at most" in sentence
+    assert sentence.endswith("Louvain ends closer, by the mean.")
+    closer = gaps.assign(gap=gaps["gap"].where(gaps["method"] != optima.SEARCH, 0.0))
+    assert search_report.gap_sentence(closer).endswith("no other method ends closer, by the mean.")
+    exact = pd.DataFrame({"method": [optima.SEARCH] * 2, "gap": [0.0, 0.02]})
+    assert f"| {optima.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in search_report.exact_markdown(exact)
 
 
 def test_figures_show_every_matrix_and_search() -> None:
-    table = optima.gap_table({"noise": {str(seed): optima.noise(16, seed=seed) for seed in range(3)}}, restarts=2)
-    figure = search.gaps_of_methods(table)
-    lines = figure.axes[0].lines
+    near, table = searched(4, **{str(seed): noise(16, seed=seed) for seed in range(3)})
+    lines = search.gaps_of_methods(table).axes[0].lines
     assert [len(line.get_xdata()) for line in lines] == [3, 1] * table["method"].nunique()
-    last = table[table["method"] == "best of 2 searches"]["gap"]
+    last = table[table["method"] == "best of 4 searches"]["gap"]
     assert lines[0].get_xdata() == pytest.approx(100 * last.to_numpy())
-    near = optima.near_optima(optima.noise(16, seed=0), searches=4)
-    assert len(search.near_optima(near).axes[0].lines[0].get_xdata()) == 4
-    floor, common = optima.floor_table((8, 16), draws=2), optima.common_factor_table((0.0, 0.5), units=16)
-    left, right = search.floor_and_common_factor(floor, common).axes
-    assert right.lines[0].get_ydata().tolist() == common["score"].tolist()
+    points, chance = search.near_optima(near).axes[0].lines
+    assert len(points.get_xdata()) == 3 * 3  # all searches but the best of each matrix
+    assert chance.get_ydata()[0] == pytest.approx(near.loc[~near["is_best"], "chance"].mean())
+    floor = floor_table((8, 16), samples=(100,), draws=2)
+    common = common_factor_table((0.0, 0.5), units=16, shared=(0.3,), draws=1)
+    left, middle, right = search.floor_and_common_factor(floor, common).axes
     assert left.lines[0].get_ydata().tolist() == floor["mean"].tolist()
+    assert middle.lines[0].get_ydata().tolist() == common["score"].tolist()
+    assert right.lines[0].get_ydata().tolist() == common["recovered"].tolist()

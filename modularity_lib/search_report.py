@@ -1,0 +1,131 @@
+"""Tables and sentences of the chapter on the search for modules, generated from its results."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from modularity_lib.optima import METHODS, SEARCH
+from modularity_lib.planted import BLOCKS_IN_TEST, LEVEL, TESTED, rate_table
+
+CLOSE = 0.99  # share of the best Q from which a search counts as nearly the best
+FOUND = 0.99  # element-centric similarity with the planted blocks from which they count as found
+MADE_UP = ("noise", "planted blocks")  # kinds of matrices that come from no network
+
+
+def gap_markdown(gaps: pd.DataFrame) -> str:
+    """Markdown table: mean and largest gap of each method on each kind of matrix."""
+    kinds = list(dict.fromkeys(gaps["kind"]))
+    lines = ["| method | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
+    for method in dict.fromkeys(gaps["method"]):
+        rows = gaps[gaps["method"] == method].groupby("kind")["gap"]
+        cells = [f"{rows.mean()[kind]:.1%} ({rows.max()[kind]:.1%})" for kind in kinds]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def exact_markdown(exact: pd.DataFrame) -> str:
+    """Markdown table: how often each method reaches the largest Q of all partitions, and how far it stays below."""
+    lines = ["| method | reaches the largest Q | Q missed, mean | Q missed, most |", "|---|---|---|---|"]
+    for method, rows in exact.groupby("method", sort=False):
+        reached = int((rows["gap"] <= 1e-9).sum())
+        missed = rows["gap"].clip(lower=0.0)
+        lines.append(f"| {method} | {reached} of {len(rows)} | {missed.mean():.4f} | {missed.max():.4f} |")
+    return "\n".join(lines)
+
+
+def facts(
+    gaps: pd.DataFrame,
+    near: pd.DataFrame,
+    exact: pd.DataFrame,
+    floor: pd.DataFrame,
+    common: pd.DataFrame,
+    p_values: pd.DataFrame,
+) -> dict[str, str]:
+    """What the tables of `optima` and `planted` say, in words."""
+    kinds = gaps.groupby("kind", sort=False)["matrix"].nunique()
+    close = near[~near["is_best"] & (near["share"] >= CLOSE)]
+    return {
+        "n_matrices": ", ".join(f"{count} of {kind}" for kind, count in kinds.items()),
+        "gap_sentence": gap_sentence(gaps),
+        "exact_size": f"{exact['matrix'].nunique()} matrices, at most {exact['partitions'].max():,} partitions each",
+        "near_sentence": "; ".join(
+            f"{kind} {rows['alike'].mean():.2f} (mean of {len(rows)}, chance {rows['chance'].mean():.2f})"
+            for kind, rows in close.groupby("kind", sort=False)
+        ),
+        "floor_sentence": floor_sentence(floor),
+        "common_sentence": common_sentence(common),
+        "rates_sentence": rates_sentence(p_values),
+        "close": f"{1 - CLOSE:.0%}",
+        "level": f"{LEVEL:.0%}",
+        "draws": f"{floor['draws'].iloc[0]}",
+        "draws_common": f"{common['draws'].iloc[0]}",
+        "n_tested": f"{p_values['matrix'].nunique()}",
+        "blocks_tested": f"{BLOCKS_IN_TEST['blocks']:.0f} blocks of correlation {BLOCKS_IN_TEST['shared']:g}",
+        "common_tested": f"{max(share for share in TESTED.values() if share is not None):g}",
+    }
+
+
+def gap_sentence(gaps: pd.DataFrame) -> str:
+    """How far one search of the paper ends below the best on the matrices of networks, and what ends closer."""
+    trained = gaps[~gaps["kind"].isin(MADE_UP)]
+    means, largest = (getattr(trained.groupby("method", sort=False)["gap"], name)() for name in ("mean", "max"))
+    single = means[[name for name in means.index if name in METHODS]]
+    ahead = [name for name in single.index if single[name] < single[SEARCH]]
+    rank = f"{' and '.join(ahead)} end{'s' * (len(ahead) == 1)} closer" if ahead else "no other method ends closer"
+    return (
+        f"On the matrices of trained networks one search of the paper ends {means[SEARCH]:.1%} below the best Q on "
+        f"average, and {largest[SEARCH]:.1%} at most. Of the methods that run once, {rank}, by the mean."
+    )
+
+
+def floor_sentence(floor: pd.DataFrame) -> str:
+    """Q of noise by units, and that samples do not lower it."""
+    most, largest = floor["samples"].max(), floor["units"].max()
+    means = floor[floor["samples"] == most].set_index("units")["mean"]
+    same = floor.loc[floor["units"] == largest, "mean"]
+    return (
+        f"With {most:,} samples Q of noise is {_listed(f'{mean:.3f} for {units}' for units, mean in means.items())} "
+        f"units. By the number of samples, that of {largest} units is {same.iloc[0]:.3f} with "
+        f"{floor['samples'].min():,} and {same.iloc[-1]:.3f} with {most:,}."
+    )
+
+
+def common_sentence(common: pd.DataFrame) -> str:
+    """What a common factor does to the Q of planted blocks, and whether they are found."""
+    return " ".join(_common_text(within, rows) for within, rows in common.groupby("shared"))
+
+
+def rates_sentence(p_values: pd.DataFrame) -> str:
+    """How often each test calls each kind of matrix modular."""
+    return " ".join(
+        f"On {kind}, {' and '.join(_rate_text(row) for _, row in rows.iterrows())}."
+        for kind, rows in rate_table(p_values).groupby("kind", sort=False)
+    )
+
+
+def _common_text(within: object, rows: pd.DataFrame) -> str:
+    first, last = rows.iloc[0], rows.iloc[-1]
+    found = rows["recovered"] >= FOUND
+    still = rows.loc[found.cummin(), "common"]
+    if found.all():
+        recovered = "though the blocks are found throughout"
+    elif still.empty:
+        recovered = "and the blocks are found in none of these cases"
+    else:
+        recovered = f"and the blocks are found up to {still.iloc[-1]:g}"
+    return (
+        f"With a correlation of {within:g} within blocks Q goes from {first['score']:.3f} to {last['score']:.3f} as "
+        f"the correlation shared by all units goes from {first['common']:g} to {last['common']:g}, {recovered}."
+    )
+
+
+def _rate_text(row: pd.Series) -> str:
+    return (
+        f"the test by {row['test']} calls {row['called']} of {row['matrices']} modular "
+        f"({row['rate']:.0%}, 95 % interval {row['low']:.0%} to {row['high']:.0%})"
+    )
+
+
+def _listed(parts: Iterable[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
