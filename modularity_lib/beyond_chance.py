@@ -126,9 +126,14 @@ def beyond_chance_facts(
             f"{round(errors.rate * errors.pairs)} (95 % interval {errors.low:.0%} to {errors.high:.0%} of them): it "
             f"{'keeps' if holds else 'does not keep'} its level of {ALPHA:.0%}."
         ),
-        "since_training": " ".join(_since(kind, effect) for kind, effect in effects.items())
-        or "There are no untrained networks to compare with.",
+        "since_training": since_training_text(effects),
     }
+
+
+def since_training_text(effects: dict[str, Effect]) -> str:
+    """What `since_training` says, a sentence per kind of pair."""
+    told = " ".join(_since(kind, effect) for kind, effect in effects.items())
+    return told or "There are no untrained networks to compare with."
 
 
 def _untrained_share(shares: pd.DataFrame) -> str:

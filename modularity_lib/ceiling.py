@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
+from modularity_lib.claims import pair_kind
 from modularity_lib.clustering import find_modules
 from modularity_lib.data import load_dataset
 from modularity_lib.experiments import REGULARISERS
@@ -106,6 +107,30 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
                     rows.append({**{name: base[name] for name in kept}, **names, **alike})
     untrained = results.agreement[~results.agreement["trained"]]
     return replace(results, agreement=pd.concat([pd.DataFrame(rows), untrained], ignore_index=True))
+
+
+def restarts_text(results: Results, *, restarts: int, run: int = 0) -> str:
+    """Agreement within families and across by a single search of each matrix, and by the best of several, in words."""
+    again = searched_again(results, restarts=restarts, run=run)
+    means = []
+    for source in (results, again):
+        rows = source.analysed("agreement", trained=True)
+        rows = rows[rows["run"] == run]
+        kinds = [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]
+        means.append(rows["element_centric"].groupby(kinds).mean())
+    single, best = means
+    parts = [
+        f"{name} {single[kind]:.3f} and {best[kind]:.3f}"
+        for kind, name in (
+            ("upstream", "two upstream measures"),
+            ("downstream", "two downstream measures"),
+            ("across", "one of each family"),
+        )
+    ]
+    return (
+        f"Mean element-centric similarity in run {run} by a single search and by the best of {restarts}: "
+        f"{'; '.join(parts)}."
+    )
 
 
 def at_hand(results: Results, *, run: int = 0) -> bool:

@@ -6,7 +6,7 @@ import pandas as pd
 from modularity_lib.experiments import REGULARISERS
 from modularity_lib.figures import LOOKS, MEASURE_LABELS
 from modularity_lib.figures.looks import PANEL_ORDER
-from modularity_lib.inference import effect_over_runs, holm, joint_sign_flips
+from modularity_lib.inference import Trial, effect_over_runs, holm, joint_sign_flips
 from modularity_lib.results import Results, sweep
 from modularity_lib.similarity import MEASURES
 
@@ -79,7 +79,7 @@ def effect_markdown(table: pd.DataFrame) -> str:
         return "No sweep has two strengths that could be analysed in every run."
     by_regulariser = {name: table[table["regulariser"] == name].set_index(["measure", "layer"]) for name in shown}
     heads = [_sweep_label(table[table["regulariser"] == name]) for name in shown]
-    lines = [f"| measure | layer | {' | '.join(f'{head} | *p*' for head in heads)} |"]
+    lines = [f"| measure | layer | {' | '.join(f'{head} | *p* (Holm; joint)' for head in heads)} |"]
     lines.append("|---|---|" + "---|---|" * len(shown))
     for measure, layer in by_regulariser[shown[0]].index:
         cells = [_cells(rows.loc[(measure, layer)]) for rows in by_regulariser.values()]
@@ -104,22 +104,36 @@ def effect_summary(table: pd.DataFrame) -> str:
         if rows.empty:
             continue
         above, below = rows["low"].fillna(rows["smallest"]) > 0, rows["high"].fillna(rows["largest"]) < 0
+        sure, up = rows["p_joint"] < LEVEL, rows["rise"] > 0
         items.append(
             f"* **{_sweep_label(rows)}**: Q changes by {rows['rise'].min():+.3f} to {rows['rise'].max():+.3f}. Of "
             f"{len(rows)} combinations of measure and layer it rises in {int(above.sum())} and falls in "
-            f"{int(below.sum())} (by the interval, or by every run where they are too few for one); the jointly "
-            f"adjusted p is below {LEVEL:g} in {int((rows['p_joint'] < LEVEL).sum())}."
+            f"{int(below.sum())}; adjusted for their number (joint p < {LEVEL:g}), it rises in "
+            f"{int((sure & up).sum())} and falls in {int((sure & ~up).sum())}."
         )
     n_runs, smallest_p = int(table["n_runs"].iloc[0]), float(table["smallest_p"].iloc[0])
     n_tests = int(table.groupby("regulariser").size().iloc[0])
     least = min(1.0, n_tests * smallest_p)
-    answer = "more, however clear the effect is" if least > LEVEL else "no more, so the runs suffice"
+    reach = "cannot fall below" if least > LEVEL else "can reach"
     limit = (
-        f"{n_runs} runs can give a sign-flip p of {smallest_p:.2g} at the least. Holm's method multiplies it by the "
-        f"{n_tests} tests: {least:.2g}, where {LEVEL:g} is asked for; that is {answer}. The joint one can reach "
-        f"{smallest_p:.2g}."
+        "The first count goes by the interval of each, or by every run where they are too few for one. "
+        f"*p* is that of a sign-flip test: the share of the ways to choose the sign of each run at random in which the "
+        f"mean comes out as far from 0. With {n_runs} runs it is {smallest_p:.2g} at the least. The {n_tests} tests of "
+        f"a regulariser are adjusted together, in two ways. Holm's method multiplies the smallest p by the number of "
+        f"tests, and so {reach} {LEVEL:g} here: {least:.2g} is the smallest it can give. The joint one flips each run "
+        "in all tests at once and compares with the test that comes farthest from 0 (Westfall and Young); it allows "
+        f"for tests that share their runs, and can give {smallest_p:.2g}."
     )
     return "\n".join(items) + "\n\n" + limit
+
+
+def trial_sentence(trial: Trial, n_runs: int) -> str:
+    """What `inference.tried_without_effect` says, in words."""
+    held = "" if trial.coverage is None else f"the 95 % interval holds the true mean in {trial.coverage:.0%}, and "
+    return (
+        f"Tried on {trial.samples} made-up effects (normal, mean 0, {n_runs} runs), {held}the sign-flip test calls "
+        f"{trial.called:.1%} at the level of {LEVEL:.0%}."
+    )
 
 
 def _sweep_label(rows: pd.DataFrame) -> str:

@@ -91,6 +91,28 @@ def _bca_interval(values: np.ndarray) -> tuple[float | None, float | None]:
     return float(interval.low), float(interval.high)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """How interval and test of `effect_over_runs` do where there is no effect."""
+
+    coverage: float | None  # share of intervals that hold the true mean; None where the runs are too few for one
+    called: float  # share of tests with p <= 0.05
+    samples: int
+
+
+def tried_without_effect(n_runs: int, *, samples: int = 1_000, seed: int = 0) -> Trial:
+    """Apply `effect_over_runs` to normal samples of mean 0, one sample per trial.
+
+    >>> tried_without_effect(3, samples=20)
+    Trial(coverage=None, called=0.0, samples=20)
+    """
+    random = np.random.default_rng(seed)
+    effects = [effect_over_runs(random.standard_normal(n_runs)) for _ in range(samples)]
+    held = [effect.low <= 0 <= effect.high for effect in effects if effect.low is not None and effect.high is not None]
+    called = float(np.mean([effect.p_value <= 0.05 for effect in effects]))
+    return Trial(float(np.mean(held)) if held else None, called, samples)
+
+
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """p-values adjusted by Holm's method: below α where the error of calling any of them wrongly stays below α.
 

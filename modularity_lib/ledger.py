@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from modularity_lib.claims import CLAIMS, STATUSES, Verdict, judge_all
+from modularity_lib.claims import CLAIMS, Verdict, judge_all
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.results import Results
 
@@ -88,7 +88,8 @@ def ledger(numbers: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `group`, `figure`, `numbers`, `missing` (not to be had in this study), `mean` and `largest` (absolute
-        difference), `at` (where the largest is), `within_two` (share within two combined errors), `limit`, `verdict`.
+        difference), `at` (where the largest is), `signed` (mean difference), `within_two` (share within two combined
+        errors), `farthest` and `farthest_at` (in combined errors), `limit`, `verdict`.
     """
     rows = []
     for group in GROUPS:
@@ -111,6 +112,9 @@ def ledger(numbers: pd.DataFrame) -> pd.DataFrame:
                 "mean": distance.mean(),
                 "largest": distance.max(),
                 "at": str(found["what"].iloc[int(distance.argmax())]) if len(found) else "",
+                "signed": found["difference"].mean(),
+                "farthest": found["in_errors"].abs().max(),
+                "farthest_at": str(found["what"].iloc[int(found["in_errors"].abs().argmax())]) if len(found) else "",
                 "within_two": (found["in_errors"].abs() <= 2).mean(),
                 "limit": _limit_text(limits),
                 "verdict": verdict,
@@ -127,8 +131,9 @@ def _limit_text(limits: Limits) -> str:
     return ", ".join(filter(None, parts))
 
 
-def ledger_facts(groups: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, str]:
-    """What the ledger says, in words."""
+def ledger_facts(numbers: pd.DataFrame) -> dict[str, str]:
+    """What `published_beside_ours` says, in words."""
+    groups = ledger(numbers)
     limited = groups[groups["verdict"] != NO_LIMIT]
     agreeing = limited[limited["verdict"] == AGREES]
     farthest = groups.iloc[int(groups["within_two"].argmin())]
@@ -139,44 +144,70 @@ def ledger_facts(groups: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, str]
             f"that lies farthest off is “{farthest['group']}”, with {farthest['within_two']:.0%} of its numbers within "
             "two."
         ),
-        "studies_sentence": counts_text(verdicts),
+        "far_sentence": far_sentence(numbers),
     }
 
 
-def counts_text(verdicts: pd.DataFrame) -> str:
-    """How many claims got which verdict on every study of `verdicts_by_study`, in a sentence."""
-    parts = []
-    for study, rows in verdicts.groupby("study", sort=False):
-        counts = {status: int((rows["status"] == status).sum()) for status in STATUSES}
-        parts.append(f"{study}: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
-    return "Claims by verdict on each study: " + "; ".join(parts) + "."
+def far_sentence(numbers: pd.DataFrame) -> str:
+    """Which published values of Q lie more than two errors off, and whether they have something in common."""
+    q = numbers[numbers["group"] == GROUPS[0].title].dropna(subset=["here"])
+    far = q[q["in_errors"].abs() > 2]
+    if far.empty:
+        return f"No published Q lies more than two errors off ({len(q)} were compared)."
+    names = far["what"].str.split(", ", expand=True)
+    kinds = names[0].str.replace("_", " ").str.replace(" norm", " (norm)") + " under " + names[1].replace(_SWEEPS)
+    counts = kinds.value_counts()
+    most = counts[counts >= 3]
+    below = int((far["difference"] < 0).sum())
+    common = "; ".join(f"{kind} {count}" for kind, count in most.items()) or "no measure and sweep has more than two"
+    return (
+        f"Of {len(q)} published values of Q {len(far)} lie more than two errors off, {below} of them below: {common}; "
+        f"others {len(far) - int(most.sum())}."
+    )
+
+
+_SWEEPS = {"l2": "L2", "l1": "L1"}
+
+
+def runs_text(studies: Sequence[Results]) -> str:
+    """How many networks and runs each study has, in a sentence."""
+    parts = [
+        f"{results.study.name} {results.study.runs} runs of {len(results.study.settings())} settings and "
+        f"{results.study.untrained} untrained networks"
+        for results in studies
+    ]
+    return f"Behind each study: {'; '.join(parts)}."
 
 
 def ledger_text(table: pd.DataFrame) -> str:
     """The ledger as a Markdown table."""
     lines = [
-        "| published numbers | how many | difference: mean, largest | largest at | in 2 errors | verdict (limits) |",
-        "|---|---|---|---|---|---|",
+        "| published numbers | how many | size of difference: mean, largest (where) | signed mean | in 2 errors | "
+        "farthest, in errors (where) | verdict (limits) |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in table.to_dict("records"):
         counted = f"{row['numbers'] - row['missing']}" + (f" of {row['numbers']}" if row["missing"] else "")
-        place = str(row["at"]).replace("_", " ")
+        places = [str(row[name]).replace("_", " ") for name in ("at", "farthest_at")]
         limits = f" ({row['limit']})" if row["limit"] else ""
         lines.append(
-            f"| {row['group']} ({row['figure']}) | {counted} | {row['mean']:.4f}, {row['largest']:.3f} | {place} "
-            f"| {row['within_two']:.0%} | {row['verdict']}{limits} |"
+            f"| {row['group']} ({row['figure']}) | {counted} | {row['mean']:.4f}, {row['largest']:.3f} ({places[0]}) "
+            f"| {row['signed']:+.4f} | {row['within_two']:.0%} | {row['farthest']:.1f} ({places[1]}) "
+            f"| {row['verdict']}{limits} |"
         )
     return "\n".join(lines)
 
 
 def verdicts_by_study(studies: Sequence[Results]) -> pd.DataFrame:
-    """Every claim on every study: `study`, `claim`, `status`, then the effect: paper, mean, interval, p, runs."""
+    """Every claim on every study: `study`, `claim`, `status`, `missed` (what the rule asks for and is not so), then the
+    effect: paper, mean, interval, p, runs."""
     rows = []
     for results in studies:
         verdicts = judge_all(results)
         for claim in CLAIMS:
             verdict = verdicts[claim.id]
-            rows.append({"study": results.study.name, "claim": claim.id, "status": verdict.status, **_numbers(verdict)})
+            judged = {"status": verdict.status, "missed": verdict.missed}
+            rows.append({"study": results.study.name, "claim": claim.id, **judged, **_numbers(verdict)})
     return pd.DataFrame(rows)
 
 
@@ -192,9 +223,14 @@ def verdicts_text(table: pd.DataFrame) -> str:
     lines = ["| claim | " + " | ".join(f"`{name}`" for name in studies) + " |", "|---|" + "---|" * len(studies)]
     for claim in CLAIMS:
         rows = table[table["claim"] == claim.id].set_index("study")
-        cells = [f"{rows.loc[name, 'status']}: {_effect_text(rows.loc[name])}" for name in studies]
+        cells = [_cell(rows.loc[name]) for name in studies]
         lines.append(f"| {claim.statement} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(row: pd.Series) -> str:
+    missed = f"; but {row['missed']}" if row["missed"] else ""
+    return f"{row['status']}: {_effect_text(row)}{missed}"
 
 
 def _effect_text(row: pd.Series) -> str:

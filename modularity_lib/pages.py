@@ -43,10 +43,10 @@ def at_hand(names: Iterable[str]) -> list[Results]:
 def where_computed(results: Results) -> str:
     """A sentence: whether the results of a study came with the project or were computed here."""
     if shipped_tables(results.study.name) is not None:
-        return f"But the study `{results.study.name}` comes with the project: nothing was computed for this page."
+        return f"But the study {results.study.name} comes with the project: nothing was computed for this page."
     return (
-        f"The study `{results.study.name}` does not come with the project: it was computed on this machine, by this "
-        "build or an earlier one whose results are in the store and were made by the same code."
+        f"The study {results.study.name} does not come with the project: the machine that built these pages computed "
+        "it, in this build or in an earlier one with the same code."
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from modularity_lib.claims import judge_all
 from modularity_lib.experiments import STUDIES
-from modularity_lib.ledger import counts_text, verdicts_by_study
 from modularity_lib.report import verdict_table
 from modularity_lib.results import Results
 from modularity_lib.shipped import shipped_tables
@@ -18,14 +17,12 @@ _TABLE = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- end of verdicts -->)", re
 
 
 def with_table(text: str, results: Results, others: Sequence[Results] = ()) -> str:
-    """The text of a README with the verdicts of these results between its marks, and those of other studies counted.
+    """The text of a README with the verdicts of these results between its marks, those of other studies counted.
 
     Raises:
         ValueError: the text lacks the marks.
     """
-    table = verdict_table(judge_all(results))
-    if others:
-        table += f"\n\n{counts_text(verdicts_by_study([results, *others]))}"
+    table = verdict_table(judge_all(results), [judge_all(other) for other in others])
     changed, n_tables = _TABLE.subn(lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}", text)
     if n_tables != 1:
         raise ValueError("text must hold '<!-- verdicts: ... -->' and '<!-- end of verdicts -->' once each.")

@@ -1,13 +1,14 @@
 """Sentences and tables of the report, generated from results so that no number is typed into prose."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.claims import CLAIMS, Verdict
+from modularity_lib.claims import CLAIMS, KINDS, STATUSES, Verdict, agreement_by_kind
 from modularity_lib.clustering import Clustering
 from modularity_lib.data import train_validation_split
 from modularity_lib.estimate import expected_cost
@@ -17,24 +18,31 @@ from modularity_lib.inference import Effect, smallest_sign_flip_p
 from modularity_lib.results import Results, sweep
 from modularity_lib.sources import DATASETS
 
-_ALIKE = 0.03  # agreements that differ by no more are called alike in prose
 
+def verdict_table(verdicts: Mapping[str, Verdict], others: Sequence[Mapping[str, Verdict]] = ()) -> str:
+    """Markdown table: each claim, the verdict, and the quantity that decides it, here and in the paper.
 
-def verdict_table(verdicts: Mapping[str, Verdict]) -> str:
-    """Markdown table: each claim, the verdict, and the quantity that decides it, here and in the paper."""
-    lines = ["| claim | verdict | here | paper | decided by |", "|---|---|---|---|---|"]
+    With the verdicts of other studies, a column counts them.
+    """
+    names = ["claim", "verdict", "here", "paper", *(["other studies"] if others else []), "decided by"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for claim in CLAIMS:
         verdict = verdicts[claim.id]
         paper = "–" if verdict.paper is None else f"{verdict.paper:.3f}"
-        here = effect_text(verdict.effect)
-        lines.append(f"| {claim.statement} | **{verdict.status}** | {here} | {paper} | {verdict.quantity} |")
+        cells = [claim.statement, f"**{verdict.status}**", effect_text(verdict.effect), paper]
+        if others:
+            counts = Counter(other[claim.id].status for other in others)
+            cells.append(", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]))
+        lines.append(f"| {' | '.join([*cells, verdict.quantity])} |")
     return "\n".join(lines)
 
 
 def effect_text(effect: Effect | None) -> str:
-    """An effect in words: mean, smallest and largest over runs."""
+    """An effect in words: mean and 95 % interval, or smallest and largest run where they are too few for one."""
     if effect is None:
         return "–"
+    if effect.low is not None:
+        return f"{effect.mean:.3f} [{effect.low:.3f}, {effect.high:.3f}]"
     return f"{effect.mean:.3f} ({effect.smallest:.3f} to {effect.largest:.3f})"
 
 
@@ -53,7 +61,8 @@ def claim_text(claim_id: str, verdict: Verdict) -> str:
         lines.append(
             f"{verdict.quantity[0].upper()}{verdict.quantity[1:]}: {effect.mean:.3f} (single "
             f"runs: {effect.smallest:.3f} to {effect.largest:.3f}){interval} over {effect.n_runs} runs{paper}; sign-"
-            f"flip p = {effect.p_value:.2g}, where {effect.n_runs} runs can give {effect.smallest_p:.2g} at the least."
+            f"flip p of a mean so far from 0: {effect.p_value:.2g} (the smallest that {effect.n_runs} runs can give is "
+            f"{effect.smallest_p:.2g})."
         )
     lines.append(f"*Rule.* {claim.rule} *Refuted by:* {claim.refuted_by[0].lower()}{claim.refuted_by[1:]}")
     return "\n\n".join(lines)
@@ -71,7 +80,8 @@ def study_facts(results: Results) -> dict[str, str]:
     left_out = trained[~trained["analysed"]]
     source = DATASETS[study.dataset]
     train_index, validation_index = train_validation_split(source.n_train_images, seed=0)
-    dead = results.modules[results.modules["status"] != "ok"]
+    of_analysed = results.modules[results.modules["analysed"] | ~results.modules["trained"]]
+    n_dead = int((of_analysed["status"] != "ok").sum())
     return {
         "study": study.name,
         "dataset": study.dataset,
@@ -86,10 +96,75 @@ def study_facts(results: Results) -> dict[str, str]:
         "n_analysed": f"{int(trained['analysed'].sum()):,}",
         "n_left_out": _left_out_text(left_out, study),
         "n_untrained": f"{study.untrained:,}",
-        "n_dead_layers": f"{len(dead):,}",
+        "largest_l1": f"{study.largest_analysed_l1:g}",
+        "dead_layers": f"in {n_dead:,} cases a measure finds every unit of a layer dead"
+        if n_dead
+        else "no measure finds every unit of a layer dead",
         "search_steps": f"{study.search_steps:,}",
         "permutations": f"{study.permutations:,}",
     }
+
+
+def module_facts(results: Results) -> dict[str, str]:
+    """How modular untrained networks are, and how many modules there are at the strongest regularisation, in words."""
+    untrained = results.analysed("modules", trained=False)
+    if untrained.empty:
+        none = "There are no untrained networks in this study."
+        return {"untrained_scores": none, "module_counts": none}
+    scores, counts = (untrained.groupby("measure")[name] for name in ("score", "n_modules"))
+    means, chance = scores.mean(), counts.mean()
+    low, high = means.idxmin(), means.idxmax()
+    spread = scores.std()
+    parts = []
+    for regulariser in reversed(REGULARISERS):
+        rows = sweep(results.analysed("modules", trained=True), results.study, regulariser)
+        if rows.empty:
+            continue
+        strongest = rows[rows["strength"] == rows["strength"].max()].groupby("measure")["n_modules"].mean()
+        fewer = int((strongest < chance[strongest.index]).sum())
+        parts.append(
+            f"{LOOKS[regulariser].label} {rows['strength'].max():.2g}: {strongest.min():.1f} to {strongest.max():.1f} "
+            f"(fewer than untrained in {fewer} of {len(strongest)})"
+        )
+    return {
+        "untrained_scores": (
+            f"Mean Q of untrained networks goes from {means[low]:.3f} ({MEASURE_LABELS[str(low)]}) to {means[high]:.3f} "
+            f"({MEASURE_LABELS[str(high)]}), with standard deviations of {spread.min():.3f} to {spread.max():.3f} over "
+            "networks and layers."
+        ),
+        "module_counts": (
+            f"Untrained networks have {chance.min():.1f} to {chance.max():.1f} modules by measure. At the strongest "
+            f"analysed regularisation it is, by measure: {'; '.join(parts)}."
+        ),
+    }
+
+
+def strength_text(results: Results) -> str:
+    """How agreement changes from no dropout to the strongest, by kind of pair, in a sentence."""
+    rows = sweep(agreement_by_kind(results), results.study, "dropout")
+    if rows["strength"].nunique() < 2:
+        return "There is no second strength of dropout to compare with."
+    first, last = rows["strength"].min(), rows["strength"].max()
+    parts = []
+    for kind in KINDS:
+        chosen = rows[rows["kind"] == kind].groupby("strength")[["element_centric", "element_centric_chance"]].mean()
+        before, after = chosen.loc[first], chosen.loc[last]
+        parts.append(
+            f"{LOOKS[kind].label} {before['element_centric']:.2f} to {after['element_centric']:.2f} (chance "
+            f"{before['element_centric_chance']:.2f} to {after['element_centric_chance']:.2f})"
+        )
+    return f"From dropout {first:g} to {last:g} mean element-centric similarity goes, for {'; for '.join(parts)}."
+
+
+def metrics_text(table: pd.DataFrame) -> str:
+    """How the metrics of agreement correlate, from `figures.metric_table`, in a sentence."""
+    matrices = (table["metric_a"] == "similarity_spearman") | (table["metric_b"] == "similarity_spearman")
+    clusterings, rsa = table.loc[~matrices, "here"], table.loc[matrices, "here"]
+    return (
+        f"The metrics of two clusterings correlate by {clusterings.min():.2f} to {clusterings.max():.2f} with each "
+        f"other; the rank correlation of the two similarity matrices (RSA) correlates with them by {rsa.min():.2f} to "
+        f"{rsa.max():.2f}."
+    )
 
 
 def cost_facts(results: Results) -> dict[str, str]:
@@ -103,15 +178,22 @@ def cost_facts(results: Results) -> dict[str, str]:
     }
 
 
-def studies_table(*, cores: int) -> str:
-    """Markdown table: every study, what it consists of, and about how long it takes from nothing on so many cores."""
-    lines = ["| study | networks | hidden units | digits | protocol | time |", "|---|---|---|---|---|---|"]
+def studies_table(*, cores: int, computed: Sequence[Results] = ()) -> str:
+    """Markdown table: every study, what it consists of, and its time from nothing on so many cores.
+
+    "Expected" is from the shapes of the networks; with early stopping it is what it takes at most. "Took" divides the
+    core time of those that were `computed` by the cores.
+    """
+    took = {results.study.name: sum(results.made_with["core_seconds"].values()) for results in computed}
+    lines = ["| study | networks | hidden units | digits | protocol | expected | took |", "|---" * 7 + "|"]
     for name, study in STUDIES.items():
         cost, trained = expected_cost(study), study.trained_configs()
         seconds = sum(map(cost.of, trained)) + study.untrained * cost.analysis
+        expected = ("at most " if study.protocol != "v1" else "") + _duration(seconds / cores)
         lines.append(
             f"| `{name}` | {len(trained)} trained, {study.untrained} untrained | {'-'.join(map(str, study.hidden))} | "
-            f"{study.dataset} | {study.protocol} | {_duration(seconds / cores)} |"
+            f"{study.dataset} | {study.protocol} | {expected} | "
+            f"{_duration(took[name] / cores) if name in took else '–'} |"
         )
     return "\n".join(lines)
 
@@ -126,9 +208,9 @@ def _duration(seconds: float) -> str:
 def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
     """What `figures.chance_to_ceiling_table` says, in words."""
     names = {
-        "upstream": "Two upstream measures agree",
-        "downstream": "Two downstream measures agree",
-        "across": "One measure of each family agree",
+        "upstream": "Two upstream measures",
+        "downstream": "Two downstream measures",
+        "across": "A measure of each family",
     }
     values = table.set_index(["kind", "what"])["element_centric"]
     sentences = []
@@ -136,14 +218,11 @@ def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
         chance, before, trained, ceiling = (
             values[kind, what] for what in ("chance", "untrained", "trained", "ceiling")
         )
-        rise = trained - before
-        compared = "about as much as" if abs(rise) <= _ALIKE else "more than" if rise > 0 else "less than"
         images = values.get((kind, "ceiling, images"), np.nan)
-        highest = "" if pd.isna(ceiling) else f" and the ceiling {ceiling:.2f}"
+        highest = "" if pd.isna(ceiling) else f", ceiling {ceiling:.2f}"
         highest += "" if pd.isna(images) else f" ({images:.2f} with other images)"
         sentences.append(
-            f"{name} by {trained:.2f} in trained networks, {compared} in untrained ones ({before:.2f}); chance is "
-            f"{chance:.2f}{highest}."
+            f"{name}: {trained:.2f} in trained networks, {before:.2f} in untrained ones, chance {chance:.2f}{highest}."
         )
     return {"chance_to_ceiling": " ".join(sentences)}
 

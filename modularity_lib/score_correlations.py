@@ -207,14 +207,14 @@ def score_facts(means: pd.DataFrame) -> dict[str, str]:
     before, after = across["mean"].mean(), fixed.loc[fixed["kind"] == "across", "mean"].mean()
     within = fixed.loc[fixed["kind"].isin(("upstream", "downstream")), "mean"].mean()
     if after < before / 2:
-        follows = "So what the families share is mostly that both follow the strength of the regulariser."
+        follows = "Less than half of it is left: much of what the families share is that both follow the regulariser."
     else:
-        follows = "So what the families share is not only that both follow the strength of the regulariser."
+        follows = "Half of it or more is left: the families share more than that both follow the regulariser."
     return {
         "score_verdict": verdict if across["low"].notna().any() else _without_intervals(across, sweeps),
         "score_fixed": (
             f"Across the families the mean correlation is {before:.2f} over all networks of a sweep and {after:.2f} "
-            f"once the mean of each setting is taken off (within families {within:.2f}). {follows}"
+            f"once the mean of each setting is taken off (there {within:.2f} within families). {follows}"
         ),
         "score_untrained": _untrained_text(untrained),
     }

@@ -47,7 +47,7 @@ def facts(
     return {
         "n_matrices": ", ".join(f"{count} of {kind}" for kind, count in kinds.items()),
         "gap_sentence": gap_sentence(gaps),
-        "exact_size": f"{exact['matrix'].nunique()} matrices, at most {exact['partitions'].max():,} partitions each",
+        "exact_size": f"{exact['matrix'].nunique()} matrices",
         "near_sentence": "; ".join(
             f"{kind} {rows['alike'].mean():.2f} (mean of {len(rows)}, chance {rows['chance'].mean():.2f})"
             for kind, rows in close.groupby("kind", sort=False)

@@ -108,7 +108,13 @@ def module_search_table(facts: Mapping[str, Any]) -> str:
     return _table(
         ["matrix", "method", "ms", "times faster than Louvain of networkx", "Q"],
         [
-            [row["matrix"], row["method"], f"{row['ms']:.2f}", f"{row['ratio']:.1f}", f"{row['score']:.4f}"]
+            [
+                row["matrix"],
+                row["method"],
+                f"{row['ms']:.2f}",
+                f"{row['ratio']:.1f}",
+                f"{round(row['score'], 4) + 0.0:.4f}",
+            ]
             for row in facts["rows"]["methods"]
         ],
     )

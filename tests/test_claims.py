@@ -1,5 +1,7 @@
 """Each verdict follows from the tables by its rule, and turns when the tables do."""
 
+import re
+
 import pytest
 
 from made_up_results import STUDY, made_up_results
@@ -61,8 +63,56 @@ def test_a_verdict_turns_when_its_rule_is_not_met(changes: dict, claim: str, sta
 def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
     results = made_up_results()
     assert "the largest of the three in 8 of 8 (4 upstream, 4 downstream)." in judge_all(results)[PENALTIES].detail
-    results = made_up_results(strong_l2=("output_hessian",))
-    assert "the largest of the three in 7 of 8 (4 upstream, 3 downstream)." in judge_all(results)[PENALTIES].detail
+    results = made_up_results(strong_l2=("output_hessian_norm",))
+    told = judge_all(results)[PENALTIES].detail
+    assert "the largest of the three in 7 of 8 (4 upstream, 3 downstream); not in output hessian (norm) (L2 +" in told
+    assert "(at 0.001)" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim", "missed"),
+    [
+        ({}, DROPOUT, ""),
+        ({}, PENALTIES, ""),
+        ({}, WITHIN, ""),
+        ({}, ACROSS, ""),
+        ({"dropout_rise": 0.03}, DROPOUT, "Q rises by a factor of 1.5 in 0 of 8 (0 upstream, 0 downstream) only"),
+        ({"untrained_spread": 0.1}, DROPOUT, "Q is 3 s.d. above untrained in 1 of 8 (0 upstream, 1 downstream) only"),
+        ({"l2_rise": 0.3}, PENALTIES, "dropout's rise exceeds that of L1 only"),
+        ({"strong_l2": MEASURES[:4]}, PENALTIES, "dropout's rise is the largest in 4 of 8"),
+        (
+            {"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}},
+            WITHIN,
+            "not so for two downstream measures",
+        ),
+        ({"agreement": {"upstream": 0.9, "downstream": 0.9, "across": 0.5}}, ACROSS, "the upper end is 0.3"),
+        ({"agreement": {"upstream": 0.4, "downstream": 0.4, "across": 0.39}}, ACROSS, "it is not below half of 0.2"),
+    ],
+)
+def test_what_a_rule_asks_for_and_is_not_so_is_told(changes: dict, claim: str, missed: str) -> None:
+    verdict = judge_all(made_up_results(**changes))[claim]
+    assert verdict.missed.startswith(missed)
+    assert (verdict.missed == "") == (verdict.status == REPRODUCED)
+
+
+def test_agreement_across_is_told_by_sweep_and_at_the_strongest_dropout() -> None:
+    results = made_up_results(agreement={"upstream": 0.7, "downstream": 0.7, "across": 0.4})
+    table = results.agreement
+    strong = (table["dropout"] == 0.6) & table["trained"]
+    table["element_centric"] = table["element_centric"].where(~strong, 0.7)
+    told = judge_all(results)[ACROSS].detail
+    l2, dropout = (float(value) for value in re.findall(r"(?:L2|, dropout) ([\d.]+\d)", told))
+    assert l2 == pytest.approx(0.2, abs=0.01)
+    assert dropout == pytest.approx((0.2 + 0.2 + 0.6) / 3, abs=0.01)
+    assert "; at dropout 0.6 it is 0.600" in told
+    assert (
+        "more than the 50% that “usually” asks for"
+        in judge_all(made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.01}))[ACROSS].detail
+    )
+    assert (
+        "more than the 50%"
+        not in judge_all(made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.9}))[ACROSS].detail
+    )
 
 
 def test_networks_left_out_do_not_count() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from made_up_results import made_up_results
-from modularity_lib.comparison import compare_with_paper
+from made_up_results import STUDY, made_up_results
+from modularity_lib.comparison import _metric_agreement, choices_markdown, compare_with_paper, metric_choices
 from modularity_lib.experiments import STUDIES
 from modularity_lib.paper import published
 from modularity_lib.results import Results
@@ -70,26 +70,56 @@ def test_agreement_is_compared_for_trained_and_untrained_networks(results: Resul
     assert not compared["here"].isna().any()
 
 
-def test_metrics_are_correlated_over_both_orders_of_all_pairs_of_measures() -> None:
+@pytest.fixture(scope="module")
+def with_metrics() -> Results:
     results = made_up_results()
     random = np.random.default_rng(0)
     n = len(results.agreement)
     common = random.normal(size=n)
     metrics = {name: random.normal(size=n) for name in ("rmi", "rmi_norm", "vi", "vi_norm", "similarity_spearman")}
     table = results.agreement.assign(**metrics, greedy=common, element_centric=-2 * common)
-    compared = compare_with_paper(
-        Results(results.study, results.networks, results.modules, table), "metric_agreement"
-    ).set_index(["metric_a", "metric_b"])
+    return Results(results.study, results.networks, results.modules, table)
+
+
+def test_metrics_are_correlated_over_every_pair_of_measures_once(with_metrics: Results) -> None:
+    compared = compare_with_paper(with_metrics, "metric_agreement").set_index(["metric_a", "metric_b"])
     assert compared.loc[("greedy", "element_centric"), "here"] == pytest.approx(1)
-    layer = table.query("trained and run == 0 and l2 == 1e-5 and l1 == 0 and dropout == 0 and layer == 1")
-    squares = {
-        name: layer.pivot_table(index="measure_a", columns="measure_b", values=name) for name in ("greedy", "vi")
-    }
-    full = [square.fillna(square.T).to_numpy().ravel() for square in squares.values()]
-    assert len(full[0]) == 64
-    one_layer = Results(results.study, results.networks, results.modules, layer)
+    assert compared["n"].tolist() == [STUDY.runs] * 21  # the standard error is over runs
+    layer = with_metrics.agreement.query(
+        "trained and run == 0 and l2 == 1e-5 and l1 == 0 and dropout == 0 and layer == 1"
+    )
+    assert len(layer) == 36
+    one_layer = Results(with_metrics.study, with_metrics.networks, with_metrics.modules, layer)
     found = compare_with_paper(one_layer, "metric_agreement").set_index(["metric_a", "metric_b"])
-    assert found.loc[("greedy", "vi"), "here"] == pytest.approx(abs(np.corrcoef(full)[0, 1]))
+    expected = abs(np.corrcoef(layer["greedy"], layer["vi"])[0, 1])
+    assert found.loc[("greedy", "vi"), "here"] == pytest.approx(expected)
+
+
+def test_other_choices_of_pairs_are_compared_as_well(with_metrics: Results) -> None:
+    choices = metric_choices(with_metrics)
+    assert len(choices) == 3
+    ours = compare_with_paper(with_metrics, "metric_agreement")["difference"]
+    assert choices["signed"].iloc[0] == pytest.approx(ours.mean())
+    assert choices["largest"].iloc[0] == pytest.approx(ours.abs().max())
+    assert choices["mean"].nunique() == 3
+    layer = with_metrics.agreement.query(
+        "trained and run == 0 and l2 == 1e-5 and l1 == 0 and dropout == 0 and layer == 1"
+    )
+    one_layer = Results(with_metrics.study, with_metrics.networks, with_metrics.modules, layer)
+    squares = [layer.pivot_table(index="measure_a", columns="measure_b", values=name) for name in ("greedy", "vi")]
+    full = [square.fillna(square.T).to_numpy().ravel() for square in squares]
+    assert len(full[0]) == 64
+    both_orders = _metric_agreement(one_layer, "every pair in both orders, each measure with itself")[1]
+    found = both_orders.set_index(["metric_a", "metric_b"])["here"]
+    assert found["greedy", "vi"] == pytest.approx(abs(np.corrcoef(full)[0, 1]))
+    different = layer[layer["measure_a"] != layer["measure_b"]]
+    once = _metric_agreement(one_layer, "every pair once, no measure with itself")[1].set_index(
+        ["metric_a", "metric_b"]
+    )
+    assert once.loc[("greedy", "vi"), "here"] == pytest.approx(
+        abs(np.corrcoef(different["greedy"], different["vi"])[0, 1])
+    )
+    assert f"| {choices['signed'].iloc[1]:+.4f} |" in choices_markdown(choices)
 
 
 def test_an_unknown_table_is_refused(results: Results) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.effects import effect_markdown, effect_summary, effect_table, usable_strengths
-from modularity_lib.inference import holm
+from modularity_lib.effects import effect_markdown, effect_summary, effect_table, trial_sentence, usable_strengths
+from modularity_lib.inference import Trial, holm
 from modularity_lib.results import Results
 from modularity_lib.similarity import MEASURES
 
@@ -67,7 +67,7 @@ def test_a_sweep_whose_left_end_is_not_usable_is_left_out() -> None:
 def test_the_markdown_has_a_row_per_measure_and_layer_and_dropout_first() -> None:
     lines = effect_markdown(effect_table(made_up_results())).splitlines()
     assert len(lines) == 2 + len(MEASURES) * 2
-    assert lines[0].startswith("| measure | layer | Dropout, 0 → 0.6 | *p* | L1 penalty, 0 → 0.001 | *p* |")
+    assert lines[0].startswith("| measure | layer | Dropout, 0 → 0.6 | *p* (Holm; joint) | L1 penalty, 0 → 0.001 |")
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| input gradient (norm) | 1 | +0.")
     assert "1; 0.12" in lines[2]
@@ -77,6 +77,25 @@ def test_the_summary_follows_the_results() -> None:
     text = effect_summary(effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)))
     assert "**Dropout, 0 → 0.6**" in text
     assert "Of 16 combinations of measure and layer it rises in 16 and falls in 0" in text
-    assert "it rises in 0 and falls in 16" in text
-    assert "4 runs can give a sign-flip p of 0.12 at the least" in text
-    assert "16 tests: 1, where 0.05 is asked for; that is more" in text
+    assert (
+        "it rises in 0 and falls in 16; adjusted for their number (joint p < 0.05), it rises in 0 and falls in 0"
+        in text
+    )
+    assert "With 4 runs it is 0.12 at the least" in text
+    assert "cannot fall below 0.05 here: 1 is the smallest it can give" in text
+    assert text.endswith("and can give 0.12.")
+
+
+def test_certain_rises_and_falls_are_counted_apart() -> None:
+    table = effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)).assign(p_joint=0.01)
+    text = effect_summary(table)
+    assert "(joint p < 0.05), it rises in 16 and falls in 0" in text
+    assert "(joint p < 0.05), it rises in 0 and falls in 16" in text
+
+
+def test_what_interval_and_test_do_without_an_effect_is_told() -> None:
+    assert trial_sentence(Trial(0.9, 0.04, 200), 9) == (
+        "Tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 90%, and the "
+        "sign-flip test calls 4.0% at the level of 5%."
+    )
+    assert "interval" not in trial_sentence(Trial(None, 0.0, 200), 3)

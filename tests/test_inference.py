@@ -5,7 +5,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from modularity_lib.inference import MOST_RUNS_ENUMERATED, effect_over_runs, holm, joint_sign_flips
+from modularity_lib.inference import (
+    MOST_RUNS_ENUMERATED,
+    effect_over_runs,
+    holm,
+    joint_sign_flips,
+    tried_without_effect,
+)
 
 
 def test_the_p_value_is_the_share_of_sign_flips_at_least_as_far_from_zero() -> None:
@@ -139,3 +145,12 @@ def test_many_runs_are_flipped_at_random_and_p_is_never_zero() -> None:
 def test_joint_flips_refuse_what_is_not_a_number_per_test_and_run(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="per test and run"):
         joint_sign_flips(values)
+
+
+def test_without_an_effect_the_sign_flip_test_keeps_its_level_and_the_interval_is_too_narrow() -> None:
+    trial = tried_without_effect(9)
+    assert trial.samples == 1_000
+    assert 0.03 < trial.called < 0.07
+    assert trial.coverage is not None
+    assert 0.86 < trial.coverage < 0.94
+    assert tried_without_effect(4, samples=20).coverage is None

@@ -58,11 +58,11 @@ def test_a_group_without_limits_gets_no_verdict(numbers: pd.DataFrame) -> None:
 
 
 def test_the_words_of_the_ledger_follow_its_numbers(numbers: pd.DataFrame) -> None:
-    verdicts = ledger.verdicts_by_study([made_up_results()])
-    before = ledger.ledger_facts(ledger.ledger(numbers), verdicts)["ledger_sentence"]
-    changed = ledger.ledger(moved(numbers, Q, 0.1))
+    before = ledger.ledger_facts(numbers)["ledger_sentence"]
+    farther = moved(numbers, Q, 0.1)
+    changed = ledger.ledger(farther)
     assert before.startswith("3 of the 3 groups")
-    assert ledger.ledger_facts(changed, verdicts)["ledger_sentence"].startswith("2 of the 3 groups")
+    assert ledger.ledger_facts(farther)["ledger_sentence"].startswith("2 of the 3 groups")
     assert "| differs (mean 0.01, each 0.04) |" in ledger.ledger_text(changed)
     assert "| agrees (mean 0.01, each 0.04) |" in ledger.ledger_text(ledger.ledger(numbers))
 
@@ -91,3 +91,39 @@ def test_each_number_is_a_point_of_the_figure(numbers: pd.DataFrame) -> None:
     rows = numbers[numbers["group"] == Q]
     assert points.tolist() == rows[["paper", "here"]].to_numpy().tolist()
     assert sum(len(c.lines[0].get_xdata()) for axes in figure.axes for c in axes.containers) == len(numbers) - 8
+
+
+def test_the_signed_mean_and_the_farthest_number_are_told(numbers: pd.DataFrame) -> None:
+    lower = row(ledger.ledger(moved(numbers, Q, -0.02)), Q)
+    assert lower["signed"] == pytest.approx(numbers.loc[numbers["group"] == Q, "difference"].mean() - 0.02)
+    far = numbers.copy()
+    far.loc[5, "in_errors"] = -50.0
+    told = row(ledger.ledger(far), Q)
+    assert (told["farthest"], told["farthest_at"]) == (50.0, far.loc[5, "what"])
+    assert f"| 50.0 ({far.loc[5, 'what'].replace('_', ' ')}) |" in ledger.ledger_text(ledger.ledger(far))
+
+
+def test_values_of_q_far_off_are_grouped_by_measure_and_sweep(numbers: pd.DataFrame) -> None:
+    near = numbers.assign(in_errors=0.5)
+    assert ledger.far_sentence(near).startswith("No published Q lies more than two errors off (232")
+    chosen = near["what"].str.startswith("output_gradient_norm, l2")
+    far = near.assign(
+        in_errors=near["in_errors"].where(~chosen, -3.0), difference=near["difference"].where(~chosen, -0.1)
+    )
+    far.loc[far["what"].str.startswith("input_covariance, l1")[lambda named: named].index[0], "in_errors"] = 4.0
+    told = ledger.far_sentence(far)
+    assert f"Of 232 published values of Q {int(chosen.sum()) + 1} lie" in told
+    assert told.endswith(f"output gradient (norm) under L2 {int(chosen.sum())}; others 1.")
+
+
+def test_a_claim_reproduced_in_part_says_what_its_rule_missed() -> None:
+    table = ledger.verdicts_by_study([made_up_results(flat_measures=("input_gradient",))])
+    assert "partly reproduced: " in ledger.verdicts_text(table)
+    assert "; but Q rises in 7 of 8 (3 upstream, 4 downstream) only" in ledger.verdicts_text(table)
+
+
+def test_the_size_of_every_study_is_told() -> None:
+    told = ledger.runs_text([made_up_results()])
+    assert (
+        told == f"Behind each study: made-up {STUDY.runs} runs of 6 settings and {STUDY.untrained} untrained networks."
+    )

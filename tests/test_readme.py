@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,9 @@ def test_other_results_give_another_table() -> None:
     assert table.endswith("<!-- end of verdicts -->\nrest")
     assert with_table(text, made_up_results(dropout_rise=0.0)) != table
     assert with_table(table, made_up_results()) == table
-    assert "made-up: 8 reproduced." in with_table(text, made_up_results(), [made_up_results()])
+    with_others = with_table(text, made_up_results(), [made_up_results(), made_up_results(dropout_rise=0.0)])
+    assert "| other studies |" in with_others
+    assert "| 1 reproduced, 1 not reproduced | rise of Q" in with_others
 
 
 def test_a_readme_without_its_marks_is_refused() -> None:
@@ -33,8 +36,19 @@ def test_a_readme_without_its_marks_is_refused() -> None:
         with_table("# Title\n", made_up_results())
 
 
+def python_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_example_of_a_network_of_ones_own_runs() -> None:
+    _, example = python_of(README.parent / "chapters" / "rerun.md")
+    run = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1].startswith("untrained: 0.")
+
+
 def test_the_examples_of_the_readme_run() -> None:
-    examples = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    examples = python_of(README)
     assert len(examples) >= 2
     run = subprocess.run([sys.executable, "-c", "\n".join(examples)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -18,8 +18,11 @@ from modularity_lib.report import (
     claim_text,
     cost_facts,
     effect_text,
+    metrics_text,
+    module_facts,
     pair_facts,
     series_facts,
+    strength_text,
     studies_table,
     study_facts,
     verdict_table,
@@ -107,9 +110,13 @@ def test_the_facts_of_a_series_follow_its_scores(noises: tuple[float, ...], cour
 
 
 def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() -> None:
-    rows = studies_table(cores=1).splitlines()[2:]
+    made = replace(made_up_results(), study=STUDIES["v1"], made_with={"core_seconds": {"training": 7200.0}})
+    rows = studies_table(cores=1, computed=[made]).splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(STUDIES)
-    hours = [float(row.split("|")[-2].split()[0]) for row in (rows[2], studies_table(cores=2).splitlines()[4])]
+    hours = [float(row.split("|")[-3].split()[0]) for row in (rows[2], studies_table(cores=2).splitlines()[4])]
+    assert rows[2].endswith("| 2.0 h |")
+    assert rows[3].endswith("| – |")
+    assert "| at most " in rows[3]
     assert rows[2].startswith("| `v1` | 288 trained, 500 untrained | 64-64 | mnist | v1 | ")
     assert hours[1] == pytest.approx(hours[0] / 2, abs=0.1)
 
@@ -128,7 +135,7 @@ def test_what_a_study_cost_comes_from_its_tables() -> None:
     assert cost_facts(made_up_results())["cost"] == "not recorded"
 
 
-def test_agreement_in_words_compares_trained_and_untrained_networks() -> None:
+def test_agreement_in_words_gives_chance_and_ceiling() -> None:
     made_up = {"upstream": (0.6, 0.3), "downstream": (0.5, 0.51), "across": (0.3, 0.4)}
     rows = [
         {"kind": kind, "what": what, "element_centric": value}
@@ -136,11 +143,38 @@ def test_agreement_in_words_compares_trained_and_untrained_networks() -> None:
         for what, value in {"trained": trained, "untrained": untrained, "chance": 0.25, "ceiling": 0.8}.items()
     ]
     told = agreement_facts(pd.DataFrame(rows))["chance_to_ceiling"]
-    assert "Two upstream measures agree by 0.60 in trained networks, more than in untrained ones (0.30)" in told
-    assert (
-        "Two downstream measures agree by 0.50 in trained networks, about as much as in untrained ones (0.51)" in told
-    )
-    assert "One measure of each family agree by 0.30 in trained networks, less than in untrained ones (0.40)" in told
-    assert "the ceiling 0.80." in told
+    assert "Two upstream measures: 0.60 in trained networks, 0.30 in untrained ones, chance 0.25, ceiling 0.80." in told
+    assert "A measure of each family: 0.30 in trained networks, 0.40 in untrained ones" in told
     rows.append({"kind": "upstream", "what": "ceiling, images", "element_centric": 0.7})
-    assert "the ceiling 0.80 (0.70 with other images)." in agreement_facts(pd.DataFrame(rows))["chance_to_ceiling"]
+    assert "ceiling 0.80 (0.70 with other images)." in agreement_facts(pd.DataFrame(rows))["chance_to_ceiling"]
+
+
+def test_modules_of_untrained_networks_and_at_the_strongest_regularisation_are_told() -> None:
+    results = made_up_results()
+    results.modules["n_modules"] = 4.0
+    strong = results.modules["dropout"] == 0.6
+    results.modules.loc[strong & (results.modules["measure"] == "input_gradient"), "n_modules"] = 2.5
+    facts = module_facts(results)
+    assert "Untrained networks have 4.0 to 4.0 modules by measure" in facts["module_counts"]
+    assert "dropout 0.6: 2.5 to 4.0 (fewer than untrained in 1 of 8)" in facts["module_counts"]
+    untrained = results.modules.query("not trained").groupby("measure")["score"].mean()
+    assert f"from {untrained.min():.3f} (" in facts["untrained_scores"]
+    assert f"to {untrained.max():.3f} (" in facts["untrained_scores"]
+
+
+def test_agreement_at_the_ends_of_dropout_is_told() -> None:
+    results = made_up_results(agreement={"upstream": 0.7, "downstream": 0.6, "across": 0.3})
+    table = results.agreement
+    table["element_centric"] = table["element_centric"].where(table["dropout"] != 0.6, 0.9)
+    assert "From dropout 0 to 0.6" in strength_text(results)
+    assert "for two upstream measures 0.70 to 0.90 (chance 0.25 to 0.25)" in strength_text(results)
+
+
+def test_metrics_of_clusterings_and_of_matrices_are_told_apart() -> None:
+    table = pd.DataFrame(
+        [("greedy", "vi", 0.9), ("greedy", "rmi", 0.8), ("vi", "similarity_spearman", 0.5)],
+        columns=["metric_a", "metric_b", "here"],
+    )
+    told = metrics_text(table)
+    assert "correlate by 0.80 to 0.90 with each other" in told
+    assert told.endswith("(RSA) correlates with them by 0.50 to 0.50.")

@@ -99,7 +99,7 @@ def test_the_interval_is_that_of_scipy_for_a_mean() -> None:
 def test_the_sentences_follow_the_scores() -> None:
     with_common_rise = scores.score_facts(scores.mean_correlations(made_up_results(dropout_rise=0.5)))
     assert "no verdict" in with_common_rise["score_verdict"]  # four runs
-    assert "mostly that both follow the strength" in with_common_rise["score_fixed"]
+    assert "Less than half of it is left" in with_common_rise["score_fixed"]
     assert "Among 20 untrained networks" in with_common_rise["score_untrained"]
     effect = np.random.default_rng(0).normal(size=10_000)
 
@@ -107,7 +107,7 @@ def test_the_sentences_follow_the_scores() -> None:
         return effect[table.groupby(["trained", "l2", "l1", "dropout", "run", "layer"]).ngroup()]
 
     common = scores.mean_correlations(with_scores(made_up_results(), one_number_per_network))
-    assert "is not only that both follow the strength" in scores.score_facts(common)["score_fixed"]
+    assert "Half of it or more is left" in scores.score_facts(common)["score_fixed"]
 
 
 def test_with_enough_runs_the_verdict_says_in_how_many_sweeps_the_families_agree() -> None:

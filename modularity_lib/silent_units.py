@@ -1,0 +1,209 @@
+"""What counts as a silent unit, and how much Q and the agreement of clusterings depend on it.
+
+A weight penalty shrinks the outgoing weights of a unit without ever reaching 0: to 1e-40, say. A raw measure hardly
+sees such a unit, a normalised one divides its smallness out. In single precision the square of such a weight is 0, and
+the unit is dead; in double precision, in which the tables of this project were computed, it is not.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from modularity_lib.alignment import element_centric_similarity
+from modularity_lib.clustering import find_modules
+from modularity_lib.comparison import compare_with_paper
+from modularity_lib.experiments import REGULARISERS
+from modularity_lib.modularity import AllUnitsDead
+from modularity_lib.results import Results, sweep
+from modularity_lib.similarity import MEASURES
+from modularity_lib.study import stored_matrices
+
+CODE = """import modularity_lib as ml
+from modularity_lib import silent_units
+
+silent_units.rules_table(ml.run_study("v1"))"""
+
+SMALLEST_SINGLE = float(np.finfo(np.float32).smallest_subnormal)
+NEGLIGIBLE = 1e-12  # share of the largest self-similarity of a layer
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which units of a layer are silent, by their self-similarities S_ii in the raw measure, and where they end up."""
+
+    name: str
+    normalised: Callable[[np.ndarray], np.ndarray]  # silent in the normalised measure
+    raw: Callable[[np.ndarray], np.ndarray]  # silent in the raw measure
+    placed: bool = False  # put into modules at random, as by a search that does not set them aside; else dead
+
+
+def _zero(own: np.ndarray) -> np.ndarray:
+    return own == 0
+
+
+def _zero_in_single_precision(own: np.ndarray) -> np.ndarray:
+    return own < SMALLEST_SINGLE
+
+
+def _negligible(own: np.ndarray) -> np.ndarray:
+    return own < NEGLIGIBLE * own.max()
+
+
+RULES = (
+    Rule("dead: S_ii = 0 in double precision, as in this book", _zero, _zero),
+    Rule("dead: S_ii = 0 in single precision, normalised measures", _zero_in_single_precision, _zero),
+    Rule("the same units, put into modules at random", _zero_in_single_precision, _zero, placed=True),
+    Rule("dead: S_ii negligible, all measures", _negligible, _negligible),
+)
+
+
+def without_units(similarity: np.ndarray, dead: np.ndarray) -> np.ndarray:
+    """The similarity matrix with the rows and columns of some units set to 0.
+
+    >>> without_units(np.ones((2, 2)), np.array([False, True])).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
+    return np.where(dead[:, None] | dead[None, :], 0.0, similarity)
+
+
+def rules_table(results: Results, *, run: int = 0) -> pd.DataFrame:
+    """Modules of one run under each rule, beside the published numbers.
+
+    Args:
+        run: whose matrices are used (`study.stored_matrices`); all its analysed networks.
+    Returns:
+        A row per rule: `rule`; `silent` (units per layer and normalised downstream measure under L2, mean); `q_signed`,
+        `q_mean` (difference from the published Q of these measures under L2, mean over measures and strengths, signed
+        and absolute); `agreement_signed`, `agreement_mean`, `agreement_largest` (of the published agreements of
+        trained networks). One run here, all runs in the paper.
+    Raises:
+        LookupError, DatasetUnavailable: as of `stored_matrices`.
+    """
+    modules = pd.DataFrame(_modules(results, run))
+    rows = []
+    for rule in RULES:
+        found = modules[modules["rule"] == rule.name]
+        q = _q_beside(found, results)
+        agreement = _agreement_beside(found, results)
+        rows.append(
+            {
+                "rule": rule.name,
+                "silent": found.loc[found["regulariser_l2"] & found["normalised_downstream"], "silent"].mean(),
+                "q_signed": q.mean(),
+                "q_mean": q.abs().mean(),
+                "agreement_signed": agreement.mean(),
+                "agreement_mean": agreement.abs().mean(),
+                "agreement_largest": agreement.abs().max(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
+    networks = results.analysed("networks", trained=True)
+    networks = networks[networks["run"] == run]
+    under_l2 = set(sweep(networks, results.study, "l2")["l2"])
+    for row in networks.to_dict("records"):
+        chosen = {name: row[name] for name in REGULARISERS}
+        of_l2 = row["l1"] == 0 and row["dropout"] == 0 and row["l2"] in under_l2
+        for layer, by_measure in enumerate(stored_matrices(results.study, run=run, **chosen).values(), start=1):
+            for measure in MEASURES:
+                raw = measure.removesuffix("_norm")
+                own = np.diag(by_measure[raw])
+                found: dict[bytes, tuple[float, np.ndarray | None]] = {}  # by which units are silent
+                for rule in RULES:
+                    silent = (rule.normalised if measure.endswith("_norm") else rule.raw)(own)
+                    if silent.tobytes() not in found:
+                        found[silent.tobytes()] = _search(without_units(by_measure[measure], silent), results, run)
+                    score, labels = found[silent.tobytes()]
+                    if rule.placed and labels is not None:
+                        labels = placed_at_random(labels, silent & (own > 0), seed=run)
+                    yield {
+                        **chosen,
+                        "layer": layer,
+                        "measure": measure,
+                        "rule": rule.name,
+                        "silent": int(silent.sum()),
+                        "score": score,
+                        "labels": labels,
+                        "regulariser_l2": of_l2,
+                        "normalised_downstream": measure in ("output_gradient_norm", "output_hessian_norm"),
+                    }
+
+
+def placed_at_random(labels: np.ndarray, units: np.ndarray, *, seed: int) -> np.ndarray:
+    """The same modules, with some of the units put into one of them each, all modules equally likely.
+
+    >>> placed_at_random(np.array([0, 0, -1]), np.array([False, False, True]), seed=0).tolist()
+    [0, 0, 0]
+    """
+    placed = labels.copy()
+    placed[units] = np.random.default_rng(seed).choice(np.unique(labels[labels >= 0]), int(units.sum()))
+    return placed
+
+
+def _search(similarity: np.ndarray, results: Results, run: int) -> tuple[float, np.ndarray | None]:
+    try:
+        found = find_modules(similarity, seed=run, steps=results.study.search_steps)
+    except AllUnitsDead:
+        return np.nan, None
+    return found.score, found.labels
+
+
+def _q_beside(found: pd.DataFrame, results: Results) -> pd.Series:
+    """Q less the published Q, of the normalised downstream measures under L2."""
+    paper = compare_with_paper(results, "q_vs_regularisation").query("regulariser == 'l2'")
+    chosen = found[found["regulariser_l2"] & found["normalised_downstream"]].assign(strength=found["l2"].round(9))
+    ours = chosen.groupby(["measure", "strength"])["score"].mean().rename("score").reset_index()
+    joined = ours.merge(paper, on=["measure", "strength"])
+    return joined["score"] - joined["paper"]
+
+
+def _agreement_beside(found: pd.DataFrame, results: Results) -> pd.Series:
+    """Agreement of every two measures, mean over layers and networks, less the published one."""
+    pairs = []
+    for _, rows in found.groupby([*REGULARISERS, "layer"]):
+        labels = rows.set_index("measure")["labels"].dropna()
+        pairs += [
+            {"measure_a": a, "measure_b": b, "alike": element_centric_similarity(labels[a], labels[b])}
+            for a, b in combinations([measure for measure in MEASURES if measure in labels.index], 2)
+        ]
+    ours = pd.DataFrame(pairs).groupby(["measure_a", "measure_b"])["alike"].mean().rename("alike").reset_index()
+    paper = compare_with_paper(results, "agreement").query("networks == 'trained'")
+    joined = ours.merge(paper, on=["measure_a", "measure_b"])
+    return joined["alike"] - joined["paper"]
+
+
+def rules_markdown(table: pd.DataFrame) -> str:
+    """Markdown table of `rules_table`."""
+    head = (
+        "| which units count as silent | how many | Q − published: mean, mean size | agreement − published: mean, mean "
+        "size, largest |\n|---|---|---|---|"
+    )
+    rows = [
+        f"| {row['rule']} | {row['silent']:.1f} | {row['q_signed']:+.3f}, {row['q_mean']:.3f} | "
+        f"{row['agreement_signed']:+.3f}, {row['agreement_mean']:.3f}, {row['agreement_largest']:.3f} |"
+        for row in table.to_dict("records")
+    ]
+    return "\n".join([head, *rows])
+
+
+def rules_sentence(table: pd.DataFrame) -> str:
+    """Which rule comes closest to the published numbers, in Q and in agreement."""
+    q, agreement = (
+        table.loc[np.isclose(table[name], table[name].min(), rtol=1e-9), "rule"].tolist()
+        for name in ("q_mean", "agreement_mean")
+    )
+    both = [rule for rule in q if rule in agreement]
+    if both:
+        return (
+            f"Q and agreement both come closest to the published ones by the rule “{both[0]}”. That may be what the "
+            "paper's program did; the paper does not say."
+        )
+    return (
+        f"Q comes closest to the published one by the rule “{q[0]}”, agreement by the rule “{agreement[0]}”. The paper "
+        "does not state its own."
+    )
