@@ -140,6 +140,7 @@ def _judge_penalties(results: Results) -> Verdict:
     by_run = {name: rise.by_run for name, rise in found.items()}
     margins = {name: effect_over_runs((by_run["dropout"] - by_run[name]).to_numpy()) for name in ("l2", "l1")}
     smaller = [_PENALTY[name] for name, margin in margins.items() if margin.is_above_zero]
+    how = "in every run" if margins["l2"].low is None else "by the 95 % interval over runs"
     by_measure = {measure: {name: _largest_rise_of(results, name, measure) for name in rises} for measure in MEASURES}
     largest = [measure for measure, of in by_measure.items() if of["dropout"] > max(of["l2"], of["l1"])]
     exceptions = [
@@ -152,7 +153,7 @@ def _judge_penalties(results: Results) -> Verdict:
     )
     detail = (
         f"Largest rise of Q, mean of 8 measures: {listed}; dropout's is larger than that of "
-        f"{' and '.join(smaller) if smaller else 'neither penalty'}, {_OVER_RUNS}. Measure by measure, dropout's is "
+        f"{' and '.join(smaller) if smaller else 'neither penalty'} ({how}). Measure by measure, dropout's is "
         f"the largest of the three in {_listed(largest)}"
         + (f"; not in {', '.join(exceptions)}." if exceptions else ".")
     )

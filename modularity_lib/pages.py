@@ -108,9 +108,10 @@ def origin(results: Results) -> list[str]:
     ]
     if made:
         seconds = made["core_seconds"]
+        first, last = (written[:10] for written in made["written"])
         spent = ", ".join(f"{stage} {value:,.0f} s" for stage, value in seconds.items())
         lines += [
-            f"computed {made['written'][0][:10]} to {made['written'][1][:10]}; core time: {spent}",
+            f"computed {first if first == last else f'{first} to {last}'}; core time: {spent}",
             f"commits {', '.join(made['versions']['commit'])}",
         ]
     return lines

@@ -113,7 +113,7 @@ def module_facts(results: Results) -> dict[str, str]:
         return {"untrained_scores": none, "module_counts": none}
     scores, counts = (untrained.groupby("measure")[name] for name in ("score", "n_modules"))
     means, chance = scores.mean(), counts.mean()
-    low, high = means.idxmin(), means.idxmax()
+    low, high = str(means.idxmin()), str(means.idxmax())
     spread = scores.std()
     parts = []
     for regulariser in reversed(REGULARISERS):
@@ -128,9 +128,9 @@ def module_facts(results: Results) -> dict[str, str]:
         )
     return {
         "untrained_scores": (
-            f"Mean Q of untrained networks goes from {means[low]:.3f} ({MEASURE_LABELS[str(low)]}) to {means[high]:.3f} "
-            f"({MEASURE_LABELS[str(high)]}), with standard deviations of {spread.min():.3f} to {spread.max():.3f} over "
-            "networks and layers."
+            f"Mean Q of untrained networks goes from {means[low]:.3f} ({MEASURE_LABELS[low]}) to "
+            f"{means[high]:.3f} ({MEASURE_LABELS[high]}), with standard deviations of {spread.min():.3f} to "
+            f"{spread.max():.3f} over networks and layers."
         ),
         "module_counts": (
             f"Untrained networks have {chance.min():.1f} to {chance.max():.1f} modules by measure. At the strongest "

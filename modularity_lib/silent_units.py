@@ -188,7 +188,7 @@ def rules_markdown(table: pd.DataFrame) -> str:
         f"{row['agreement_signed']:+.3f}, {row['agreement_mean']:.3f}, {row['agreement_largest']:.3f} |"
         for row in table.to_dict("records")
     ]
-    return "\n".join([head, *rows])
+    return "\n".join([head, *rows]).replace("S_ii", "$S_{ii}$")
 
 
 def rules_sentence(table: pd.DataFrame) -> str:

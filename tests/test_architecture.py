@@ -57,6 +57,7 @@ ORDER = [
     "figures",
     "effects",
     "common_mode",
+    "common_mode_report",
     "report",
     "search_report",
     "example",

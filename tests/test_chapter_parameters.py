@@ -13,7 +13,11 @@ PARAMETERS = {
     "networks": [{"study": "quick"}, {"study": "final-base"}, {"study": "final-wide"}],
     "measures": [{"study": "quick"}, {"dropout": 0.7, "layer": 2}, {"measure_a": "input_covariance", "run": 0}],
     "modules": [{"study": "quick"}, {"study": "smoke", "units": 6}, {"strengths": [0.1], "restarts": 3}],
-    "modularity": [{"study": "quick"}, {"study": "final-deep"}, {"study": "smoke"}],
+    "modularity": [
+        {"study": "quick"},
+        {"study": "final-deep"},
+        {"study": "smoke", "measures": ["output_gradient", "input_covariance", "output_hessian"]},
+    ],
     "scores": [
         {"study": "quick"},
         {"study": "final-deep", "layers": [1, 5]},

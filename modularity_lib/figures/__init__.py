@@ -22,6 +22,7 @@ from modularity_lib.figures.matrices import (
     sorted_by_each_other,
 )
 from modularity_lib.figures.modularity import (
+    measures_shown,
     modularity_against_regularisation,
     modularity_by_layer,
     modularity_of_measure,
@@ -52,6 +53,7 @@ __all__ = [
     "chance_to_ceiling",
     "chance_to_ceiling_table",
     "growth_curves",
+    "measures_shown",
     "metric_agreement",
     "metric_table",
     "modularity_against_regularisation",

@@ -27,28 +27,62 @@ QUANTITY_LABELS = {"score": "modularity Q", "n_modules": "number of modules"}
 ALL_LAYERS = "all"  # in the column `layer`: the mean over the hidden layers
 
 
-def modularity_against_regularisation(results: Results, *, quantity: str = "score") -> Figure:
-    """Modularity Q (P3) or "n_modules" (P4) against each regulariser, one panel per measure, untrained band."""
-    table = modularity_table(results, quantity=quantity)
+def modularity_against_regularisation(
+    results: Results, *, quantity: str = "score", measures: Sequence[str] | None = None
+) -> Figure:
+    """Modularity Q (P3) or "n_modules" (P4) against each regulariser, one panel per measure, untrained band.
+
+    Args:
+        measures: those wanted; all eight by default.
+    Raises:
+        ValueError: one of `measures` is none.
+    """
+    shown = measures_shown(measures)
+    table = modularity_table(results, quantity=quantity, measures=shown)
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 4, figsize=(8.6, 5.1), sharex=True, sharey=True, layout="constrained")
-        for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
+        figure, panels = plt.subplots(
+            rows,
+            columns,
+            figsize=(max(5.5, 2.15 * columns), 0.7 + 2.2 * rows),
+            sharex=True,
+            sharey=True,
+            layout="constrained",
+            squeeze=False,
+        )
+        for axes in panels.flat[len(shown) :]:
+            axes.remove()
+        for axes, measure in zip(panels.flat, shown, strict=False):
             _draw_sweeps(axes, table[table["measure"] == measure])
             axes.set_title(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
-        for axes in panels[-1]:
-            axes.set_xlabel("% regularisation")
-        for axes, family in zip(panels[:, 0], ("upstream", "downstream"), strict=True):
-            axes.set_ylabel(f"{family}\n{QUANTITY_LABELS[quantity]}")
-        _legend(figure, table)
+            axes.xaxis.set_tick_params(labelbottom=True)
+        figure.supxlabel("% regularisation", fontsize=9)
+        figure.supylabel(QUANTITY_LABELS[quantity], fontsize=9)
+        _legend(figure, table, n_columns=4 if columns == 4 else 2)
         return figure
 
 
-def modularity_by_layer(results: Results, *, quantity: str = "score") -> Figure:
+def measures_shown(measures: Sequence[str] | None) -> list[str]:
+    """Measures in the order in which figures show them: those wanted, or all eight.
+
+    Raises:
+        ValueError: an unknown measure, or none.
+    """
+    if measures is None:
+        return list(PANEL_ORDER)
+    if not measures or (set(measures) - set(PANEL_ORDER)):
+        raise ValueError(f"measures must be None or some of {', '.join(PANEL_ORDER)}, got {list(measures)!r}.")
+    return [measure for measure in PANEL_ORDER if measure in measures]
+
+
+def modularity_by_layer(results: Results, *, quantity: str = "score", measures: Sequence[str] | None = None) -> Figure:
     """The same for every hidden layer (P5): the layers of a measure side by side."""
-    table = modularity_table(results, quantity=quantity, by_layer=True)
+    chosen = measures_shown(measures)
+    table = modularity_table(results, quantity=quantity, by_layer=True, measures=chosen)
     n_layers = len(results.study.hidden)
-    n_columns = 2 * n_layers if n_layers < 3 else n_layers
-    n_rows = len(PANEL_ORDER) * n_layers // n_columns
+    n_columns = n_layers * (2 if n_layers < 3 and len(chosen) > 1 else 1)
+    n_rows = -(-len(chosen) * n_layers // n_columns)
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
             n_rows,
@@ -60,8 +94,10 @@ def modularity_by_layer(results: Results, *, quantity: str = "score") -> Figure:
             squeeze=False,
         )
         separator = " " if n_columns < 5 else "\n"
-        shown = [(measure, layer) for measure in PANEL_ORDER for layer in range(1, n_layers + 1)]
-        for axes, (measure, layer) in zip(panels.flat, shown, strict=True):
+        shown = [(measure, layer) for measure in chosen for layer in range(1, n_layers + 1)]
+        for axes in panels.flat[len(shown) :]:
+            axes.remove()
+        for axes, (measure, layer) in zip(panels.flat, shown, strict=False):
             _draw_sweeps(axes, table[(table["measure"] == measure) & (table["layer"] == layer)])
             title = f"{MEASURE_LABELS[measure]},{separator}layer {layer}"
             axes.set_title(title, color=LOOKS[FAMILY[measure]].colour, fontsize=8)

@@ -1,0 +1,336 @@
+"""Does dropout make modules, or weaken what all units share? Q with as much in common as before, and Q of chance."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+
+from modularity_lib.clustering import find_modules
+from modularity_lib.experiments import REGULARISERS
+from modularity_lib.figures.looks import PANEL_ORDER
+from modularity_lib.modularity import dead_units
+from modularity_lib.planted import block_of, planted
+from modularity_lib.results import Results, sweep
+from modularity_lib.sources import DatasetUnavailable
+from modularity_lib.study import stored_matrices
+
+NORMALISED = tuple(measure for measure in PANEL_ORDER if measure.endswith("_norm"))  # similarities from 0 to 1
+CLEAR = 0.02  # a rise of Q below it is not split, nor is Q so close to chance called above it
+MOST, LEAST = 2 / 3, 1 / 3  # of a rise: from the first on nearly all of it, up to the second hardly any
+
+# What a rise of Q can be, and what it means when most rises are that.
+MODULES, IN_COMMON, CHANCE, MIXED = "modules", "less in common", "chance", "in part less in common"
+ANSWERS = {
+    MODULES: "units form modules",
+    IN_COMMON: "units have less in common",
+    CHANCE: "Q rises as it does by chance",
+    MIXED: "units form modules and have less in common",
+}
+
+_COLUMNS = (
+    *(*REGULARISERS, "layer", "measure", "test_accuracy", "live_units"),
+    *("mean", "within", "across", "contrast", "participation"),
+    *("score", "score_equal", "clipped", "score_shifted", "score_shuffled", "score_directions"),
+)
+
+
+def rescaled(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarray:
+    """The matrix if all units had more or less in common: so much that the mean similarity of some pairs is `level`.
+
+    S'_ij = max(0, 1 - k (1 - S_ij)),    k such that the mean of S' over the pairs is level
+
+    A factor common to all units turns correlations r into c + (1 - c) r: it multiplies all distances from identity,
+    1 - r, by the same number. So this exchanges the common factor c for c' = 1 - k (1 - c), and c need not be known.
+    Give the pairs of units in different modules: what those share is what all units share, while the mean over all
+    pairs rises with the modules too. A shift by a constant (`shifted`) holds a mean as well, but leaves blocks as far
+    above the rest as a weak common factor lets them be; `made_up_table` compares both with the truth.
+
+    Args:
+        similarity: S, shape (units, units), in [0, 1], symmetric.
+        pairs: which entries, boolean, same shape.
+        level: in (0, 1).
+    Returns:
+        S', same shape, in [0, 1].
+    Raises:
+        ValueError: level is outside (0, 1), or so many of the pairs are identical that no k gives it.
+
+    >>> rescaled(np.array([[1.0, 0.6], [0.6, 1.0]]), ~np.eye(2, dtype=bool), 0.2)
+    array([[1. , 0.2],
+           [0.2, 1. ]])
+    """
+    chosen = 1.0 - similarity[pairs]
+    _check_level(level, lowest=float(np.mean(chosen <= 0)))
+    most = 1.0 / chosen[chosen > 0].min()  # at which no pair has anything in common
+    k = brentq(lambda k: np.maximum(0.0, 1.0 - k * chosen).mean() - level, 0.0, most, xtol=1e-13)
+    return np.maximum(0.0, 1.0 - k * (1.0 - similarity))
+
+
+def shifted(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarray:
+    """The matrix with a constant added to every entry, then clipped to [0, 1]: the mean over the pairs is `level`.
+
+    Arguments, result and errors are those of `rescaled`.
+
+    >>> shifted(np.array([[1.0, 0.6], [0.6, 1.0]]), ~np.eye(2, dtype=bool), 0.2)[0, 1].round(12)
+    np.float64(0.2)
+    """
+    _check_level(level, lowest=0.0)
+    added = brentq(lambda added: np.clip(similarity[pairs] + added, 0.0, 1.0).mean() - level, -1.0, 1.0, xtol=1e-13)
+    return np.clip(similarity + added, 0.0, 1.0)
+
+
+def shuffled(similarity: np.ndarray, source: np.random.Generator) -> np.ndarray:
+    """The same similarities given to pairs of units at random: the histogram stays, the arrangement goes."""
+    upper = np.triu_indices(len(similarity), k=1)
+    return _symmetric(source.permutation(similarity[upper]), len(similarity))
+
+
+def random_directions(similarity: np.ndarray, source: np.random.Generator) -> np.ndarray:
+    """Absolute cosines of as many random vectors as there are units, in a space of as few dimensions.
+
+    There are d = 1 / (mean of S_ij² over i != j) dimensions, as the squared cosine of isotropic vectors is 1 / d on
+    average; where d is not whole, one more axis counts in part. Units that are like a third one are like each other,
+    the more so the fewer the dimensions. Shuffling destroys that; this null keeps it, and has no modules.
+
+    Args:
+        similarity: S, shape (units, units), in [0, 1]; some pair is neither 0 nor 1.
+    Returns:
+        same shape, in [0, 1], diagonal 0.
+    """
+    upper = np.triu_indices(len(similarity), k=1)
+    dimensions = 1.0 / np.mean(np.square(similarity[upper]))
+    whole = int(dimensions)
+    # Variances 1, ..., 1, v with participation ratio (whole + v)² / (whole + v²) = dimensions.
+    rest = max(whole**2 - (dimensions - 1) * whole * (dimensions - whole), 0.0)
+    partial = (whole - np.sqrt(rest)) / (dimensions - 1) if dimensions > 1 else 0.0
+    vectors = source.standard_normal((len(similarity), whole + 1))
+    vectors[:, -1] *= np.sqrt(partial)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return _symmetric(np.abs(vectors @ vectors.T)[upper], len(similarity))
+
+
+def confounds(similarity: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """What else than modules could move Q, of the live units of a layer.
+
+    Args:
+        similarity: S of live units, shape (units, units), in [0, 1].
+        labels: module of each, shape (units,).
+    Returns:
+        live_units; mean: of S_ij over i != j; within, across: over pairs of one module and of two (NaN without such
+        pairs); contrast = within - across; participation: (sum l)² / sum l² of the eigenvalues l of S with diagonal 1,
+        over the number of units, in (0, 1]. Eigenvalues of S without absolute values give the same: it is
+        n / sum_ij S_ij².
+    """
+    units = len(similarity)
+    together, upper = labels[:, None] == labels, np.triu(np.ones((units, units), dtype=bool), k=1)
+    within, across = (_mean(similarity[upper & pairs]) for pairs in (together, ~together))
+    squares = units + 2.0 * np.square(similarity[upper]).sum()
+    found = {"live_units": units, "mean": _mean(similarity[upper]), "within": within, "across": across}
+    return found | {"contrast": within - across, "participation": units / squares}
+
+
+def common_mode_table(results: Results, *, run: int = 0, draws: int = 3) -> pd.DataFrame:
+    """Q of the networks of one run, with what could explain it and with what it would be otherwise.
+
+    Args:
+        run: whose matrices, at the strengths that are analysed.
+        draws: of each null, searched like the matrix itself.
+    Returns:
+        a row per network, layer and normalised measure: `l2`, `l1`, `dropout`, `layer`, `measure`, `test_accuracy`; the
+        `confounds`; `score`, the Q of the study; and found by the same search
+        score_equal: with units of different modules as similar as without regularisation (`rescaled`); `clipped`: the
+        share of pairs that this left at 0;
+        score_shifted: with the mean over all pairs as without regularisation, by a shift (`shifted`);
+        score_shuffled, score_directions: of the two nulls, mean over the draws.
+        No rows where the matrices, or the network without regularisation, are not at hand.
+    """
+    modules = results.analysed("modules", trained=True)
+    modules = modules[(modules["run"] == run) & modules["measure"].isin(NORMALISED)]
+    networks = results.networks[results.networks["trained"] & (results.networks["run"] == run)]
+    accuracies = networks.set_index(list(REGULARISERS))["test_accuracy"].to_dict()
+    by_setting = dict(iter(modules.groupby(list(REGULARISERS))))
+    rows: list[dict[str, object]] = []
+    before: dict[tuple[int, str], dict[str, float]] = {}
+    for setting in results.study.settings():  # the first is that without regularisation
+        found = by_setting.get(tuple(setting.values()), modules.iloc[:0])
+        try:
+            matrices = list(stored_matrices(results.study, run=run, **setting).values()) if len(found) else []
+        except (LookupError, DatasetUnavailable):
+            break
+        for row in _records(found):
+            similarity = matrices[row["layer"] - 1][row["measure"]]
+            live = ~dead_units(similarity)
+            similarity, labels = similarity[np.ix_(live, live)], np.asarray(row["labels"])[live]
+            place = (row["layer"], row["measure"])
+            here = confounds(similarity, labels)
+            start = before.setdefault(place, here) if setting == results.study.settings()[0] else before.get(place)
+            if start is not None:
+                steps, source = results.study.search_steps, np.random.default_rng([run, len(rows)])
+                scores = _scores(similarity, labels, start, draws=draws, steps=steps, seed=run, source=source)
+                accuracy = accuracies[tuple(setting.values())]
+                rows.append({**row, "test_accuracy": accuracy, **here, **scores})
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def _scores(
+    similarity: np.ndarray,
+    labels: np.ndarray,
+    start: dict[str, float],
+    *,
+    draws: int,
+    steps: int,
+    seed: int,
+    source: np.random.Generator,
+) -> dict[str, float]:
+    """Q of the counterfactuals and of the nulls; `start`: the `confounds` without regularisation."""
+
+    def q(matrix: np.ndarray, draw: int = 0) -> float:
+        return find_modules(matrix, seed=seed + draw, steps=steps).score
+
+    def q_null(null: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> float:
+        return float(np.mean([q(null(similarity, source), draw) for draw in range(draws)]))
+
+    off_diagonal = ~np.eye(len(similarity), dtype=bool)
+    equal = _in_common_as(similarity, labels, start)
+    return {
+        "score_equal": q(equal),
+        "clipped": float(np.mean(equal[off_diagonal] == 0)),
+        "score_shifted": q(shifted(similarity, off_diagonal, start["mean"])),
+        "score_shuffled": q_null(shuffled),
+        "score_directions": q_null(random_directions),
+    }
+
+
+def _in_common_as(similarity: np.ndarray, labels: np.ndarray, start: dict[str, float]) -> np.ndarray:
+    """`rescaled` to what units of different modules had in common at the start; all pairs where there is one module."""
+    across = labels[:, None] != labels
+    level = start["mean"] if np.isnan(start["across"]) else start["across"]
+    return rescaled(similarity, across if across.any() else ~np.eye(len(similarity), dtype=bool), level)
+
+
+# Made-up matrices whose truth is known: correlation shared by all units and within blocks, before and after.
+# None: such a common factor that the mean similarity stays as it was.
+MADE_UP: dict[str, list[tuple[tuple[float, float], tuple[float | None, float]]]] = {
+    "the common factor weakens": [((0.5, 0.3), (0.2, 0.3)), ((0.5, 0.64), (0.2, 0.64)), ((0.3, 0.3), (0.1, 0.3))],
+    "blocks strengthen at the same mean": [((0.5, 0.2), (None, 0.5)), ((0.3, 0.2), (None, 0.5))],
+    "both": [((0.5, 0.3), (0.2, 0.6)), ((0.3, 0.2), (0.2, 0.4))],
+}
+
+
+def made_up_table(*, units: int = 64, blocks: int = 4, draws: int = 2) -> pd.DataFrame:
+    """Both counterfactuals on planted blocks, where the Q that they should give can be had: blocks as they are after
+    the change, under the common factor from before.
+
+    Returns:
+        a row per kind of change, case and draw: `kind`, `case`; q_before, q_after; truth; rescaled, shifted.
+    """
+    off_diagonal = ~np.eye(units, dtype=bool)
+    truth = block_of(units, blocks)
+    together = float((truth[:, None] == truth)[off_diagonal].mean())
+    rows = []
+    for kind, cases in MADE_UP.items():
+        for case, ((common, shared), (later, stronger)) in enumerate(cases):
+            if later is None:
+                mean = common + (1 - common) * shared * together
+                later = (mean - stronger * together) / (1 - stronger * together)
+            for draw in range(draws):
+                seeds = iter(range(3 * draw, 3 * draw + 3))
+                before, after, wanted = (
+                    planted(units, blocks=blocks, common=c, shared=s, seed=next(seeds))
+                    for c, s in ((common, shared), (later, stronger), (common, stronger))
+                )
+                first, then = find_modules(before), find_modules(after)
+                start = confounds(before, first.labels)
+                scores = {"q_before": first.score, "q_after": then.score, "truth": find_modules(wanted).score}
+                scores["rescaled"] = find_modules(_in_common_as(after, then.labels, start)).score
+                scores["shifted"] = find_modules(shifted(after, off_diagonal, start["mean"])).score
+                rows.append({"kind": kind, "case": case, **scores})
+    return pd.DataFrame(rows)
+
+
+def split_table(table: pd.DataFrame, results: Results, regulariser: str) -> pd.DataFrame:
+    """Rises of Q along a sweep of `common_mode_table`, split in two, and what each counts as.
+
+    A rise of at least `CLEAR` is IN_COMMON where at most `LEAST` of it remain with as much in common; of the others it
+    is CHANCE where it is not by `CLEAR` larger than that of either null; of the others it is MODULES where at least
+    `MOST` of it remain, and MIXED between.
+
+    Returns:
+        the rows of the sweep but its left end, with `strength`; since the left end: `rise` of Q, `remains` and
+        `remains_shifted` of it with as much in common, `rise_shuffled`, `rise_directions`, and `mean_change`,
+        `across_change`, `live_change`, each in parts of what it was; `kind` and, by the shift, `kind_shifted` ("" for a
+        rise that is not split); `excess`, Q above random directions, and `excess_before`.
+    """
+    place = ["layer", "measure"]
+    rows = sweep(table, results.study, regulariser)
+    left = rows["strength"] == results.study.settings()[0][regulariser]
+    start = rows[left].set_index(place)
+    rows = rows[~left].sort_values("strength", kind="stable")
+    first = start.reindex(pd.MultiIndex.from_frame(rows[place])).set_index(rows.index)
+    rows = rows.assign(
+        rise=rows["score"] - first["score"],
+        remains=rows["score_equal"] - first["score"],
+        remains_shifted=rows["score_shifted"] - first["score"],
+        rise_shuffled=rows["score_shuffled"] - first["score_shuffled"],
+        rise_directions=rows["score_directions"] - first["score_directions"],
+        mean_change=rows["mean"] / first["mean"] - 1,
+        across_change=rows["across"] / first["across"] - 1,
+        live_change=rows["live_units"] / first["live_units"] - 1,
+        excess=rows["score"] - rows["score_directions"],
+        excess_before=first["score"] - first["score_directions"],
+    )
+    return rows.assign(kind=_kinds(rows, "remains"), kind_shifted=_kinds(rows, "remains_shifted"))
+
+
+def _kinds(rows: pd.DataFrame, remains: str) -> np.ndarray:
+    by_chance = rows[["rise_shuffled", "rise_directions"]].max(axis=1)
+    rules = {
+        "": ~(rows["rise"] >= CLEAR),
+        IN_COMMON: rows[remains] <= LEAST * rows["rise"],
+        CHANCE: rows["rise"] - by_chance < CLEAR,
+        MODULES: rows[remains] >= MOST * rows["rise"],
+    }
+    return np.select(list(rules.values()), list(rules), default=MIXED)
+
+
+def strongest(splits: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a `split_table` at the strongest strength at which every layer and measure was analysed."""
+    counts = splits.groupby("strength").size()
+    complete = counts[counts == counts.max()].index
+    return splits[splits["strength"] == complete.max()] if len(complete) else splits
+
+
+def answer_of(kinds: pd.Series) -> str:
+    """What rises of these kinds mean together: that of which at least `MOST` are; rises that are not split are "".
+
+    >>> answer_of(pd.Series(["modules", "modules", "chance", ""]))
+    'units form modules'
+    """
+    shares = kinds[kinds != ""].value_counts(normalize=True)
+    if shares.empty:
+        return "there is no rise to split"
+    kind = str(shares.index[0])
+    return ANSWERS[kind] if shares.iloc[0] >= MOST - 1e-12 else "it depends on measure, layer and strength"
+
+
+def _check_level(level: float, *, lowest: float) -> None:
+    if not lowest <= level < 1 or level <= 0:
+        raise ValueError(
+            f"level must be a mean similarity in (0, 1) and at least {lowest:g}, the share of identical pairs, got "
+            f"{level!r}. Similarities must be those of a normalised measure."
+        )
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _symmetric(upper: np.ndarray, units: int) -> np.ndarray:
+    matrix = np.zeros((units, units))
+    matrix[np.triu_indices(units, k=1)] = upper
+    return matrix + matrix.T

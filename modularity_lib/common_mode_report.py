@@ -1,0 +1,172 @@
+"""What `common_mode` found, in words and as a table."""
+
+import pandas as pd
+
+from modularity_lib.common_mode import (
+    ANSWERS,
+    CHANCE,
+    CLEAR,
+    IN_COMMON,
+    LEAST,
+    MIXED,
+    MODULES,
+    MOST,
+    NORMALISED,
+    answer_of,
+    split_table,
+    strongest,
+)
+from modularity_lib.experiments import REGULARISERS
+from modularity_lib.figures import LOOKS, MEASURE_LABELS
+from modularity_lib.results import Results, sweep
+
+
+def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
+    """Markdown table: no dropout and the strongest analysed one, with everything that Q could follow."""
+    rows = sweep(table, results.study, "dropout")
+    if rows.empty:
+        return "The similarity matrices of this study are not at hand."
+    chosen = {rows["strength"].min(), rows["strength"].max()}
+    lines = [
+        "| measure | layer | dropout | live units | similarity: mean, within, across modules | participation ratio | "
+        "test accuracy | Q: found, as much in common, shuffled, random directions |",
+        "|---" * 8 + "|",
+    ]
+    for measure in NORMALISED:
+        here = rows[(rows["measure"] == measure) & rows["strength"].isin(chosen)].sort_values(["layer", "strength"])
+        lines += [
+            f"| {MEASURE_LABELS[measure]} | {row['layer']} | {row['strength']:g} | {row['live_units']} | "
+            f"{row['mean']:.2f}, {row['within']:.2f}, {row['across']:.2f} | {row['participation']:.2f} | "
+            f"{row['test_accuracy']:.1%} | {row['score']:.3f}, {row['score_equal']:.3f}, "
+            f"{row['score_shuffled']:.3f}, {row['score_directions']:.3f} |"
+            for row in here.to_dict("records")
+        ]
+    return "\n".join(lines)
+
+
+def facts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
+    """What the tables say, in words, by the rules of `split_table` and `answer_of`."""
+    rule = (
+        f"Such a rise counts as {IN_COMMON} where no more than {LEAST:.0%} of it remain with as much in common; else "
+        f"as {CHANCE} where it exceeds that of either null by less than a rise needs to count; else as {MODULES} where "
+        f"{MOST:.0%} or more remain, and between them as {MIXED}. The answer is what {MOST:.0%} of the rises count as."
+    )
+    known = {"common_rule": rule, "common_check": _check_text(made_up)}
+    told = ("common_course", "common_shared", "common_chance", "common_penalties", "common_held")
+    if table.empty:
+        absent = f"The similarity matrices of {results.study.name} are not at hand, so this could not be asked of it."
+        asked = {"common_n": "no network", "common_answer": absent, "common_penalties": "not asked."}
+        return known | dict.fromkeys(told, "") | asked
+    networks = len(table[list(REGULARISERS)].drop_duplicates())
+    splits = split_table(table, results, "dropout")
+    last = strongest(splits)
+    penalties = [(strongest(split_table(table, results, name)), name) for name in ("l2", "l1")]
+    return known | {
+        "common_n": f"{networks} networks of one run (of {results.study.runs}), {len(table)} matrices",
+        "common_answer": answer_text(last, "dropout"),
+        "common_course": _course_text(splits),
+        "common_shared": _shared_text(last),
+        "common_chance": _chance_text(last),
+        "common_penalties": " ".join(answer_text(rows, name) for rows, name in penalties),
+        "common_held": _held_text(splits),
+    }
+
+
+def answer_text(last: pd.DataFrame, regulariser: str) -> str:
+    """The rises of Q to one strength, how much of them remains with as much in common, and the answer."""
+    label = LOOKS[regulariser].label
+    if last.empty:
+        return f"No network with {label} was analysed."
+    split = last[last["kind"] != ""]
+    start = (
+        f"At {label} {last['strength'].iloc[0]:.2g} Q has changed by {last['rise'].min():+.3f} to "
+        f"{last['rise'].max():+.3f}, and risen by {CLEAR:g} or more in {len(split)} of {len(last)} combinations of "
+        f"measure and layer"
+    )
+    if split.empty:
+        return f"{start}: {answer_of(split['kind'])}."
+    live = f" ({1 + last['live_change'].mean():.0%} of the units that were live still are, on average)"
+    return (
+        f"{start}{live if regulariser != 'dropout' else ''}. These rises are {split['rise'].mean():.3f} on average; "
+        f"with as much in common as without they would be {split['remains'].mean():.3f}. They count as "
+        f"{_counted(split['kind'])}. The answer: {answer_of(split['kind'])}."
+    )
+
+
+def _counted(kinds: pd.Series) -> str:
+    counts = kinds.value_counts()
+    return ", ".join(f"{kind} in {counts[kind]}" for kind in ANSWERS if kind in counts.index)
+
+
+def _course_text(splits: pd.DataFrame) -> str:
+    """The same over all strengths, and where it is less in common."""
+    split = splits[splits["kind"] != ""]
+    if split.empty:
+        return ""
+    text = (
+        f"At all strengths of dropout there are {len(split)} such rises, of {split['rise'].mean():.3f} on average. "
+        f"They count as {_counted(split['kind'])}."
+    )
+    where = [
+        f"{MEASURE_LABELS[str(measure)]}, layer {layer}, {_ends(rows['strength'])}"
+        for (measure, layer), rows in split[split["kind"] == IN_COMMON].groupby(["measure", "layer"], sort=False)
+    ]
+    return f"{text} {IN_COMMON.capitalize()}: {'; '.join(where)}." if where else text
+
+
+def _ends(strengths: pd.Series) -> str:
+    low, high = strengths.min(), strengths.max()
+    return f"dropout {low:g}" if low == high else f"{len(strengths)} strengths from {low:g} to {high:g}"
+
+
+def _shared_text(last: pd.DataFrame) -> str:
+    """Whether units have less in common at all: mean similarity, and that of different modules."""
+    means, across = last["mean_change"], last["across_change"]
+    return (
+        f"At the strongest dropout the mean similarity of two units is {_relative(means)} than without, on average, "
+        f"and lower in {int((means < 0).sum())} of {len(last)} combinations; that of units in different modules is "
+        f"{_relative(across)}, and lower in {int((across < 0).sum())}."
+    )
+
+
+def _relative(changes: pd.Series) -> str:
+    return f"{abs(changes.mean()):.0%} {'higher' if changes.mean() >= 0 else 'lower'}"
+
+
+def _chance_text(last: pd.DataFrame) -> str:
+    """How much of the rise chance shows too, and how far Q is above it at both ends."""
+    split = last[last["kind"] != ""]
+    if split.empty:
+        return ""
+    total, shares = split["rise"].sum(), split["rise_shuffled"] / split["rise"]
+    most = split[shares == shares.max()].to_dict("records")[0]
+    before, after = (int((last[name] >= CLEAR).sum()) for name in ("excess_before", "excess"))
+    return (
+        f"Shuffled similarities show {split['rise_shuffled'].sum() / total:.0%} of these rises, most for the "
+        f"{MEASURE_LABELS[most['measure']]} in layer {most['layer']} ({shares.max():.0%}); random directions in as few "
+        f"dimensions show {split['rise_directions'].sum() / total:.0%}. Q is above that of random directions by "
+        f"{last['excess_before'].mean():.3f} without dropout and by {last['excess'].mean():.3f} with the strongest, on "
+        f"average; by {CLEAR:g} or more in {before} and in {after} of {len(last)} combinations."
+    )
+
+
+def _held_text(splits: pd.DataFrame) -> str:
+    """How often the counterfactual clips, and whether a shift that holds the mean would say the same."""
+    return (
+        f"In networks with dropout the rescaling leaves {splits['clipped'].mean():.0%} of the pairs at 0, in one "
+        f"matrix {splits['clipped'].max():.0%}. With a shift that holds the mean similarity instead, the answer for "
+        f"the strongest dropout is: {answer_of(strongest(splits)['kind_shifted'])}."
+    )
+
+
+def _check_text(made_up: pd.DataFrame) -> str:
+    """How far each counterfactual is from the truth on matrices made up for it, in percent of the change of Q."""
+    change = (made_up["q_after"] - made_up["q_before"]).abs()
+    missed = pd.DataFrame({name: (made_up[name] - made_up["truth"]).abs() / change for name in ("rescaled", "shifted")})
+    means = missed.groupby(made_up["kind"], sort=False).mean()
+    listed = "; ".join(f"{kind}: {row['rescaled']:.0%} and {row['shifted']:.0%}" for kind, row in means.iterrows())
+    closer = "closer to it than" if missed["rescaled"].mean() < missed["shifted"].mean() else "no closer to it than"
+    return (
+        f"On {len(made_up)} pairs of made-up matrices with planted blocks, for which the true answer is known, the "
+        f"rescaling comes {closer} a shift by a constant. In percent of the change of Q they miss it by ({listed})."
+    )

@@ -1,0 +1,71 @@
+"""Q against dropout beside its counterfactual and its nulls, and what units of one module and of two share."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, PANEL_ORDER, STYLE, UNTRAINED_COLOUR
+from modularity_lib.similarity import FAMILY
+
+_Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
+
+# As on every page: dropout in its colour, what is made up on purpose in black, chance in grey.
+_Q_CURVES: _Curves = {
+    "score": ("Q", {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker, "linewidth": 1.6}),
+    "score_equal": ("with as much in common as without dropout", {"color": "black", "marker": "P", "markersize": 5}),
+    "score_shuffled": ("similarities shuffled", {"color": UNTRAINED_COLOUR, "marker": "v", "linestyle": "--"}),
+    "score_directions": ("random directions", {"color": UNTRAINED_COLOUR, "marker": "x", "linestyle": ":"}),
+}
+_SHARED_CURVES: _Curves = {
+    "within": ("units of one module", {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker}),
+    "mean": ("all pairs", {"color": "black", "linestyle": ":"}),
+    "across": ("units of different modules", {"color": LOOKS["dropout"].colour, "marker": "_", "linestyle": "--"}),
+}
+
+
+def q_with_as_much_in_common(sweep: pd.DataFrame) -> Figure:
+    """Q of `common_mode.common_mode_table` along dropout: as it is, with as much in common, and of both nulls."""
+    return _panels(sweep, _Q_CURVES, label="modularity Q", columns=4)
+
+
+def similarity_within_and_across(sweep: pd.DataFrame) -> Figure:
+    """Mean similarity of the same table along dropout: within the modules, across them, and of all pairs."""
+    return _panels(sweep, _SHARED_CURVES, label="mean similarity", columns=3)
+
+
+def _panels(sweep: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -> Figure:
+    """A panel per layer and normalised measure; `sweep`: rows of one sweep, with `strength`."""
+    measures = [measure for measure in PANEL_ORDER if measure.endswith("_norm")]
+    layers = sorted(set(sweep["layer"]))
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            max(1, len(layers)),
+            len(measures),
+            figsize=(8.6, 0.9 + 1.9 * max(1, len(layers))),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for row, layer in zip(panels, layers, strict=False):
+            for axes, measure in zip(row, measures, strict=True):
+                rows = sweep[(sweep["layer"] == layer) & (sweep["measure"] == measure)].sort_values("strength")
+                for column, (name, look) in curves.items():
+                    axes.plot(rows["strength"], rows[column], **{"linewidth": 1.1, "markersize": 4, **look}, label=name)
+                axes.set_title(f"{MEASURE_LABELS[measure]},\nlayer {layer}", color=LOOKS[FAMILY[measure]].colour)
+        if not layers:
+            for axes in panels.flat:
+                axes.set_axis_off()
+            figure.text(0.5, 0.5, "no similarity matrices at hand", ha="center", va="center")
+            return figure
+        for axes in panels[-1]:
+            axes.set_xlabel("dropout")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        panels[0, 0].set_ylim(0, None)
+        for axes in panels[:, 0]:
+            axes.set_ylabel(label)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+        return figure
