@@ -1,17 +1,27 @@
 """Maps of agreement show the means of the tables, and the published values beside those of the paper's study alone."""
 
+from itertools import combinations
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from made_up_results import made_up_results
 from modularity_lib import ceiling, figures
 from modularity_lib.alignment import element_centric_similarity
+from modularity_lib.claims import pair_kind
 from modularity_lib.clustering import find_modules
+from modularity_lib.experiments import STUDIES
+from modularity_lib.figures import agreement_maps as maps
 from modularity_lib.paper import published
 from modularity_lib.results import Results
 from modularity_lib.similarity import MEASURES
+from modularity_lib.store import Store
 from modularity_lib.study import stored_matrices
+from modularity_lib.tables import stored_results
 
 
 def value(table: pd.DataFrame, networks: str, a: str, b: str, column: str) -> float:
@@ -41,12 +51,189 @@ def test_one_layer_has_no_published_values_and_means_of_its_own(v1: Results) -> 
 
 def test_the_maps_draw_the_table(v1: Results) -> None:
     figure, table = figures.agreement_beside_published(v1), figures.agreement_table(v1)
-    assert len(figure.axes) == 9
+    assert len(figure.axes) == 9 + 3  # and the colour bars
     shown = figure.axes[0].collections[0].get_array().reshape(8, 8)
     a, b = "output_hessian", "input_covariance"
     assert shown[MEASURES.index(a), MEASURES.index(b)] == pytest.approx(value(table, "trained", a, b, "here"))
     assert shown[MEASURES.index(b), MEASURES.index(a)] == pytest.approx(value(table, "trained", a, b, "here"))
-    assert len(figures.agreement_beside_published(made_up_results()).axes) == 3
+    assert [axes.get_title() for axes in figure.axes[:9:4]] == [
+        "trained, n = 250\nhere",
+        "untrained\npublished",
+        "trained minus untrained\nhere minus published",
+    ]
+    difference = figure.axes[6].collections[0].get_array().reshape(8, 8)
+    expected = value(table, "trained", a, b, "difference")
+    assert difference[MEASURES.index(a), MEASURES.index(b)] == pytest.approx(expected)
+    assert len(figures.agreement_beside_published(made_up_results()).axes) == 3 + 2
+
+
+def test_every_scale_is_drawn_and_cuts_no_value_off(v1: Results) -> None:
+    figure = figures.agreement_beside_published(v1)
+    table = figures.agreement_table(v1)
+    bars = {bar.get_xlabel().replace("\n", " "): bar.get_xlim() for bar in figure.axes[9:]}
+    assert bars["element-centric similarity"] == (0, 1)
+    minus = table.loc[table["networks"] == "minus", ["here", "published"]].abs().to_numpy().max()
+    assert minus <= bars["element-centric similarity, trained minus untrained"][1] < minus + 0.1
+    assert bars["here minus published"] == (-0.05, 0.05)
+    assert table["difference"].abs().max() < 0.05
+    for axes in figure.axes[:9]:
+        image = axes.collections[0]
+        assert image.norm.vmin <= image.get_array().min()
+        assert image.get_array().max() <= image.norm.vmax
+
+
+@pytest.mark.parametrize("study", ["v1", "final-deep"])
+def test_titles_do_not_run_into_the_maps_above(study: str, tmp_path: Path) -> None:
+    results = stored_results(STUDIES[study], Store(tmp_path))
+    for figure in (
+        figures.agreement_beside_published(results),
+        maps.agreement_by_layer(results),
+        maps.agreement_by_strength_and_layer(results, minus_untrained=True),
+    ):
+        figure.draw_without_rendering()
+        panels = [axes for axes in figure.axes if axes.get_title()]
+        for title in (axes.title.get_window_extent() for axes in panels):
+            assert not any(title.overlaps(axes.get_window_extent()) for axes in panels)
+
+
+def luminance(colour: object) -> float:
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_numbers_can_be_read_on_their_squares(v1: Results) -> None:
+    for axes in figures.agreement_beside_published(v1).axes[:9]:
+        image = axes.collections[0]
+        squares = image.to_rgba(image.get_array().reshape(8, 8))
+        assert len(axes.texts) == 56
+        for text in axes.texts:
+            x, y = (int(place) for place in text.get_position())
+            dark, bright = sorted([luminance(squares[y, x, :3]), luminance(text.get_color())])
+            assert (bright + 0.05) / (dark + 0.05) >= 4.5
+
+
+def names(axes: Axes) -> tuple[list[str], list[str]]:
+    """What is written beside and below a map, without empty labels."""
+    beside, below = ([tick.get_text() for tick in ticks] for ticks in (axes.get_yticklabels(), axes.get_xticklabels()))
+    return [name for name in beside if name], [name for name in below if name]
+
+
+def test_measures_are_named_beside_the_first_column_and_below_the_last_map_of_each(v1: Results) -> None:
+    figure = figures.agreement_by_strength(v1)
+    for number, axes in enumerate(figure.axes[:12]):
+        beside, below = names(axes)
+        assert len(beside) == (8 if number % 4 == 0 else 0)
+        assert len(below) == (8 if number >= 8 else 0)
+    assert names(figure.axes[0])[0][:2] == ["output hessian", "output hessian (n)"]
+    assert figure.axes[0].get_yticklabels()[0].get_color() == figures.LOOKS["downstream"].colour
+
+
+def test_a_column_of_maps_that_ends_early_is_named_below_its_last_map() -> None:
+    results = made_up_results()
+    kept = results.agreement[results.agreement["dropout"] != 0.6]
+    figure = figures.agreement_by_strength(Results(results.study, results.networks, results.modules, kept))
+    drawn = [number for number, axes in enumerate(figure.axes[:12]) if axes.collections]
+    assert drawn == [0, 1, 4, 5, 8]
+    assert [number for number in drawn if names(figure.axes[number])[1]] == [5, 8]
+
+
+def test_a_map_by_strength_says_how_many_networks_it_is_of(v1: Results) -> None:
+    titles = [axes.get_title() for axes in figures.agreement_by_strength(v1).axes[:12]]
+    rows = v1.analysed("agreement", trained=True)
+    at_strongest = rows[(rows["l1"] == rows["l1"].max()) & (rows["l2"] == 1e-5) & (rows["dropout"] == 0)]
+    assert at_strongest["run"].nunique() < v1.study.runs
+    assert titles[7] == f"L1 penalty 0.0032\nn = {at_strongest['run'].nunique()} networks"
+    assert titles[0] == f"L2 penalty 1e-5\nn = {v1.study.runs} networks"
+
+
+def test_maps_of_the_layers_are_those_of_one_layer_each(v1: Results) -> None:
+    table = maps.agreement_by_layer_table(v1)
+    second = figures.agreement_table(v1, layer=2)
+    pd.testing.assert_frame_equal(
+        table[table["layer"] == 2].drop(columns="layer").reset_index(drop=True), second, check_like=True
+    )
+    figure = maps.agreement_by_layer(v1)
+    assert len(figure.axes) == 2 * 3 + 2
+    shown = figure.axes[5].collections[0].get_array().reshape(8, 8)
+    a, b = "output_hessian", "input_covariance"
+    assert shown[MEASURES.index(a), MEASURES.index(b)] == pytest.approx(value(second, "minus", a, b, "here"))
+    titles = [axes.get_title() for axes in figure.axes[:6]]
+    assert titles[0] == "trained, n = 250\nhidden layer 1"
+    assert titles[5] == "trained minus untrained\nhidden layer 2"
+
+
+def test_any_number_of_layers_has_a_row_each(tmp_path: Path) -> None:
+    deep = stored_results(STUDIES["final-deep"], Store(tmp_path))
+    figure = maps.agreement_by_layer(deep)
+    assert [axes.get_title().split("\n")[1] for axes in figure.axes[0:15:3]] == [
+        f"hidden layer {n}" for n in range(1, 6)
+    ]
+    halves = maps.agreement_by_strength_and_layer_table(deep)
+    assert sorted(halves["layer"].unique()) == [1, 5]
+
+
+def test_agreement_within_families_minus_across_counts_both_families_alike() -> None:
+    results = made_up_results(agreement={"upstream": 0.7, "downstream": 0.5, "across": 0.2})
+    found = maps.within_minus_across(maps.agreement_by_layer_table(results)).set_index(["layer", "networks"])
+    assert found["within"].to_numpy() == pytest.approx(0.6, abs=0.01)
+    assert found["across"].to_numpy() == pytest.approx(0.2, abs=0.01)
+    assert found["difference"].to_numpy() == pytest.approx(0.4, abs=0.01)
+
+
+def layers_with(levels: dict[int, tuple[float, float]]) -> pd.DataFrame:
+    """A table by layer whose agreement within families exceeds that across by this: trained, untrained."""
+    rows = []
+    for layer, values in levels.items():
+        for networks, level in zip(("trained", "untrained"), values, strict=True):
+            for a, b in combinations(MEASURES, 2):
+                here = 0.3 + level * (pair_kind(a, b) != "across")
+                rows.append({"layer": layer, "networks": networks, "measure_a": a, "measure_b": b, "here": here})
+    return pd.DataFrame(rows)
+
+
+def test_what_differs_between_layers_is_told() -> None:
+    told = maps.layers_text(layers_with({1: (0.2, 0.1), 2: (0.1, 0.3), 3: (-0.1, -0.1)}))
+    assert (
+        "+0.20 in hidden layer 1 (+0.10), +0.10 in hidden layer 2 (+0.30) and −0.10 in hidden layer 3 (−0.10)." in told
+    )
+    assert told.endswith("Beside untrained networks, it is larger in layer 1 and smaller in layer 2.")
+    alike = maps.layers_text(layers_with({1: (0.2, 0.2), 2: (0.3, 0.31)}))
+    assert alike.endswith("Beside untrained networks, it differs little in any layer.")
+
+
+@pytest.mark.parametrize("minus", [False, True])
+def test_maps_by_strength_hold_the_first_layer_below_the_diagonal_and_the_last_above(v1: Results, minus: bool) -> None:
+    figure = maps.agreement_by_strength_and_layer(v1, minus_untrained=minus)
+    shown = figure.axes[11].collections[0].get_array().reshape(8, 8)
+    a, b = "output_hessian", "input_covariance"
+    for layer, row, column in ((1, b, a), (2, a, b)):
+        rows = v1.analysed("agreement", trained=True).query("layer == @layer and dropout == 0.7 and measure_a == @a")
+        expected = rows[rows["measure_b"] == b]["element_centric"].mean()
+        if minus:
+            expected -= value(figures.agreement_table(v1, layer=layer), "untrained", a, b, "here")
+        assert shown[MEASURES.index(row), MEASURES.index(column)] == pytest.approx(expected)
+    assert "below the diagonal: hidden layer 1; above: hidden layer 2" in figure.axes[-1].get_xlabel()
+
+
+def test_the_same_strengths_are_shown_of_each_layer(v1: Results) -> None:
+    rows = v1.agreement
+    kept = rows[(rows["dropout"] != 0.25) | (rows["layer"] != 1)]
+    table = maps.agreement_by_strength_and_layer_table(Results(v1.study, v1.networks, v1.modules, kept))
+    shown = table[table["regulariser"] == "dropout"].groupby("layer")["strength"].unique()
+    assert shown[1].tolist() == [0.05, 0.5, 0.7]
+    assert shown[2].tolist() == [0.05, 0.25, 0.5, 0.7]
+
+
+def test_a_layer_without_results_at_a_strength_leaves_its_half_of_the_map_empty() -> None:
+    results = made_up_results()
+    rows = results.agreement
+    kept = rows[~((rows["dropout"] == 0.6) & (rows["layer"] == 1))]
+    figure = maps.agreement_by_strength_and_layer(Results(results.study, results.networks, results.modules, kept))
+    shown = np.ma.filled(figure.axes[9].collections[0].get_array().astype(float), np.nan).reshape(8, 8)
+    assert np.isnan(shown[np.tril_indices(8)]).all()
+    assert not np.isnan(shown[np.triu_indices(8, k=1)]).any()
+    assert figure.axes[9].get_title() == "dropout 0.6\nn = 4 networks"
 
 
 def test_agreement_by_strength_takes_four_strengths_of_each_sweep(v1: Results) -> None:
@@ -69,7 +256,14 @@ def test_agreement_by_strength_takes_four_strengths_of_each_sweep(v1: Results) -
 
 def test_metrics_are_drawn_beside_the_published_ones(v1: Results) -> None:
     assert len(figures.metric_table(v1)) == 21
-    assert [axes.get_title() for axes in figures.metric_agreement(v1).axes] == ["here", "published"]
+    axes = figures.metric_agreement(v1).axes
+    assert [panel.get_title() for panel in axes[:3]] == ["here", "published", "here minus published"]
+    assert [bar.get_xlabel() for bar in axes[3:]] == ["mean size of the correlation", "here minus published"]
+    assert axes[3].get_xlim() == (0, 1)
+    table = figures.metric_table(v1).set_index(["metric_a", "metric_b"])
+    assert axes[2].collections[0].get_array().reshape(7, 7)[0, 1] == pytest.approx(
+        table.loc[("greedy", "rmi"), "difference"]
+    )
 
 
 def test_a_matrix_searched_twice_is_the_ceiling(v1: Results, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,9 +291,9 @@ def test_searched_again_once_is_what_is_in_the_tables(v1: Results, monkeypatch: 
     matrices = stored_matrices("v1", dropout=0.3)
     monkeypatch.setattr(ceiling, "_analysed_matrices", lambda results, run: iter([(CHOSEN, matrices)]))
     again = ceiling.searched_again(v1, restarts=1)
-    names = ["layer", "measure_a", "measure_b"]
-    before = v1.analysed("agreement", trained=True).query("run == 0 and dropout == 0.3").set_index(names)
-    after = again.analysed("agreement", trained=True).set_index(names)
+    pair = ["layer", "measure_a", "measure_b"]
+    before = v1.analysed("agreement", trained=True).query("run == 0 and dropout == 0.3").set_index(pair)
+    after = again.analysed("agreement", trained=True).set_index(pair)
     # The first search has the random numbers of the study, but normalised matrices come as float32.
     raw = [index for index in after.index if not (index[1] + index[2]).count("_norm")]
     assert len(after) == 72

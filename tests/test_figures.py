@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.lines import Line2D
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures, score_correlations
+from modularity_lib.claims import pair_kind
 from modularity_lib.clustering import Clustering, spectral_modules
+from modularity_lib.figures.agreement import agreement_against_dropout_table
+from modularity_lib.results import Results
 from modularity_lib.similarity import MEASURES
 
 
@@ -31,8 +35,19 @@ def test_every_measure_has_its_panel_with_axes_labelled() -> None:
     figure = figures.modularity_against_regularisation(made_up_results())
     titles = {axes.get_title() for axes in figure.axes}
     assert titles == set(figures.MEASURE_LABELS.values())
-    assert figure.axes[0].get_ylabel() == "upstream\nmodularity Q"
-    assert figure.axes[4].get_xlabel() == "% regularisation"
+    assert (figure.get_supylabel(), figure.get_supxlabel()) == ("modularity Q", "% regularisation")
+
+
+def test_some_measures_alone_have_panels_where_they_are_asked_for() -> None:
+    results, chosen = made_up_results(), ["output_gradient", "input_covariance", "output_hessian"]
+    titles = [axes.get_title() for axes in figures.modularity_against_regularisation(results, measures=chosen).axes]
+    assert titles == ["input covariance", "output gradient", "output hessian"]
+    titles = [axes.get_title() for axes in figures.modularity_by_layer(results, measures=chosen[:1]).axes]
+    assert titles == ["output gradient, layer 1", "output gradient, layer 2"]
+    assert len(figures.modularity_by_layer(results, measures=chosen).axes) == 6
+    for wrong in (["activity"], []):
+        with pytest.raises(ValueError, match=r"measures must be None or some of input_gradient_norm, .*got \["):
+            figures.modularity_by_layer(results, measures=wrong)
 
 
 def test_performance_has_a_row_per_quantity_and_a_line_per_run() -> None:
@@ -41,6 +56,18 @@ def test_performance_has_a_row_per_quantity_and_a_line_per_run() -> None:
     assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(figures.QUANTITIES.values())
     thin = [line for line in figure.axes[2].lines if line.get_linewidth() == 0.7]
     assert len(thin) == STUDY.runs
+    mean = made_up_results().analysed("networks", trained=False)["nuclear_norm"].mean()
+    assert mean in [line.get_ydata()[0] for line in figure.axes[-1].lines if len(set(line.get_ydata())) == 1]
+    assert [axes.get_xlabel() for axes in figure.axes[-3:]] == ["L2 strength", "L1 strength", "dropout"]
+
+
+def test_the_legend_of_performance_names_lines_points_and_bands_and_the_paper_where_it_is_drawn(v1: Results) -> None:
+    ours = ["one run", "mean of the runs ± s.e.m.", "untrained, mean ± 1, 2, 3 s.d."]
+    for results, paper in ((made_up_results(), []), (v1, ["paper, read off its figures ± reading error"])):
+        legend = figures.performance_and_norms(results).legends[0]
+        assert [text.get_text() for text in legend.get_texts()] == ours + paper
+    hollow = {line.get_marker() for line in legend.findobj(Line2D) if line.get_markerfacecolor() == "none"}
+    assert hollow == {figures.LOOKS[name].marker for name in ("l2", "l1", "dropout")}
 
 
 def test_agreement_is_drawn_symmetric_with_the_values_written_in() -> None:
@@ -57,6 +84,38 @@ def test_agreement_is_drawn_symmetric_with_the_values_written_in() -> None:
 def test_agreement_against_dropout_has_a_curve_per_kind_of_pair() -> None:
     axes = figures.agreement_against_dropout(made_up_results()).axes[0]
     assert [len(curve(axes, figures.LOOKS[kind].label)) for kind in ("upstream", "downstream", "across")] == [3, 3, 3]
+
+
+def test_the_curves_of_agreement_are_means_over_the_runs_with_results() -> None:
+    results = made_up_results()
+    rows = results.agreement
+    kept = rows[(rows["dropout"] != 0.6) | (rows["run"] != 0)]
+    fewer = Results(results.study, results.networks, results.modules, kept)
+    table = agreement_against_dropout_table(fewer).set_index(["kind", "strength"])
+    assert table.loc["across", "n_runs"].tolist() == [4, 4, 3]
+    pair = kept.query("trained and dropout == 0.6")
+    pair = pair[[pair_kind(a, b) == "across" for a, b in zip(pair["measure_a"], pair["measure_b"], strict=True)]]
+    means = pair.groupby("run")["element_centric"].mean()
+    assert table.loc[("across", 0.6), "mean"] == pytest.approx(means.mean())
+    assert table.loc[("across", 0.6), "sem"] == pytest.approx(means.sem())
+    assert table.loc[("across", 0.6), "chance"] == pytest.approx(0.25)
+    axes = figures.agreement_against_dropout(fewer).axes[0]
+    np.testing.assert_allclose(curve(axes, figures.LOOKS["across"].label)[:, 1], table.loc["across", "mean"])
+
+
+def test_from_chance_to_ceiling_the_bar_of_trained_networks_spans_their_runs() -> None:
+    results = made_up_results()
+    table = figures.chance_to_ceiling_table(results, None)
+    trained = results.agreement.query("trained")
+    chosen = [pair_kind(a, b) == "across" for a, b in zip(trained["measure_a"], trained["measure_b"], strict=True)]
+    by_run = trained[chosen].groupby("run")["element_centric"].mean()
+    row = table.query("kind == 'across' and what == 'trained'").iloc[0]
+    assert row[["smallest_run", "largest_run"]].tolist() == pytest.approx([by_run.min(), by_run.max()])
+    assert table.loc[table["what"] != "trained", ["smallest_run", "largest_run"]].isna().all(axis=None)
+    figure = figures.chance_to_ceiling(table)
+    bars = [collection.get_segments()[0][:, 0].tolist() for collection in figure.axes[0].collections]
+    assert [by_run.min(), by_run.max()] in [pytest.approx(ends) for ends in bars]
+    assert "trained, smallest to largest run" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_scores_are_scattered_one_layer_below_the_diagonal_and_one_above() -> None:

@@ -1,11 +1,21 @@
 """Figures, drawn from the tables of a study alone; a colour means the same on every page."""
 
-from modularity_lib.figures.agreement import agreement_against_dropout, chance_to_ceiling, chance_to_ceiling_table
+from modularity_lib.figures.agreement import (
+    agreement_against_dropout,
+    agreement_against_dropout_table,
+    chance_to_ceiling,
+    chance_to_ceiling_table,
+)
 from modularity_lib.figures.agreement_maps import (
     agreement_beside_published,
+    agreement_by_layer,
+    agreement_by_layer_table,
     agreement_by_strength,
+    agreement_by_strength_and_layer,
+    agreement_by_strength_and_layer_table,
     agreement_by_strength_table,
     agreement_table,
+    layers_text,
     metric_agreement,
     metric_table,
 )
@@ -44,8 +54,13 @@ __all__ = [
     "against_dropout",
     "against_dropout_table",
     "agreement_against_dropout",
+    "agreement_against_dropout_table",
     "agreement_beside_published",
+    "agreement_by_layer",
+    "agreement_by_layer_table",
     "agreement_by_strength",
+    "agreement_by_strength_and_layer",
+    "agreement_by_strength_and_layer_table",
     "agreement_by_strength_table",
     "agreement_table",
     "all_measures",
@@ -53,6 +68,7 @@ __all__ = [
     "chance_to_ceiling",
     "chance_to_ceiling_table",
     "growth_curves",
+    "layers_text",
     "measures_shown",
     "metric_agreement",
     "metric_table",

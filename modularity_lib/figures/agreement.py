@@ -1,5 +1,7 @@
 """Agreement of clusterings by kind of pair: against dropout, and from chance to what can be reached at most."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,18 +12,25 @@ from modularity_lib.figures.looks import LOOKS, STYLE, line
 from modularity_lib.results import Results, sweep
 
 
-def agreement_against_dropout(results: Results) -> Figure:
-    """Agreement within a family and across, against dropout; dashed: chance for the same clusterings."""
+def agreement_against_dropout_table(results: Results) -> pd.DataFrame:
+    """Agreement by kind of pair and strength of dropout: `mean` of the `n_runs` runs with results, `sem`, `chance`."""
     rows = sweep(agreement_by_kind(results), results.study, "dropout")
+    point = ["kind", "strength"]
+    values = ["element_centric", "element_centric_chance"]
+    by_run = rows.groupby([*point, "run"])[values].mean().reset_index()
+    table = by_run.groupby(point)["element_centric"].agg(mean="mean", sem="sem", n_runs="count")
+    return table.assign(chance=rows.groupby(point)["element_centric_chance"].mean()).reset_index()
+
+
+def agreement_against_dropout(results: Results) -> Figure:
+    """`agreement_against_dropout_table` as curves, a colour for each kind of pair; dashed: chance."""
+    table = agreement_against_dropout_table(results)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
         for kind in KINDS:
-            look = LOOKS[kind]
-            chosen = rows[rows["kind"] == kind]
-            by_run = chosen.pivot_table(index="strength", columns="run", values="element_centric")
-            chance = chosen.groupby("strength")["element_centric_chance"].mean()
-            axes.errorbar(by_run.index, by_run.mean(axis=1), by_run.sem(axis=1), **line(look))
-            axes.plot(chance.index, chance, color=look.colour, linestyle="--", linewidth=1)
+            look, curve = LOOKS[kind], table[table["kind"] == kind]
+            axes.errorbar(curve["strength"], curve["mean"], curve["sem"], **line(look))
+            axes.plot(curve["strength"], curve["chance"], color=look.colour, linestyle="--", linewidth=1)
         axes.plot([], [], color="black", linestyle="--", linewidth=1, label="chance (units shuffled)")
         axes.set(xlabel="dropout", ylabel="element-centric similarity (0 to 1)", ylim=(0, 1))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -34,7 +43,8 @@ def chance_to_ceiling_table(
     """Agreement by kind of pair: mean of `chance`, `untrained`, `trained` and `ceiling` (see `ceiling.ceiling_table`).
 
     `ceiling, images` is the ceiling by `ceiling.halves_table`. The ceiling of a pair is the lower one of its two
-    measures; NaN where there are no ceilings.
+    measures; NaN where there are no ceilings. `smallest_run` and `largest_run`: of the means of the runs, for trained
+    networks alone.
     """
     rows = []
     trained, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
@@ -45,6 +55,7 @@ def chance_to_ceiling_table(
     for kind in KINDS:
         ours = trained[trained["kind"] == kind]
         pairs = ours[["measure_a", "measure_b"]].drop_duplicates().to_numpy()
+        by_run = ours.groupby("run")["element_centric"].mean()
         values = {
             "chance": ours["element_centric_chance"].mean(),
             "untrained": untrained.loc[untrained["kind"] == kind, "element_centric"].mean(),
@@ -52,34 +63,51 @@ def chance_to_ceiling_table(
             "ceiling": np.mean([min(searches.get(a, np.nan), searches.get(b, np.nan)) for a, b in pairs]),
             "ceiling, images": np.mean([min(images.get(a, np.nan), images.get(b, np.nan)) for a, b in pairs]),
         }
-        rows += [{"kind": kind, "what": name, "element_centric": value} for name, value in values.items()]
+        ends = {"trained": {"smallest_run": by_run.min(), "largest_run": by_run.max()}}
+        rows += [
+            {"kind": kind, "what": name, "element_centric": value, **ends.get(name, {})}
+            for name, value in values.items()
+        ]
     return pd.DataFrame(rows)
+
+
+_MARKS = {
+    "chance": ("|", "chance (units shuffled)"),
+    "untrained": ("o", "untrained"),
+    "trained": ("D", "trained, smallest to largest run"),
+    "ceiling": (">", "ceiling: same matrix, two searches"),
+    "ceiling, images": ("P", "ceiling: two halves of the images"),
+}
 
 
 def chance_to_ceiling(table: pd.DataFrame) -> Figure:
     """`chance_to_ceiling_table` as points on a line for each kind of pair."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
+        figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
         kinds = list(dict.fromkeys(table["kind"]))
-        markers = {"chance": "|", "untrained": "o", "trained": "D", "ceiling": ">", "ceiling, images": "P"}
         for height, kind in enumerate(reversed(kinds)):
-            values = table[table["kind"] == kind].set_index("what")["element_centric"]
-            colour = LOOKS[kind].colour
-            axes.plot([values["chance"], values.max()], [height, height], color=colour, linewidth=1, alpha=0.5)
-            for what, marker in markers.items():
-                face = "white" if what == "untrained" else colour
-                axes.plot(
-                    values[what],
-                    height,
-                    marker,
-                    color=colour,
-                    markerfacecolor=face,
-                    markersize=12 if marker == "|" else 8,
-                )
-        for what, marker in markers.items():
-            face = "white" if what == "untrained" else "black"
-            axes.plot([], [], marker, color="black", markerfacecolor=face, linestyle="none", label=what)
+            values = table[table["kind"] == kind].set_index("what")
+            means, colour = values["element_centric"], LOOKS[kind].colour
+            axes.plot([means["chance"], means.max()], [height, height], color=colour, linewidth=1, alpha=0.4)
+            ends = values.loc["trained", ["smallest_run", "largest_run"]].astype(float)
+            axes.hlines(height, *ends, color=colour, linewidth=4, alpha=0.6)
+            axes.plot(ends, [height, height], "|", color=colour, markersize=13, markeredgewidth=1.5)
+            for what, (marker, _) in _MARKS.items():
+                axes.plot(means[what], height, color=colour, **_mark(what, marker, colour))
+        for what, (marker, label) in _MARKS.items():
+            bar = {"linestyle": "-", "linewidth": 3} if what == "trained" else {"linestyle": "none"}
+            axes.plot(
+                [], [], color="#333333", label=label, **{**_mark(what, marker, "#333333"), "markersize": 8}, **bar
+            )
         axes.set_yticks(range(len(kinds)), [LOOKS[kind].label for kind in reversed(kinds)])
-        axes.set(xlabel="element-centric similarity (0 to 1)", xlim=(0, 1), ylim=(-0.6, len(kinds) - 0.4))
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5)
+        axes.set(xlabel="element-centric similarity (0 to 1)", xlim=(0, 1), ylim=(-0.5, len(kinds) - 0.5))
+        axes.tick_params(labelsize=9)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
         return figure
+
+
+def _mark(what: str, marker: str, colour: str) -> dict[str, Any]:
+    """A marker for one kind of value: untrained hollow, chance a tall line."""
+    face = "white" if what == "untrained" else colour
+    size = {"chance": 20, "trained": 6}.get(what, 8)
+    return {"marker": marker, "markerfacecolor": face, "markersize": size, "markeredgewidth": 1.2}

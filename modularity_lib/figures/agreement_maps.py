@@ -1,22 +1,24 @@
 """Agreement of clusterings as maps: beside the published ones (P9, P11), by strength (P10), by metric (P12)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from modularity_lib.claims import KINDS, pair_kind
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.experiments import REGULARISERS
-from modularity_lib.figures.looks import LOOKS, STYLE, measure_ticks, repeats_the_paper, written
+from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, STYLE, repeats_the_paper, written
 from modularity_lib.paper import published
 from modularity_lib.results import Results, sweep
-from modularity_lib.similarity import MEASURES
+from modularity_lib.similarity import FAMILY, MEASURES
 
 _METRIC_LABELS = {
     "greedy": "greedy matching",
@@ -28,92 +30,184 @@ _METRIC_LABELS = {
     "similarity_spearman": "RSA (Spearman)",
 }
 _STRENGTHS_SHOWN = 4
-_ROWS = {"trained": "trained", "minus": "trained minus untrained", "untrained": "untrained"}
+_NETWORKS = {"trained": "trained", "untrained": "untrained", "minus": "trained minus untrained"}
+_SOURCES = {"here": "here", "published": "published", "difference": "here minus published"}
+_ALIKE = 0.03  # agreements that differ by no more are called alike in prose
+_PAIR = ["measure_a", "measure_b"]
+_WIDTH = 7.4  # inches; a page shows this as some 740 pixels, so that text of 7 points is 10 pixels high
+_BAR: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 30, "pad": 0.02}
+_SIMILARITY = "element-centric similarity"
+_STYLE = {**STYLE, "axes.titlesize": 8.5, "axes.labelsize": 8.5, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5}
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What colours mean: from 0 to 1, or, where there is a limit, signed from -limit to limit."""
+
+    label: str
+    limit: float | None = None
+
+    def colours(self) -> dict[str, Any]:
+        if self.limit is None:
+            return {"vmin": 0, "vmax": 1, "cmap": "cividis"}
+        return {"vmin": -self.limit, "vmax": self.limit, "cmap": "RdBu_r"}
 
 
 def agreement_table(results: Results, *, layer: int | None = None) -> pd.DataFrame:
     """Mean element-centric similarity of every two measures: `networks` ("trained", "untrained", "minus"), `measure_a`,
-    `measure_b`, `here`, and `published` and `difference` where the study is the paper's and all layers are taken.
+    `measure_b`, `here`, `n_networks` (trained ones for "minus"), and `published` and `difference` where the study is
+    the paper's and all layers are taken.
     """
     parts = []
     for name, trained in (("trained", True), ("untrained", False)):
-        rows = _of_layer(results.analysed("agreement", trained=trained), layer)
-        rows = rows[rows["measure_a"] != rows["measure_b"]]
-        means = rows.groupby(["measure_a", "measure_b"])["element_centric"].mean()
-        parts.append(means.rename("here").reset_index().assign(networks=name))
+        rows = _of_two_measures(results, layer=layer, trained=trained)
+        means = rows.groupby(_PAIR)["element_centric"].mean().rename("here").reset_index()
+        parts.append(means.assign(networks=name, n_networks=_n_networks(rows)))
     table = pd.concat(parts, ignore_index=True)
     if repeats_the_paper(results.study) and layer is None and len(parts[0]):
         paper = published("agreement").rename(columns={"element_centric": "published"})
         table = table.merge(paper.drop(columns="reading_error"), how="left")
     values = [column for column in ("here", "published") if column in table]
-    wide = table.set_index(["networks", "measure_a", "measure_b"])[values]
-    minus = wide.loc["trained"] - wide.loc["untrained"]
-    table = pd.concat([table, minus.reset_index().assign(networks="minus")], ignore_index=True)
+    wide = table.set_index(["networks", *_PAIR])[values]
+    minus = (wide.loc["trained"] - wide.loc["untrained"]).reset_index()
+    minus = minus.assign(networks="minus", n_networks=parts[0]["n_networks"].max())
+    table = pd.concat([table, minus], ignore_index=True)
     if "published" in table:
         table["difference"] = table["here"] - table["published"]
-    return table[["networks", "measure_a", "measure_b", *(n for n in (*values, "difference") if n in table)]]
+    return table[["networks", *_PAIR, *(n for n in (*values, "difference") if n in table), "n_networks"]]
 
 
 def agreement_beside_published(results: Results, *, layer: int | None = None) -> Figure:
-    """`agreement_table` as maps: trained, trained minus untrained, and untrained networks; ours, theirs, difference."""
+    """`agreement_table` as maps: a column for trained networks, untrained ones, and trained minus untrained; a row for
+    ours and, where there are published values, one for these and one for the difference.
+    """
     table = agreement_table(results, layer=layer)
-    columns = [name for name in ("here", "published", "difference") if name in table]
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            3, len(columns), figsize=(3.2 * len(columns) + 1, 10.2), squeeze=False, layout="constrained"
-        )
-        for row, (networks, label) in zip(panels, _ROWS.items(), strict=True):
-            for axes, column in zip(row, columns, strict=True):
-                _draw_map(
-                    axes,
-                    _square(table[table["networks"] == networks], column),
-                    signed=networks == "minus" or column == "difference",
-                    named=column == "here",
-                    below=networks == "untrained",
-                )
-                axes.set_title(f"{label}\n" + ("here − published" if column == "difference" else column))
+    sources = [name for name in _SOURCES if name in table]
+    with plt.rc_context(_STYLE):
+        figure, panels = _grid(len(sources), bars=len(sources) > 1)
+        for row, source in zip(panels, sources, strict=True):
+            for axes, networks in zip(row, _NETWORKS, strict=True):
+                rows = table[table["networks"] == networks]
+                scale = _scale_of(table, networks, sources)
+                if source == "difference":
+                    scale = _Scale("here minus published", _limit(table["difference"], step=0.05))
+                _draw_map(axes, _square(rows, source), scale=scale)
+                title = _title(networks, rows) if source == "here" else _NETWORKS[networks]
+                axes.set_title(f"{title}\n{_SOURCES[source]}")
+        _bars(figure, panels[:2], table, sources)
+        if "difference" in table:
+            figure.colorbar(panels[-1, 0].collections[0], ax=panels[-1], label="here minus published", **_BAR)
+        _name_measures(panels)
         return figure
+
+
+def agreement_by_layer_table(results: Results) -> pd.DataFrame:
+    """`agreement_table` of each hidden layer, with the column `layer`."""
+    layers = range(1, len(results.study.hidden) + 1)
+    return pd.concat([_with_layer(agreement_table(results, layer=layer), layer) for layer in layers], ignore_index=True)
+
+
+def agreement_by_layer(results: Results) -> Figure:
+    """`agreement_by_layer_table` as maps: a row for each hidden layer, columns as in `agreement_beside_published`."""
+    table = agreement_by_layer_table(results)
+    layers = sorted(table["layer"].unique())
+    with plt.rc_context(_STYLE):
+        figure, panels = _grid(len(layers))
+        for row, layer in zip(panels, layers, strict=True):
+            for axes, networks in zip(row, _NETWORKS, strict=True):
+                rows = table[(table["networks"] == networks) & (table["layer"] == layer)]
+                _draw_map(axes, _square(rows, "here"), scale=_scale_of(table, networks, ["here"]))
+                axes.set_title(f"{_title(networks, rows)}\nhidden layer {layer}")
+        _bars(figure, panels, table, ["here"])
+        _name_measures(panels)
+        return figure
+
+
+def within_minus_across(table: pd.DataFrame) -> pd.DataFrame:
+    """Agreement within a family, across, and the difference: a row for each layer and kind of networks.
+
+    Pairs of a measure and its own normalised form are left out; both families count alike.
+
+    Args:
+        table: of `agreement_by_layer_table`.
+    """
+    kinds = [pair_kind(a, b) for a, b in zip(table["measure_a"], table["measure_b"], strict=True)]
+    rows = table.assign(kind=kinds)[table["networks"] != "minus"]
+    means = rows.pivot_table(index=["layer", "networks"], columns="kind", values="here").reindex(columns=KINDS)
+    means = means.assign(within=(means["upstream"] + means["downstream"]) / 2)
+    return means.assign(difference=means["within"] - means["across"]).reset_index()
+
+
+def layers_text(table: pd.DataFrame) -> str:
+    """What `agreement_by_layer_table` says of families, in words."""
+    levels = within_minus_across(table).pivot_table(index="layer", columns="networks", values="difference")
+    told = [
+        f"{_signed(trained)} in hidden layer {layer} ({_signed(before)})"
+        for layer, trained, before in levels[["trained", "untrained"]].itertuples()
+    ]
+    wider, narrower = (
+        [f"{layer}" for layer, rise in (levels["trained"] - levels["untrained"]).items() if sign * rise > _ALIKE]
+        for sign in (1, -1)
+    )
+    compared = [f"{word} in {_layers(layers)}" for word, layers in (("larger", wider), ("smaller", narrower)) if layers]
+    than = f"it is {' and '.join(compared)}" if compared else "it differs little in any layer"
+    return (
+        "Agreement of two measures of one family minus that of two of different families, in trained networks and, in "
+        f"brackets, in untrained ones: {_listed(told)}. Beside untrained networks, {than}."
+    )
 
 
 def agreement_by_strength_table(
     results: Results, *, layer: int | None = None, minus_untrained: bool = False
 ) -> pd.DataFrame:
-    """Mean element-centric similarity by regulariser and strength: four strengths of each sweep, evenly spread."""
-    rows = _of_layer(results.analysed("agreement", trained=True), layer)
-    rows = rows[rows["measure_a"] != rows["measure_b"]]
+    """Mean element-centric similarity by regulariser and strength: four strengths of each sweep, evenly spread.
+
+    Columns `regulariser`, `strength`, `measure_a`, `measure_b`, `here`; `n_clusterings`: how many pairs of clusterings
+    are averaged; `n_networks`: networks of that strength with results.
+    """
+    all_layers = _of_two_measures(results, layer=None, trained=True)
     parts = []
     for regulariser in REGULARISERS:
-        chosen = sweep(rows, results.study, regulariser)
+        chosen = sweep(all_layers, results.study, regulariser)
+        # Of all layers, so that the same strengths are shown of each.
         strengths = sorted(strength for strength in chosen["strength"].unique() if strength > 0)
-        shown = [strengths[index] for index in _spread(len(strengths))]
-        chosen = chosen[chosen["strength"].isin(shown)]
-        means = chosen.groupby(["strength", "measure_a", "measure_b"])["element_centric"].agg(["mean", "size"])
-        parts.append(means.reset_index().assign(regulariser=regulariser))
-    table = pd.concat(parts, ignore_index=True).rename(columns={"mean": "here", "size": "n_clusterings"})
+        for strength in (strengths[index] for index in _spread(len(strengths))):
+            of_strength = _of_layer(chosen[chosen["strength"] == strength], layer)
+            means = of_strength.groupby(_PAIR)["element_centric"].agg(here="mean", n_clusterings="size").reset_index()
+            parts.append(means.assign(regulariser=regulariser, strength=strength, n_networks=_n_networks(of_strength)))
+    table = pd.concat(parts, ignore_index=True)
     if minus_untrained:
         before = agreement_table(results, layer=layer).query("networks == 'untrained'")
-        before = before[["measure_a", "measure_b", "here"]].rename(columns={"here": "untrained"})
+        before = before[[*_PAIR, "here"]].rename(columns={"here": "untrained"})
         table = table.merge(before, how="left")
         table["here"] = table["here"] - table.pop("untrained")
-    return table[["regulariser", "strength", "measure_a", "measure_b", "here", "n_clusterings"]]
+    return table[["regulariser", "strength", *_PAIR, "here", "n_clusterings", "n_networks"]]
 
 
 def agreement_by_strength(results: Results, *, layer: int | None = None, minus_untrained: bool = False) -> Figure:
     """`agreement_by_strength_table` as maps: a row per regulariser, strengths from left to right (P10)."""
     table = agreement_by_strength_table(results, layer=layer, minus_untrained=minus_untrained)
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(len(REGULARISERS), _STRENGTHS_SHOWN, figsize=(8.8, 7.6), layout="constrained")
-        for row, regulariser in zip(panels, REGULARISERS, strict=True):
-            for axes in row:
-                axes.axis("off")
-            of_sweep = table[table["regulariser"] == regulariser]
-            for axes, (strength, rows) in zip(row, of_sweep.groupby("strength"), strict=False):
-                axes.axis("on")
-                image = _draw_map(axes, _square(rows, "here"), signed=minus_untrained, named=False, numbers=False)
-                axes.set_title(f"{LOOKS[regulariser].label} {strength:.2g}", color=LOOKS[regulariser].colour)
-        label = "element-centric similarity" + (", trained minus untrained" if minus_untrained else "")
-        figure.colorbar(image, ax=panels, location="bottom", shrink=0.5, aspect=40, label=label)
-        return figure
+    return _maps_by_strength({"": table}, minus_untrained=minus_untrained)
+
+
+def agreement_by_strength_and_layer_table(results: Results, *, minus_untrained: bool = False) -> pd.DataFrame:
+    """`agreement_by_strength_table` of the first and of the last hidden layer, with the column `layer`."""
+    tables = [
+        _with_layer(agreement_by_strength_table(results, layer=layer, minus_untrained=minus_untrained), layer)
+        for layer in _first_and_last(results)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def agreement_by_strength_and_layer(results: Results, *, minus_untrained: bool = False) -> Figure:
+    """`agreement_by_strength_and_layer_table` as maps: the first layer below the diagonal, the last above it (P10)."""
+    table = agreement_by_strength_and_layer_table(results, minus_untrained=minus_untrained)
+    first, last = _first_and_last(results)
+    halves = {
+        f"below the diagonal: hidden layer {first}": table[table["layer"] == first],
+        f"above: hidden layer {last}": table[table["layer"] == last],
+    }
+    return _maps_by_strength(halves, minus_untrained=minus_untrained)
 
 
 def metric_table(results: Results) -> pd.DataFrame:
@@ -125,28 +219,52 @@ def metric_table(results: Results) -> pd.DataFrame:
 
 
 def metric_agreement(results: Results) -> Figure:
-    """`metric_table` as maps (P12)."""
-    table = metric_table(results)
-    columns = [name for name in ("here", "published") if name in table]
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1, len(columns), figsize=(4.2 * len(columns), 4.6), squeeze=False, layout="constrained"
-        )
-        for axes, column in zip(panels[0], columns, strict=True):
-            rows = table.rename(columns={"metric_a": "measure_a", "metric_b": "measure_b"})
-            values = _square(rows, column, names=list(_METRIC_LABELS))
-            _heat(axes, values, signed=False)
-            labels = list(_METRIC_LABELS.values())
-            axes.set_xticks(np.arange(len(labels)) + 0.5, labels, rotation=90)
-            axes.set_yticks(
-                np.arange(len(labels)) + 0.5, labels if column == "here" else [""] * len(labels), rotation=0
-            )
-            axes.set(title=column, xlabel="", ylabel="")
+    """`metric_table` as maps: ours and, where there are published values, these and the difference (P12)."""
+    table = metric_table(results).rename(columns={"metric_a": "measure_a", "metric_b": "measure_b"})
+    sources = [name for name in _SOURCES if name in table]
+    labels = list(_METRIC_LABELS.values())
+    correlation = _Scale("mean size of the correlation")
+    with plt.rc_context(_STYLE):
+        side = 2.05 if len(sources) > 1 else 3.2
+        size = (1.2 + side * len(sources), side + 1.9)
+        figure, panels = plt.subplots(1, len(sources), figsize=size, squeeze=False, layout="constrained")
+        for axes, source in zip(panels[0], sources, strict=True):
+            scale = correlation
+            if source == "difference":
+                scale = _Scale("here minus published", _limit(table["difference"], step=0.05))
+            _heat(axes, _square(table, source, names=list(_METRIC_LABELS)), scale=scale)
+            axes.set_title(_SOURCES[source])
+            centres = np.arange(len(labels)) + 0.5
+            axes.set_xticks(centres, labels, rotation=90)
+            axes.set_yticks(centres, labels if axes is panels[0, 0] else [""] * len(labels), rotation=0)
+        figure.colorbar(panels[0, 0].collections[0], ax=panels[0, :2], label=correlation.label, **_BAR)
+        if "difference" in table:
+            last = panels[0, -1]
+            figure.colorbar(last.collections[0], ax=last, label="here minus published", **_narrow_bar())
         return figure
+
+
+def _of_two_measures(results: Results, *, layer: int | None, trained: bool) -> pd.DataFrame:
+    """Rows of agreement of two different measures that enter the figures, of one layer or of all."""
+    rows = results.analysed("agreement", trained=trained)
+    return _of_layer(rows[rows["measure_a"] != rows["measure_b"]], layer)
 
 
 def _of_layer(rows: pd.DataFrame, layer: int | None) -> pd.DataFrame:
     return rows if layer is None else rows[rows["layer"] == layer]
+
+
+def _n_networks(rows: pd.DataFrame) -> int:
+    return len(rows[["run", *REGULARISERS]].drop_duplicates())
+
+
+def _with_layer(table: pd.DataFrame, layer: int) -> pd.DataFrame:
+    table.insert(0, "layer", layer)
+    return table
+
+
+def _first_and_last(results: Results) -> tuple[int, int]:
+    return 1, len(results.study.hidden)
 
 
 def _spread(count: int) -> list[int]:
@@ -154,26 +272,128 @@ def _spread(count: int) -> list[int]:
     return sorted({round(index) for index in np.linspace(0, count - 1, min(count, _STRENGTHS_SHOWN))})
 
 
+def _limit(values: pd.Series, *, step: float) -> float:
+    """Smallest multiple of a step that no value exceeds in size: the end of a scale that cuts nothing off."""
+    largest = values.abs().max()
+    return step if np.isnan(largest) else step * max(1, np.ceil(round(largest / step, 6)))
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def _layers(numbers: Sequence[str]) -> str:
+    return f"layer{'s' if len(numbers) > 1 else ''} {_listed(numbers)}"
+
+
+def _signed(value: float) -> str:
+    """A number with its sign, + or a true minus."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _scale_of(table: pd.DataFrame, networks: str, columns: Sequence[str]) -> _Scale:
+    """Colours of trained or untrained networks, or of their difference in any of the columns of values."""
+    if networks != "minus":
+        return _Scale(_SIMILARITY)
+    shown = table.loc[table["networks"] == "minus", [name for name in columns if name != "difference"]]
+    return _Scale(f"{_SIMILARITY}, trained minus untrained", _limit(pd.Series(shown.to_numpy().ravel()), step=0.1))
+
+
+def _title(networks: str, rows: pd.DataFrame) -> str:
+    """What a map of our own values shows, with the number of networks."""
+    counted = f", n = {rows['n_networks'].max()}" if networks != "minus" and len(rows) else ""
+    return _NETWORKS[networks] + counted
+
+
 def _square(rows: pd.DataFrame, column: str, *, names: Sequence[str] = MEASURES) -> pd.DataFrame:
-    values = rows.set_index(["measure_a", "measure_b"])[column].unstack()
+    values = rows.set_index(_PAIR)[column].unstack()
     values = values.reindex(index=list(names), columns=list(names))
     return values.fillna(values.T)
 
 
-def _draw_map(
-    axes: Axes, values: pd.DataFrame, *, signed: bool, named: bool, below: bool = False, numbers: bool = True
-) -> Collection:
-    image = _heat(axes, values, signed=signed, numbers=numbers)
-    axes.tick_params(length=0)
+def _maps_by_strength(halves: Mapping[str, pd.DataFrame], *, minus_untrained: bool) -> Figure:
+    """Maps of one table, or of two with the first below the diagonal; the keys say so on the colour bar."""
+    limit = _limit(pd.concat(halves.values())["here"], step=0.1) if minus_untrained else None
+    scale = _Scale(_SIMILARITY + (", trained minus untrained" if minus_untrained else ""), limit)
+    with plt.rc_context(_STYLE):
+        size = (_WIDTH, 7.7)
+        figure, panels = plt.subplots(len(REGULARISERS), _STRENGTHS_SHOWN, figsize=size, layout="constrained")
+        for row, regulariser in zip(panels, REGULARISERS, strict=True):
+            for axes in row:
+                axes.axis("off")
+            of_sweep = [table[table["regulariser"] == regulariser] for table in halves.values()]
+            for axes, strength in zip(row, sorted(pd.concat(of_sweep)["strength"].unique()), strict=False):
+                axes.axis("on")
+                rows = [table[table["strength"] == strength] for table in of_sweep]
+                squares = [_square(of_strength, "here") for of_strength in rows]
+                lower = np.tri(len(MEASURES), dtype=bool)
+                _draw_map(axes, squares[0].where(lower, squares[-1]), scale=scale, numbers=False)
+                name = f"{LOOKS[regulariser].label} {strength:.2g}".replace("e-0", "e-")
+                axes.set_title(f"{name}\nn = {pd.concat(rows)['n_networks'].max()} networks")
+        drawn = next(axes.collections[0] for axes in panels.flat if axes.collections)
+        figure.colorbar(drawn, ax=panels, label="\n".join(filter(None, [scale.label, "; ".join(halves)])), **_BAR)
+        _name_measures(panels)
+        return figure
+
+
+def _grid(n_rows: int, *, bars: bool = False) -> tuple[Figure, np.ndarray]:
+    """Panels of `n_rows` rows for the three kinds of networks, with room for names and one or two rows of bars."""
+    height = 2.54 * n_rows + 1.8 + 0.8 * bars
+    return plt.subplots(n_rows, len(_NETWORKS), figsize=(_WIDTH, height), squeeze=False, layout="constrained")
+
+
+def _narrow_bar() -> dict[str, Any]:
+    """A colour bar under one column of maps, with few ticks; a locator belongs to one axis, so each has its own."""
+    return {**_BAR, "shrink": 0.9, "aspect": 18, "ticks": MaxNLocator(4, steps=[1, 2, 5, 10])}
+
+
+def _bars(figure: Figure, panels: np.ndarray, table: pd.DataFrame, sources: Sequence[str]) -> None:
+    """Colour bars below those panels: of similarity under two columns, of trained minus untrained under the third."""
+    for columns, networks in ((panels[:, :2], "trained"), (panels[:, 2:], "minus")):
+        label = _scale_of(table, networks, sources).label
+        bar = _BAR if networks == "trained" else _narrow_bar()
+        figure.colorbar(columns[0, 0].collections[0], ax=columns, label=label.replace(", ", ",\n"), **bar)
+
+
+def _draw_map(axes: Axes, values: pd.DataFrame, *, scale: _Scale, numbers: bool = True) -> None:
+    _heat(axes, values, scale=scale, numbers=numbers)
     axes.axhline(len(MEASURES) / 2, color="white", linewidth=2)
     axes.axvline(len(MEASURES) / 2, color="white", linewidth=2)
-    measure_ticks(axes, left=named, below=below)
-    return image
 
 
-def _heat(axes: Axes, values: pd.DataFrame, *, signed: bool, numbers: bool = True) -> Collection:
-    colours: dict[str, Any]
-    colours = {"vmin": -0.3, "vmax": 0.3, "cmap": "RdBu_r"} if signed else {"vmin": 0, "vmax": 1, "cmap": "cividis"}
-    annotated: dict[str, Any] = {"annot": written(values), "fmt": "", "annot_kws": {"size": 7}} if numbers else {}
-    sns.heatmap(values, ax=axes, square=True, cbar=False, **colours, **annotated)
-    return axes.collections[0]
+def _name_measures(panels: np.ndarray) -> None:
+    """Name the measures beside the first panel of each row and below the last one of each column."""
+    centres = np.arange(len(MEASURES)) + 0.5
+    names = [MEASURE_LABELS[name].replace("(norm)", "(n)") for name in MEASURES]
+    lowest = [[axes for axes in column if axes.collections][-1:] for column in panels.T]
+    for row in panels:
+        for axes in row:
+            below, left = any(axes in found for found in lowest), axes is row[0]
+            axes.set_xticks(centres, names if below else [""] * len(names), rotation=90)
+            axes.set_yticks(centres, names if left else [""] * len(names), rotation=0)
+            for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+                for tick, name in zip(ticks, MEASURES, strict=True):
+                    tick.set_color(LOOKS[FAMILY[name]].colour)
+
+
+def _heat(axes: Axes, values: pd.DataFrame, *, scale: _Scale, numbers: bool = True) -> None:
+    """Squares with their values written in. Not by seaborn, which draws the whole figure once for every map in it."""
+    squares = np.ma.masked_invalid(values.to_numpy(dtype=float))
+    image = axes.pcolormesh(squares, **scale.colours())
+    axes.set(aspect="equal", facecolor="#EEEEEE")  # where there is no value: not the white of a difference of 0
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    if numbers:
+        for (row, column), text in np.ndenumerate(written(values).to_numpy()):
+            if text:
+                colour = _readable_on(image, float(squares[row, column]))
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", size=7, color=colour)
+
+
+def _readable_on(image: Collection, value: float) -> str:
+    """Black or white, whichever has more contrast on the colour of a value (WCAG 2.1)."""
+    channels = image.to_rgba(np.array([value]))[0, :3]
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    return "black" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "white"

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from modularity_lib.experiments import Study
+from modularity_lib.experiments import REGULARISERS, Study
 from modularity_lib.similarity import FAMILY, MEASURES
 
 
@@ -124,8 +125,11 @@ def paper_points(axes: Axes, x: Sequence[float], values: pd.Series, errors: pd.S
     )
 
 
-def paper_handle() -> Line2D:
-    """Entry of the legend for `paper_points`."""
-    return Line2D(
-        [], [], linestyle="none", marker="o", markersize=7, markerfacecolor="none", color="black", label=PAPER_LABEL
-    )
+def paper_handle() -> tuple[Line2D, ...]:
+    """Entry of the legend for `paper_points`: the hollow shape of each regulariser. Its label is `PAPER_LABEL`."""
+    hollow: dict[str, Any] = {"linestyle": "none", "markersize": 7, "markerfacecolor": "none", "color": "black"}
+    return tuple(Line2D([], [], marker=LOOKS[name].marker, **hollow) for name in REGULARISERS)
+
+
+# How a legend draws an entry of several shapes: side by side.
+SIDE_BY_SIDE = {tuple: HandlerTuple(ndivide=None, pad=0.4)}

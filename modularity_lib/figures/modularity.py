@@ -13,6 +13,8 @@ from modularity_lib.figures.looks import (
     LOOKS,
     MEASURE_LABELS,
     PANEL_ORDER,
+    PAPER_LABEL,
+    SIDE_BY_SIDE,
     STYLE,
     band,
     line,
@@ -176,8 +178,11 @@ def _draw_sweeps(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _legend(figure: Figure, table: pd.DataFrame, *, n_columns: int = 4) -> None:
-    handles, _ = figure.axes[0].get_legend_handles_labels()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    entries = dict(zip(labels, handles, strict=True))
     if (table["source"] == "paper").any():
-        handles.append(paper_handle())
+        entries[PAPER_LABEL] = paper_handle()
         n_columns = min(n_columns, 3)
-    figure.legend(handles=handles, loc="outside upper center", ncols=n_columns)
+    figure.legend(
+        entries.values(), entries.keys(), loc="outside upper center", ncols=n_columns, handler_map=SIDE_BY_SIDE
+    )

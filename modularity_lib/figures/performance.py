@@ -1,15 +1,22 @@
 """Accuracy and norms of the weights against regularisation."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.experiments import REGULARISERS
 from modularity_lib.figures.looks import (
     LOOKS,
+    PAPER_LABEL,
+    SIDE_BY_SIDE,
     STYLE,
+    UNTRAINED_COLOUR,
     line,
     paper_handle,
     paper_points,
@@ -36,6 +43,7 @@ def performance_and_norms(results: Results) -> Figure:
         )
         table = performance_table(results)
         ours, paper = (table[table["source"] == source] for source in ("here", "paper"))
+        lowest = list(panels[-1])
         for row, (quantity, label) in zip(panels, QUANTITIES.items(), strict=True):
             for axes, regulariser in zip(row, REGULARISERS, strict=True):
                 look = LOOKS[regulariser]
@@ -43,8 +51,11 @@ def performance_and_norms(results: Results) -> Figure:
                     part[(part["quantity"] == quantity) & (part["regulariser"] == regulariser)]
                     for part in (ours, paper)
                 ]
-                untrained_band(axes, results.analysed("networks", trained=False)[quantity])
-                positions = _strength_axis(axes, results, regulariser, label=row is panels[-1])
+                untrained = results.analysed("networks", trained=False)[quantity]
+                untrained_band(axes, untrained)
+                # Norms differ so little between untrained networks that the band alone would be too thin to see.
+                axes.axhline(untrained.mean(), color=UNTRAINED_COLOUR, linewidth=1, zorder=0)
+                positions = _strength_axis(axes, results, regulariser, label=axes in lowest)
                 by_run = curve[0].pivot_table(index="strength", columns="run", values="value")
                 x = [positions[strength] for strength in by_run.index]
                 axes.plot(x, by_run.to_numpy(), color=look.colour, linewidth=0.7, alpha=0.5)
@@ -55,9 +66,30 @@ def performance_and_norms(results: Results) -> Figure:
             row[0].set_ylabel(label)
         for axes, regulariser in zip(panels[0], REGULARISERS, strict=True):
             axes.set_title(LOOKS[regulariser].label)
-        if len(paper):
-            figure.legend(handles=[paper_handle()], loc="outside upper center")
+        _legend(figure, with_paper=len(paper) > 0)
         return figure
+
+
+def _legend(figure: Figure, *, with_paper: bool) -> None:
+    """Say what lines, points and bands are; the markers are those of all three regularisers, the colours of none."""
+    looks = [LOOKS[name] for name in REGULARISERS]
+    dark: dict[str, Any] = {"color": "#333333", "linewidth": 1.6, "markersize": 5}
+    entries: dict[str, Any] = {
+        "one run": Line2D([], [], color="#333333", linewidth=0.7, alpha=0.5),
+        "mean of the runs ± s.e.m.": tuple(Line2D([], [], marker=look.marker, **dark) for look in looks),
+    }
+    bands = [handle for handle in figure.axes[0].get_legend_handles_labels()[0] if isinstance(handle, Patch)]
+    entries |= {str(handle.get_label()): handle for handle in bands}
+    if with_paper:
+        entries[PAPER_LABEL] = paper_handle()
+    figure.legend(
+        entries.values(),
+        entries.keys(),
+        loc="outside upper center",
+        ncols=2,
+        handlelength=4,
+        handler_map=SIDE_BY_SIDE,
+    )
 
 
 def performance_table(results: Results) -> pd.DataFrame:
