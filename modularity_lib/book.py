@@ -21,6 +21,8 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.images import get_image_size
+from sphinx.writers.html5 import HTML5Translator
 
 from modularity_lib.chapters import (
     CHAPTERS,
@@ -38,6 +40,14 @@ from modularity_lib.status import chapters_text, environment_text, execution_of
 _log = logging.getLogger(__name__)
 COVER = "cover.png"  # in _static; cover.py draws it
 DESCRIPTION_LENGTH = 200  # characters
+WIDE = 900  # pixels: a figure at least as wide is scrolled on a phone, so that its labels stay legible
+LONG = 30  # characters in a cell, above which a table of four columns or more is a list of its rows on a phone
+# In tables: a range, what stands in brackets, a share, a day, a quantity. Split between lines they are hard to read.
+_NUMBER = r"[+−-]?\d[\d.,]*%?"
+_TOGETHER = re.compile(
+    rf"([(\[]{_NUMBER}(?:(?: to |, ){_NUMBER})?[)\]]|\d{{4}}-\d\d-\d\d"
+    rf"|{_NUMBER} (?:to|of) {_NUMBER}|{_NUMBER} (?:s|ms|MB)\b)"
+)
 _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothing is fetched later
 
 
@@ -47,6 +57,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("build-status", BuildStatus)
     app.connect("config-inited", ship_mathjax)
     app.connect("env-get-outdated", execute_chapters)
+    app.connect("doctree-resolved", arrange_tables)
+    app.add_node(nodes.image, override=True, html=(open_image, close_image))
+    app.add_node(nodes.entry, override=True, html=(open_cell, close_cell))
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", describe_page)
     app.connect("config-inited", leave_out_thebe)
@@ -164,6 +177,72 @@ def describe_page(
     tags = [f'<meta property="{name}" content="{_attribute(text)}" />' for name, text in said.items()]
     tags.append(f'<meta name="description" content="{_attribute(said["og:description"])}" />')
     context["metatags"] = "\n".join([context.get("metatags", ""), *tags])
+
+
+def arrange_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Mark what book.css needs to know: numbers that belong on one line, and tables that phones show as lists."""
+    for table in doctree.findall(nodes.table):
+        head, body = (
+            [list(row) for part in table.findall(kind) for row in part] for kind in (nodes.thead, nodes.tbody)
+        )
+        for cell in (cell for row in body for cell in row):
+            for text in [text for text in cell.findall(nodes.Text) if not _is_verbatim(text)]:
+                _keep_together(text)
+        longest = max((len(cell.astext()) for row in body for cell in row), default=0)
+        if len(head) == 1 and len(head[0]) >= 4 and longest > LONG and next(table.findall(nodes.math), None) is None:
+            table["classes"].append("as-list")
+            for row in body:
+                for name, cell in zip(head[0][1:], row[1:], strict=False):  # the first is the heading of the others
+                    cell["label"] = name.astext() if cell.astext() else ""
+
+
+def _is_verbatim(text: nodes.Text) -> bool:
+    return isinstance(text.parent, nodes.literal | nodes.math)
+
+
+def _keep_together(text: nodes.Text) -> None:
+    pieces = _TOGETHER.split(text.astext())
+    if len(pieces) > 1:
+        kept = [
+            nodes.inline("", piece, classes=["together"]) if n % 2 else nodes.Text(piece)
+            for n, piece in enumerate(pieces)
+        ]
+        text.parent.replace(text, [piece for piece in kept if piece.astext()])
+
+
+def open_image(self: HTML5Translator, node: nodes.image) -> None:
+    """Write a picture; that of a figure as a link to its file, so that it can be seen in full size."""
+    start, file = len(self.body), Path(self.builder.srcdir, node["uri"])
+    type(self).visit_image(self, node)
+    if _is_link(self, node):
+        wide = " wide" if (get_image_size(str(file)) or (0, 0))[0] >= WIDE else ""
+        address, name = (_attribute(text) for text in (node["uri"], f"Figure in full size: {node.get('alt', '')}"))
+        self.body.insert(start, f'<div class="picture{wide}"><a href="{address}" aria-label="{name}">')
+
+
+def close_image(self: HTML5Translator, node: nodes.image) -> None:
+    """End what `open_image` began."""
+    type(self).depart_image(self, node)
+    if _is_link(self, node):
+        self.body.append("</a></div>")
+
+
+def _is_link(translator: HTML5Translator, node: nodes.image) -> bool:
+    """Pictures of figures are links, but for the page that is printed."""
+    return isinstance(node.parent, nodes.figure) and translator.builder.name == "html"
+
+
+def open_cell(self: HTML5Translator, node: nodes.entry) -> None:
+    """Write a cell of a table, with the name of its column where `arrange_tables` gave it one."""
+    start = len(self.body)
+    type(self).visit_entry(self, node)
+    if node.get("label"):
+        self.body[start] = self.body[start].replace("<td", f'<td data-label="{_attribute(node["label"])}"', 1)
+
+
+def close_cell(self: HTML5Translator, node: nodes.entry) -> None:
+    """End what `open_cell` began."""
+    type(self).depart_entry(self, node)
 
 
 def _description(doctree: nodes.document) -> str:

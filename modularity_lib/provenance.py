@@ -7,19 +7,19 @@ from modularity_lib.shipped import RESULTS_FOLDER
 
 
 def provenance_table(studies: Iterable[Results]) -> str:
-    """Markdown table, a column for each study: networks, size where shipped, days, core-hours, commits, versions."""
-    columns = [_column(results) for results in studies]
-    lines = [["study", *(column["study"] for column in columns)], ["---"] * (len(columns) + 1)]
-    lines += [
-        [what, *(column[what] for column in columns)] for what in (columns[0] if columns else {}) if what != "study"
-    ]
+    """Markdown table, a row for each study: networks, size where shipped, days, core-hours, commits, versions."""
+    rows = [_row(results) for results in studies]
+    if not rows:
+        return ""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _column(results: Results) -> dict[str, str]:
+def _row(results: Results) -> dict[str, str]:
     made = results.made_with
     versions = made["versions"]
     first, last = (written[:10] for written in made["written"])
+    packages = [f"{label} {' and '.join(versions[label.lower()])}" for label in ("Python", "torch", "numpy")]
     return {
         "study": results.study.name,
         "networks": f"{len(results.networks):,}",
@@ -27,8 +27,7 @@ def _column(results: Results) -> dict[str, str]:
         "computed (UTC)": first if first == last else f"{first} to {last}",
         "core-hours": f"{sum(made['core_seconds'].values()) / 3600:.2g}",
         "commits": ", ".join(versions["commit"]),
-        **{package: ", ".join(versions[package]) for package in ("python", "torch", "numpy")},
-        "on": "; ".join(versions["machine"]),
+        "with": "; ".join([", ".join(packages), *versions["machine"]]),
     }
 
 

@@ -7,6 +7,7 @@ itself stays as it is.
 """
 
 import argparse
+import re
 import shutil
 import sys
 import warnings
@@ -17,6 +18,7 @@ from typing import Any
 import papermill
 from jupyter_book.sphinx import build_sphinx
 from myst_nb.core.read import is_myst_markdown_notebook
+from nbformat import NotebookNode
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from modularity_lib.chapters import (
@@ -85,10 +87,28 @@ def parameters_table(root: Path = LIBRARY.parent) -> str:
     """Markdown table: the parameters of every chapter, their default values and what they mean."""
     lines = ["| chapter | parameter | default | meaning |", "|---|---|---|---|"]
     for chapter in all_chapters(root):
-        for name, parameter in papermill.inspect_notebook(chapter.notebook()).items():
-            meaning = parameter["help"].replace("|", "/")
+        notebook = chapter.notebook()
+        above = _comments_above(notebook)
+        for name, parameter in papermill.inspect_notebook(notebook).items():
+            meaning = (parameter["help"] or above.get(name, "")).replace("|", "/")
             lines.append(f"| {chapter.name} | `{name}` | `{parameter['default']}` | {meaning} |")
     return "\n".join(lines)
+
+
+def _comments_above(notebook: NotebookNode) -> dict[str, str]:
+    """The comments right above the parameters of a notebook, by parameter; Papermill knows those behind them alone."""
+    cells = (cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    comments: dict[str, str] = {}
+    comment: list[str] = []
+    for line in next(cells, "").splitlines():
+        if line.startswith("#"):
+            comment.append(line.lstrip("# "))
+            continue
+        assigned = re.match(r"(\w+)\s*[:=]", line)
+        if assigned:
+            comments[assigned[1]] = " ".join(comment)
+        comment = []
+    return comments
 
 
 def _pages_without_code(root: Path) -> list[str]:

@@ -29,6 +29,7 @@ KNOWN_BARRIERS = {
 }
 NUMBERED = [chapter["file"] for part in CONTENTS["parts"] if part.get("numbered") for chapter in part["chapters"]]
 PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1300, "height": 900}
 
 # Run in the page: what is on it, as plain values.
 READ = """() => {
@@ -55,8 +56,13 @@ READ = """() => {
                 && !next.matches("details.fold-out") && !next.querySelector("details.fold-out"))
                 next = next.nextElementSibling;
             const fold = next && (next.matches("details.fold-out") ? next : next.querySelector("details.fold-out"));
+            const link = figure.querySelector("a:has(> img)");
             return {
                 id: figure.id,
+                link: link?.href,
+                name: link?.getAttribute("aria-label"),
+                picture: figure.querySelector("img").src,
+                alt: figure.querySelector("img").alt,
                 closed: fold ? !fold.open : null,
                 csv: fold ? fold.querySelector("a[download]")?.getAttribute("href") : null,
             };
@@ -76,6 +82,55 @@ TOO_WIDE = """() => {
             .map(element => element.outerHTML.slice(0, 200)),
     };
 }"""
+
+# Run at the width of a phone and of a desktop: what is shown there of figures, tables, equations and code.
+SHOWN = """() => {
+    const scrolls = element => element.scrollWidth > element.clientWidth + 1;
+    const all = selector => [...document.querySelectorAll("article " + selector)].filter(one => one.checkVisibility());
+    return {
+        figures: all("figure img").map(image => ({
+            id: image.closest("figure").id, width: image.getBoundingClientRect().width, pixels: image.naturalWidth,
+        })),
+        tables: all(".pst-scrollable-table-container").map(box => ({
+            head: box.innerText.slice(0, 80), scrolls: scrolls(box),
+            cued: getComputedStyle(box).backgroundImage != "none",
+            columns: box.querySelectorAll("thead th").length, reached: box.tabIndex == 0,
+            longest: Math.max(...[...box.querySelectorAll("td")].map(cell => cell.innerText.length)),
+            formulas: box.querySelectorAll(".math").length,
+            heads: [...box.querySelectorAll("thead th")].map(cell => cell.textContent),
+            labels: [...box.querySelectorAll("tbody tr")].map(row => [...row.cells].slice(1).map(cell => [
+                cell.dataset.label, cell.innerText.trim(), getComputedStyle(cell, "::before").content,
+            ])),
+            // Below the last line of a row, as far as it is in view: what is out of view may be what makes it high.
+            empty: Math.max(0, ...[...box.querySelectorAll("tbody tr")].map(row => {
+                const seen = [...row.cells].filter(cell => cell.getBoundingClientRect().left
+                    < box.getBoundingClientRect().right);
+                return row.getBoundingClientRect().bottom - Math.max(...seen.map(cell => {
+                    const text = document.createRange();
+                    text.selectNodeContents(cell);
+                    return text.getBoundingClientRect().bottom;
+                }));
+            })),
+        })),
+        split: all(".together").filter(one => one.getClientRects().length > 1).map(one => one.innerText),
+        together: all(".together").length,
+        equations: all("div.math").filter(math => math.querySelector(".eqno")).map(math => ({
+            formula: math.querySelector("mjx-container")?.getBoundingClientRect().toJSON(),
+            number: math.querySelector(".eqno").getBoundingClientRect().toJSON(),
+            box: math.getBoundingClientRect().toJSON(),
+        })),
+        formulas: all("div.math mjx-container").map(one => ({scrolls: scrolls(one), reached: one.tabIndex == 0})),
+        code: all("pre").map(one => ({
+            text: one.innerText.slice(0, 80), scrolls: scrolls(one), reached: one.tabIndex == 0,
+            parameters: one.closest(".tag_parameters") !== null,
+        })),
+    };
+}"""
+
+# What can be scrolled and not be reached with the keys alone.
+UNREACHABLE = """async () => (await axe.run(document, {
+    runOnly: {type: "rule", values: ["scrollable-region-focusable"]}, preload: false,
+})).violations.flatMap(violation => violation.nodes.map(node => node.html))"""
 
 BARRIERS = """async () => {
     document.querySelectorAll("details").forEach(details => { details.open = true; });
@@ -99,6 +154,9 @@ class Page:
     requests: list[str] = field(default_factory=list)
     barriers: list[dict[str, Any]] = field(default_factory=list)  # as axe-core finds them
     too_wide: dict[str, Any] = field(default_factory=dict)  # on a phone
+    phone: dict[str, Any] = field(default_factory=dict)
+    desktop: dict[str, Any] = field(default_factory=dict)
+    unreachable: list[str] = field(default_factory=list)  # on a phone
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +179,16 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
         tab.wait_for_function(TYPESET, timeout=10_000)
     loaded.seen = tab.evaluate(READ)
     tab.set_viewport_size(PHONE)
-    tab.wait_for_timeout(200)  # for what the theme moves
+    tab.wait_for_timeout(500)  # for what the theme moves
     loaded.too_wide = tab.evaluate(TOO_WIDE)
-    tab.set_viewport_size({"width": 1400, "height": 1000})
-    loaded.requests, requests = [], loaded.requests
+    loaded.phone = tab.evaluate(SHOWN)
+    requests = list(loaded.requests)
     tab.evaluate(AXE.read_text(encoding="utf-8"))
+    loaded.unreachable = tab.evaluate(UNREACHABLE)
+    tab.set_viewport_size(DESKTOP)
+    tab.wait_for_timeout(500)
+    loaded.desktop = tab.evaluate(SHOWN)
+    tab.set_viewport_size({"width": 1400, "height": 1000})
     loaded.barriers = tab.evaluate(BARRIERS)
     loaded.requests = requests  # those of the page itself
     tab.close()
@@ -206,6 +269,82 @@ def test_every_figure_of_a_numbered_chapter_is_followed_by_its_data(page: Page) 
             assert figure["closed"]
             content = base64.b64decode(figure["csv"].removeprefix("data:text/csv;base64,"))
             assert len(pd.read_csv(io.BytesIO(content))) >= 1, figure["id"]
+
+
+def test_every_figure_is_a_link_to_its_picture_in_full_size(page: Page) -> None:
+    for figure in page.seen["figures"]:
+        assert figure["link"] == figure["picture"], figure["id"]
+        assert figure["name"] == f"Figure in full size: {figure['alt']}"
+
+
+def test_a_figure_of_several_panels_is_scrolled_on_a_phone_rather_than_made_small(page: Page) -> None:
+    for figure in page.phone["figures"]:
+        if figure["pixels"] >= 1000:
+            assert figure["width"] >= 600, figure["id"]
+    assert all(figure["width"] <= 704 for figure in page.desktop["figures"])
+
+
+def test_no_table_is_cut_off_unseen_or_beyond_the_keys(page: Page) -> None:
+    for table in page.phone["tables"]:
+        assert not table["scrolls"] or (table["cued"] and table["reached"]), table["head"]
+    assert [table["head"] for table in page.desktop["tables"] if table["scrolls"]] == []
+    assert page.unreachable == []
+
+
+def test_a_table_of_long_texts_is_a_list_of_its_rows_on_a_phone(page: Page) -> None:
+    for table in page.phone["tables"]:
+        if table["columns"] >= 4 and table["longest"] > 40 and not table["formulas"]:
+            assert not table["scrolls"], table["head"]
+            for row in table["labels"]:
+                for (label, text, shown), name in zip(row, table["heads"][1:], strict=True):
+                    if text:
+                        assert label == name
+                        assert shown in ("attr(data-label)", f'"{name}"')
+
+
+def test_no_row_of_a_table_ends_in_empty_space(page: Page) -> None:
+    for table in page.phone["tables"]:
+        assert table["empty"] < 30, table["head"]  # less than two lines
+
+
+def test_a_range_or_day_in_a_table_stays_on_one_line(page: Page) -> None:
+    assert page.phone["split"] == page.desktop["split"] == []
+    if page.name in ("chapters/introduction", "chapters/live", "chapters/networks", "chapters/status"):
+        assert page.desktop["together"] > 0
+
+
+def test_the_number_of_an_equation_stands_below_it_on_a_phone(page: Page) -> None:
+    for equation in page.phone["equations"]:
+        assert equation["formula"]["bottom"] <= equation["number"]["top"] + 1
+        assert equation["formula"]["width"] >= equation["box"]["width"] - 1
+    for formula in page.phone["formulas"]:
+        assert formula["reached"] or not formula["scrolls"]
+
+
+def test_parameters_are_read_without_scrolling_and_other_code_is_reached_by_keys(page: Page) -> None:
+    for shown in (page.phone, page.desktop):
+        for code in shown["code"]:
+            assert not (code["scrolls"] and code["parameters"]), code["text"]
+            assert code["reached"] or not code["scrolls"], code["text"]
+
+
+def test_a_wide_figure_is_scrolled_by_keys_and_opened_without_javascript(browser: Browser) -> None:
+    for javascript in (True, False):
+        tab = browser.new_context(java_script_enabled=javascript, viewport=PHONE).new_page()  # type: ignore[arg-type]
+        tab.goto((HTML / "chapters/modularity.html").as_uri())
+        link = tab.locator("#fig-modularity a:has(> img)")
+        link.focus()
+        before = tab.locator("#fig-modularity img").bounding_box()
+        for _ in range(3):
+            tab.keyboard.press("ArrowRight")
+        tab.wait_for_timeout(500)
+        after = tab.locator("#fig-modularity img").bounding_box()
+        assert before is not None
+        assert after is not None
+        assert after["x"] < before["x"]
+        tab.keyboard.press("Enter")
+        tab.wait_for_url("**/_images/*.png")
+        tab.context.close()
 
 
 def test_the_front_page_leads_to_the_first_chapter() -> None:

@@ -28,6 +28,7 @@ from modularity_lib.chapters import (
     surroundings,
     with_chosen_study,
 )
+from modularity_lib.rerun import parameters_table
 
 # Each run adds a line to runs.txt, so that the tests can count them.
 ANSWER = """\
@@ -246,6 +247,19 @@ def test_one_chapter_can_be_run_again_with_other_parameters(book) -> None:
     assert "now 21 by" in page_of(root, "answer", "_build/chapters/answer/html")
     assert "It was found by Newman [New06]." in page_of(root, "answer", "_build/chapters/answer/html")
     assert "now 21 by" in (folder / "answer.ipynb").read_text()
+
+
+def test_the_table_of_parameters_says_what_each_means_wherever_its_comment_stands(tmp_path: Path) -> None:
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/answer\n")
+    cell = 'factor = 6  # a whole number\n# one of two | or\n# of three\nlabel = "a"\n# of nothing\n\nbare = None\n'
+    text = f"{HEADER}# The answer\n\n```{{code-cell}} ipython3\n:tags: [parameters]\n\n{cell}```\n"
+    (tmp_path / "chapters" / "answer.md").write_text(text)
+    assert parameters_table(tmp_path).splitlines()[2:] == [
+        "| answer | `factor` | `6` | a whole number |",
+        '| answer | `label` | `"a"` | one of two / or of three |',
+        "| answer | `bare` | `None` |  |",
+    ]
 
 
 def test_a_misspelt_parameter_on_the_command_line_fails_with_the_right_one(book) -> None:
