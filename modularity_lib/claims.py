@@ -253,8 +253,8 @@ def _judge_across(results: Results) -> Verdict:
         f"clusterings give {chosen['element_centric_chance'].mean():.2f}: {across.mean:.0%} of the way from chance "
         f"to identity, against {within:.0%} within families. Little is not nothing: {beyond:.0%} of the comparisons "
         f"agree beyond chance (permutation p < {ALPHA:g}){bar}; it is the size of the agreement that sets the two "
-        f"claims apart. {_by_sweep(chosen, results)} The p below is that of no agreement at all, which would be less "
-        "than little; the verdict goes by the size."
+        f"claims apart. {across_by_sweep(results)} The p below tests for no agreement at all; the verdict goes by the "
+        "size."
     )
     upper = across.largest if across.high is None else across.high
     missed = []
@@ -266,8 +266,10 @@ def _judge_across(results: Results) -> Verdict:
     return Verdict(status, quantity, across, None, detail, ", ".join(missed))
 
 
-def _by_sweep(across: pd.DataFrame, results: Results) -> str:
+def across_by_sweep(results: Results) -> str:
     """Agreement across families by regulariser, and at the strongest dropout: the mean over a study hides them."""
+    rows = agreement_by_kind(results)
+    across = rows[rows["kind"] == "across"]
     means = []
     for name in ("l2", "l1", "dropout"):
         rows = sweep(across, results.study, name)
@@ -321,7 +323,7 @@ CLAIMS = (
             f"({_OVER_RUNS}), and in more than half of the measures taken singly. Partly if it exceeds that of one "
             "penalty, or on average alone."
         ),
-        refuted_by="Two penalties whose largest rise equals or exceeds dropout's.",
+        refuted_by="Both penalties rise at least as much as dropout.",
         judge=_judge_penalties,
     ),
     Claim(

@@ -1,5 +1,7 @@
 """What `common_mode` found, in words and as a table."""
 
+from fractions import Fraction
+
 import pandas as pd
 
 from modularity_lib.common_mode import (
@@ -46,10 +48,12 @@ def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
 
 def facts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
     """What the tables say, in words, by the rules of `split_table` and `answer_of`."""
+    most, least = (Fraction(share).limit_denominator(10) for share in (MOST, LEAST))
     rule = (
-        f"Such a rise counts as {IN_COMMON} where no more than {LEAST:.0%} of it remain with as much in common; else "
-        f"as {CHANCE} where it exceeds that of either null by less than a rise needs to count; else as {MODULES} where "
-        f"{MOST:.0%} or more remain, and between them as {MIXED}. The answer is what {MOST:.0%} of the rises count as."
+        f"Such a rise is called (a) {IN_COMMON}, if at most {least} of it is left with as much in common; otherwise "
+        f"(b) {CHANCE}, if the rise of Q as found is less than {CLEAR:g} above that of a null; otherwise "
+        f"(c) {MODULES}, if at least {most} of it is left; otherwise (d) {MIXED}. The answer is the name of at least "
+        f"{most} of the rises."
     )
     known = {"common_rule": rule, "common_check": _check_text(made_up)}
     told = ("common_course", "common_shared", "common_chance", "common_penalties", "common_held")

@@ -117,9 +117,10 @@ def effect_summary(table: pd.DataFrame) -> str:
     reach = "cannot fall below" if least > LEVEL else "can reach"
     limit = (
         "The first count goes by the interval of each, or by every run where they are too few for one. "
-        f"*p* is that of a sign-flip test: the share of the ways to choose the sign of each run at random in which the "
-        f"mean comes out as far from 0. With {n_runs} runs it is {smallest_p:.2g} at the least. The {n_tests} tests of "
-        f"a regulariser are adjusted together, in two ways. Holm's method multiplies the smallest p by the number of "
+        "*p* is that of a sign-flip test: the signs of the runs are flipped in every way, and p is the share of flips "
+        f"whose mean lies at least as far from 0. With {n_runs} runs it is {smallest_p:.2g} at the least. The "
+        f"{n_tests} tests of a regulariser are adjusted together, in two ways. Holm's method multiplies the smallest p by "
+        "the number of "
         f"tests, and so {reach} {LEVEL:g} here: {least:.2g} is the smallest it can give. The joint one flips each run "
         "in all tests at once and compares with the test that comes farthest from 0 (Westfall and Young); it allows "
         f"for tests that share their runs, and can give {smallest_p:.2g}."

@@ -140,9 +140,8 @@ def ledger_facts(numbers: pd.DataFrame) -> dict[str, str]:
     return {
         "n_numbers": f"{(groups['numbers'] - groups['missing']).sum():,}",
         "ledger_sentence": (
-            f"{len(agreeing)} of the {len(limited)} groups with a limit keep to it. Measured by its errors, the group "
-            f"that lies farthest off is “{farthest['group']}”, with {farthest['within_two']:.0%} of its numbers within "
-            "two."
+            f"{len(agreeing)} of the {len(limited)} groups with a limit keep to it. The smallest share of numbers "
+            f"within two errors has “{farthest['group']}”, with {farthest['within_two']:.0%}."
         ),
         "far_sentence": far_sentence(numbers),
     }
@@ -167,6 +166,18 @@ def far_sentence(numbers: pd.DataFrame) -> str:
 
 
 _SWEEPS = {"l2": "L2", "l1": "L1"}
+
+
+def missed_text(verdicts: pd.DataFrame) -> str:
+    """What the rules asked for and did not find, study by study, in a sentence; empty where they found all."""
+    parts = [
+        f"{row['study']}, claim {list(dict.fromkeys(verdicts['claim'])).index(row['claim']) + 1}: {row['missed']}"
+        for row in verdicts.to_dict("records")
+        if row["missed"]
+    ]
+    return (
+        f"What is missing to a verdict in full: {'; '.join(parts)}." if parts else "Every claim is reproduced in full."
+    )
 
 
 def runs_text(studies: Sequence[Results]) -> str:

@@ -99,7 +99,7 @@ def study_facts(results: Results) -> dict[str, str]:
         "largest_l1": f"{study.largest_analysed_l1:g}",
         "dead_layers": f"in {n_dead:,} cases a measure finds every unit of a layer dead"
         if n_dead
-        else "no measure finds every unit of a layer dead",
+        else "in no layer are all units dead for a measure",
         "search_steps": f"{study.search_steps:,}",
         "permutations": f"{study.permutations:,}",
     }

@@ -27,6 +27,7 @@ from modularity_lib import silent_units
 silent_units.rules_table(ml.run_study("v1"))"""
 
 SMALLEST_SINGLE = float(np.finfo(np.float32).smallest_subnormal)
+EQUALLY_CLOSE = 0.001  # means of differences that differ by no more do not tell rules apart
 NEGLIGIBLE = 1e-12  # share of the largest self-similarity of a layer
 
 
@@ -56,7 +57,7 @@ RULES = (
     Rule("dead: S_ii = 0 in double precision, as in this book", _zero, _zero),
     Rule("dead: S_ii = 0 in single precision, normalised measures", _zero_in_single_precision, _zero),
     Rule("the same units, put into modules at random", _zero_in_single_precision, _zero, placed=True),
-    Rule("dead: S_ii negligible, all measures", _negligible, _negligible),
+    Rule(f"dead: S_ii below {NEGLIGIBLE:g} of the largest, all measures", _negligible, _negligible),
 )
 
 
@@ -194,16 +195,21 @@ def rules_markdown(table: pd.DataFrame) -> str:
 def rules_sentence(table: pd.DataFrame) -> str:
     """Which rule comes closest to the published numbers, in Q and in agreement."""
     q, agreement = (
-        table.loc[np.isclose(table[name], table[name].min(), rtol=1e-9), "rule"].tolist()
+        table.loc[table[name] <= table[name].min() + EQUALLY_CLOSE, "rule"].tolist()
         for name in ("q_mean", "agreement_mean")
     )
     both = [rule for rule in q if rule in agreement]
+    told = (
+        f"By the mean size of the difference, and within {EQUALLY_CLOSE:g}, Q comes closest to the published one by "
+        f"the rules {_quoted(q)}, and agreement by {_quoted(agreement)}."
+    )
     if both:
         return (
-            f"Q and agreement both come closest to the published ones by the rule “{both[0]}”. That may be what the "
+            f"{told} {_quoted(both)} alone {'is' if len(both) == 1 else 'are'} in both lists, and may be what the "
             "paper's program did; the paper does not say."
         )
-    return (
-        f"Q comes closest to the published one by the rule “{q[0]}”, agreement by the rule “{agreement[0]}”. The paper "
-        "does not state its own."
-    )
+    return f"{told} No rule is in both lists; the paper does not state its own."
+
+
+def _quoted(rules: list[str]) -> str:
+    return " and ".join(f"“{rule}”" for rule in rules)

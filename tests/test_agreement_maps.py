@@ -197,9 +197,9 @@ def test_what_differs_between_layers_is_told() -> None:
     assert (
         "+0.20 in hidden layer 1 (+0.10), +0.10 in hidden layer 2 (+0.30) and −0.10 in hidden layer 3 (−0.10)." in told
     )
-    assert told.endswith("Beside untrained networks, it is larger in layer 1 and smaller in layer 2.")
+    assert told.endswith("Compared with untrained networks, it is larger in layer 1 and smaller in layer 2.")
     alike = maps.layers_text(layers_with({1: (0.2, 0.2), 2: (0.3, 0.31)}))
-    assert alike.endswith("Beside untrained networks, it differs little in any layer.")
+    assert alike.endswith("Compared with untrained networks, it differs little in any layer.")
 
 
 @pytest.mark.parametrize("minus", [False, True])

@@ -153,7 +153,7 @@ def layers_text(table: pd.DataFrame) -> str:
     than = f"it is {' and '.join(compared)}" if compared else "it differs little in any layer"
     return (
         "Agreement of two measures of one family minus that of two of different families, in trained networks and, in "
-        f"brackets, in untrained ones: {_listed(told)}. Beside untrained networks, {than}."
+        f"brackets, in untrained ones: {_listed(told)}. Compared with untrained networks, {than}."
     )
 
 
