@@ -119,11 +119,10 @@ def effect_summary(table: pd.DataFrame) -> str:
         "The first count goes by the interval of each, or by every run where they are too few for one. "
         "*p* is that of a sign-flip test: the signs of the runs are flipped in every way, and p is the share of flips "
         f"whose mean lies at least as far from 0. With {n_runs} runs it is {smallest_p:.2g} at the least. The "
-        f"{n_tests} tests of a regulariser are adjusted together, in two ways. Holm's method multiplies the smallest p by "
-        "the number of "
-        f"tests, and so {reach} {LEVEL:g} here: {least:.2g} is the smallest it can give. The joint one flips each run "
-        "in all tests at once and compares with the test that comes farthest from 0 (Westfall and Young); it allows "
-        f"for tests that share their runs, and can give {smallest_p:.2g}."
+        f"{n_tests} tests of a regulariser are adjusted together, in two ways. Holm's method multiplies the smallest p "
+        f"by the number of tests, and so {reach} {LEVEL:g} here: {least:.2g} is the smallest it can give. The joint "
+        "one flips each run in all tests at once and compares with the test that comes farthest from 0 (Westfall and "
+        f"Young); it allows for tests that share their runs, and can give {smallest_p:.2g}."
     )
     return "\n".join(items) + "\n\n" + limit
 
@@ -132,7 +131,7 @@ def trial_sentence(trial: Trial, n_runs: int) -> str:
     """What `inference.tried_without_effect` says, in words."""
     held = "" if trial.coverage is None else f"the 95 % interval holds the true mean in {trial.coverage:.0%}, and "
     return (
-        f"Tried on {trial.samples} made-up effects (normal, mean 0, {n_runs} runs), {held}the sign-flip test calls "
+        f"tried on {trial.samples:,} made-up effects (normal, mean 0, {n_runs} runs), {held}the sign-flip test calls "
         f"{trial.called:.1%} at the level of {LEVEL:.0%}."
     )
 

@@ -169,15 +169,14 @@ _SWEEPS = {"l2": "L2", "l1": "L1"}
 
 
 def missed_text(verdicts: pd.DataFrame) -> str:
-    """What the rules asked for and did not find, study by study, in a sentence; empty where they found all."""
-    parts = [
-        f"{row['study']}, claim {list(dict.fromkeys(verdicts['claim'])).index(row['claim']) + 1}: {row['missed']}"
-        for row in verdicts.to_dict("records")
-        if row["missed"]
-    ]
-    return (
-        f"What is missing to a verdict in full: {'; '.join(parts)}." if parts else "Every claim is reproduced in full."
-    )
+    """What the rules asked for and did not find, claim by claim, in sentences."""
+    found = [row for row in verdicts.to_dict("records") if row["missed"]]
+    parts = []
+    for number, claim in enumerate(CLAIMS, start=1):
+        missed = [f"{row['study']}, {row['missed']}" for row in found if row["claim"] == claim.id]
+        if missed:
+            parts.append(f"Claim {number} in part: {'; '.join(missed)}.")
+    return " ".join(parts) or "Every claim is reproduced in full."
 
 
 def runs_text(studies: Sequence[Results]) -> str:

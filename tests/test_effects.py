@@ -95,7 +95,7 @@ def test_certain_rises_and_falls_are_counted_apart() -> None:
 
 def test_what_interval_and_test_do_without_an_effect_is_told() -> None:
     assert trial_sentence(Trial(0.9, 0.04, 200), 9) == (
-        "Tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 90%, and the "
+        "tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 90%, and the "
         "sign-flip test calls 4.0% at the level of 5%."
     )
     assert "interval" not in trial_sentence(Trial(None, 0.0, 200), 3)

@@ -131,7 +131,5 @@ def test_the_size_of_every_study_is_told() -> None:
 
 def test_what_the_rules_of_every_study_missed_is_told() -> None:
     table = ledger.verdicts_by_study([made_up_results(flat_measures=("input_gradient",))])
-    assert ledger.missed_text(table).startswith(
-        "What is missing to a verdict in full: made-up, claim 1: Q rises in 7 of 8"
-    )
+    assert ledger.missed_text(table).startswith("Claim 1 in part: made-up, Q rises in 7 of 8")
     assert ledger.missed_text(ledger.verdicts_by_study([made_up_results()])) == "Every claim is reproduced in full."

@@ -58,7 +58,12 @@ METHOD = {
 # Chapters whose numbers come from weights, images or this machine, not from the tables of a study.
 WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status", "live"}
 # Texts of the chapters with a decimal number that is none of the results.
-NO_RESULTS = {"smallest_p", "trial_sentence", "largest_l1"}  # they follow from the number of runs, and from the grid
+NO_RESULTS = {
+    "smallest_p",
+    "trial_sentence",
+    "trial_front",
+    "largest_l1",
+}  # they follow from the number of runs, and from the grid
 
 
 def without_fences(lines: Iterable[str]) -> Iterator[str]:
