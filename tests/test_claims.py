@@ -163,3 +163,15 @@ def test_every_claim_says_its_rule_and_what_would_refute_it() -> None:
     for claim in CLAIMS:
         assert "Reproduced if" in claim.rule
         assert claim.refuted_by.endswith(".")
+
+
+def test_agreement_across_is_little_only_if_its_upper_end_is() -> None:
+    results = made_up_results(agreement={"upstream": 0.9, "downstream": 0.9, "across": 0.42})
+    assert judge_all(results)[ACROSS].status == REPRODUCED
+    table = results.agreement
+    one_run = (table["run"] == 2) & table["trained"] & (table["element_centric"] < 0.6)
+    table["element_centric"] = table["element_centric"].where(~one_run, 0.46)  # 0.28, where the mean is 0.24
+    verdict = judge_all(results)[ACROSS]
+    assert verdict.effect is not None
+    assert verdict.effect.mean < 0.25
+    assert (verdict.status, verdict.missed) == (PARTLY, "the upper end is 0.28, above 0.25")

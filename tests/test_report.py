@@ -172,9 +172,14 @@ def test_agreement_at_the_ends_of_dropout_is_told() -> None:
 
 def test_metrics_of_clusterings_and_of_matrices_are_told_apart() -> None:
     table = pd.DataFrame(
-        [("greedy", "vi", 0.9), ("greedy", "rmi", 0.8), ("vi", "similarity_spearman", 0.5)],
+        [
+            ("greedy", "vi", 0.9),
+            ("greedy", "rmi", 0.8),
+            ("vi", "similarity_spearman", 0.5),
+            ("rmi", "similarity_spearman", 0.6),
+        ],
         columns=["metric_a", "metric_b", "here"],
     )
     told = metrics_text(table)
     assert "correlate by 0.80 to 0.90 with each other" in told
-    assert told.endswith("(RSA) correlates with them by 0.50 to 0.50.")
+    assert told.endswith("(RSA) correlates with them by 0.50 to 0.60.")
