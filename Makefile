@@ -7,10 +7,10 @@ INSTALLED := .venv/.installed
 JSON ?= _build/benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf chapter test chapters faults lint bench readme lock clean
+.PHONY: help install book pdf chapter test chapters faults lint bench readme common-mode lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
 	@echo 'Another Python: make PYTHON=python3.12 book. Further options of a tool: make test ARGS="-k alignment"'
 
 install: $(INSTALLED) ## Install the pinned environment into .venv
@@ -48,6 +48,9 @@ bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSO
 readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cover from the study v1
 	$(BIN)/python -m modularity_lib.readme
 	$(BIN)/python -m modularity_lib.cover
+
+common-mode: $(INSTALLED) ## Measure what units have in common in all runs of v1, from the store, into data/common_mode
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m modularity_lib.common_mode
 
 lock: ## Write requirements.lock, environment.yml and .binder/ from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \

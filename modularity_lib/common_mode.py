@@ -1,36 +1,34 @@
 """Does dropout make modules, or weaken what all units share? Q with as much in common as before, and Q of chance."""
 
+import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
+from tqdm import tqdm
 
 from modularity_lib.clustering import find_modules
-from modularity_lib.experiments import REGULARISERS
+from modularity_lib.experiments import REGULARISERS, STUDIES
 from modularity_lib.figures.looks import PANEL_ORDER
+from modularity_lib.keys import code_without_prose, network_keys
 from modularity_lib.modularity import dead_units
 from modularity_lib.planted import block_of, planted
-from modularity_lib.results import Results, sweep
+from modularity_lib.results import Results
 from modularity_lib.sources import DatasetUnavailable
+from modularity_lib.store import Entry, Store, key_of, provenance, read_entry, replace_entry
 from modularity_lib.study import stored_matrices
+from modularity_lib.tables import stored_results
 
 NORMALISED = tuple(measure for measure in PANEL_ORDER if measure.endswith("_norm"))  # similarities from 0 to 1
-CLEAR = 0.02  # a rise of Q below it is not split, nor is Q so close to chance called above it
-MOST, LEAST = 2 / 3, 1 / 3  # of a rise: from the first on nearly all of it, up to the second hardly any
 
-# What a rise of Q can be, and what it means when most rises are that.
-MODULES, IN_COMMON, CHANCE, MIXED = "modules", "less in common", "chance", "in part less in common"
-ANSWERS = {
-    MODULES: "units form modules",
-    IN_COMMON: "units have less in common",
-    CHANCE: "Q rises as it does by chance",
-    MIXED: "units form modules and have less in common",
-}
+SHIPPED = Path(__file__).resolve().parents[1] / "data" / "common_mode"
 
 _COLUMNS = (
-    *(*REGULARISERS, "layer", "measure", "test_accuracy", "live_units"),
+    *("run", *REGULARISERS, "layer", "measure", "test_accuracy", "live_units"),
     *("mean", "within", "across", "contrast", "participation"),
     *("score", "score_equal", "clipped", "score_shifted", "score_shuffled", "score_directions"),
 )
@@ -130,15 +128,16 @@ def confounds(similarity: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return found | {"contrast": within - across, "participation": units / squares}
 
 
-def common_mode_table(results: Results, *, run: int = 0, draws: int = 3) -> pd.DataFrame:
+def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: Store | None = None) -> pd.DataFrame:
     """Q of the networks of one run, with what could explain it and with what it would be otherwise.
 
     Args:
         run: whose matrices, at the strengths that are analysed.
+        store: where the weights of runs are whose matrices are not shipped. Default: `Store()`.
         draws: of each null, searched like the matrix itself.
     Returns:
-        a row per network, layer and normalised measure: `l2`, `l1`, `dropout`, `layer`, `measure`, `test_accuracy`; the
-        `confounds`; `score`, the Q of the study; and found by the same search
+        a row per network, layer and normalised measure: `run`, `l2`, `l1`, `dropout`, `layer`, `measure`,
+        `test_accuracy`; the `confounds`; `score`, the Q of the study; and found by the same search
         score_equal: with units of different modules as similar as without regularisation (`rescaled`); `clipped`: the
         share of pairs that this left at 0;
         score_shifted: with the mean over all pairs as without regularisation, by a shift (`shifted`);
@@ -155,7 +154,9 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3) -> pd.D
     for setting in results.study.settings():  # the first is that without regularisation
         found = by_setting.get(tuple(setting.values()), modules.iloc[:0])
         try:
-            matrices = list(stored_matrices(results.study, run=run, **setting).values()) if len(found) else []
+            matrices = (
+                list(stored_matrices(results.study, run=run, store=store, **setting).values()) if len(found) else []
+            )
         except (LookupError, DatasetUnavailable):
             break
         for row in _records(found):
@@ -171,6 +172,36 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3) -> pd.D
                 accuracy = accuracies[tuple(setting.values())]
                 rows.append({**row, "test_accuracy": accuracy, **here, **scores})
     return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def table_at_hand(results: Results) -> pd.DataFrame:
+    """`common_mode_table` of all runs where it comes with the project and is that of the present code; else of run 0.
+
+    Raises:
+        EntryDamaged: the shipped table is not what its checksum says.
+    """
+    folder = SHIPPED / results.study.name
+    if (folder / "facts.json").exists() and json.loads((folder / "facts.json").read_text())["key"] == table_key(
+        results
+    ):
+        return read_entry(folder, key=table_key(results)).tables["common_mode"]
+    return common_mode_table(results)
+
+
+def table_key(results: Results) -> str:
+    """What the table of a study depends on: its modules, and the code of this module."""
+    modules = [network_keys(config, results.study).keys["modules"] for config in results.study.trained_configs()]
+    return key_of({"modules": modules, "source": code_without_prose(Path(__file__).read_text(encoding="utf-8"))})
+
+
+def ship(results: Results, store: Store) -> pd.DataFrame:
+    """Measure all runs of a study from the weights in a store, and write the table into the project."""
+    runs = tqdm(range(results.study.runs), desc="runs")
+    table = pd.concat([common_mode_table(results, run=run, store=store) for run in runs], ignore_index=True)
+    made = {**provenance(), "written": time.strftime("%FT%TZ", time.gmtime())}
+    entry = Entry({"study": results.study.name}, {}, {"common_mode": table}, made)
+    replace_entry(SHIPPED / results.study.name, entry, key=table_key(results))
+    return table
 
 
 def _scores(
@@ -249,71 +280,6 @@ def made_up_table(*, units: int = 64, blocks: int = 4, draws: int = 2) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def split_table(table: pd.DataFrame, results: Results, regulariser: str) -> pd.DataFrame:
-    """Rises of Q along a sweep of `common_mode_table`, split in two, and what each counts as.
-
-    A rise of at least `CLEAR` is IN_COMMON where at most `LEAST` of it remain with as much in common; of the others it
-    is CHANCE where it is not by `CLEAR` larger than that of either null; of the others it is MODULES where at least
-    `MOST` of it remain, and MIXED between.
-
-    Returns:
-        the rows of the sweep but its left end, with `strength`; since the left end: `rise` of Q, `remains` and
-        `remains_shifted` of it with as much in common, `rise_shuffled`, `rise_directions`, and `mean_change`,
-        `across_change`, `live_change`, each in parts of what it was; `kind` and, by the shift, `kind_shifted` ("" for a
-        rise that is not split); `excess`, Q above random directions, and `excess_before`.
-    """
-    place = ["layer", "measure"]
-    rows = sweep(table, results.study, regulariser)
-    left = rows["strength"] == results.study.settings()[0][regulariser]
-    start = rows[left].set_index(place)
-    rows = rows[~left].sort_values("strength", kind="stable")
-    first = start.reindex(pd.MultiIndex.from_frame(rows[place])).set_index(rows.index)
-    rows = rows.assign(
-        rise=rows["score"] - first["score"],
-        remains=rows["score_equal"] - first["score"],
-        remains_shifted=rows["score_shifted"] - first["score"],
-        rise_shuffled=rows["score_shuffled"] - first["score_shuffled"],
-        rise_directions=rows["score_directions"] - first["score_directions"],
-        mean_change=rows["mean"] / first["mean"] - 1,
-        across_change=rows["across"] / first["across"] - 1,
-        live_change=rows["live_units"] / first["live_units"] - 1,
-        excess=rows["score"] - rows["score_directions"],
-        excess_before=first["score"] - first["score_directions"],
-    )
-    return rows.assign(kind=_kinds(rows, "remains"), kind_shifted=_kinds(rows, "remains_shifted"))
-
-
-def _kinds(rows: pd.DataFrame, remains: str) -> np.ndarray:
-    by_chance = rows[["rise_shuffled", "rise_directions"]].max(axis=1)
-    rules = {
-        "": ~(rows["rise"] >= CLEAR),
-        IN_COMMON: rows[remains] <= LEAST * rows["rise"],
-        CHANCE: rows["rise"] - by_chance < CLEAR,
-        MODULES: rows[remains] >= MOST * rows["rise"],
-    }
-    return np.select(list(rules.values()), list(rules), default=MIXED)
-
-
-def strongest(splits: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a `split_table` at the strongest strength at which every layer and measure was analysed."""
-    counts = splits.groupby("strength").size()
-    complete = counts[counts == counts.max()].index
-    return splits[splits["strength"] == complete.max()] if len(complete) else splits
-
-
-def answer_of(kinds: pd.Series) -> str:
-    """What rises of these kinds mean together: that of which at least `MOST` are; rises that are not split are "".
-
-    >>> answer_of(pd.Series(["modules", "modules", "chance", ""]))
-    'units form modules'
-    """
-    shares = kinds[kinds != ""].value_counts(normalize=True)
-    if shares.empty:
-        return "there is no rise to split"
-    kind = str(shares.index[0])
-    return ANSWERS[kind] if shares.iloc[0] >= MOST - 1e-12 else "it depends on measure, layer and strength"
-
-
 def _check_level(level: float, *, lowest: float) -> None:
     if not lowest <= level < 1 or level <= 0:
         raise ValueError(
@@ -334,3 +300,7 @@ def _symmetric(upper: np.ndarray, units: int) -> np.ndarray:
     matrix = np.zeros((units, units))
     matrix[np.triu_indices(units, k=1)] = upper
     return matrix + matrix.T
+
+
+if __name__ == "__main__":
+    ship(stored_results(STUDIES["v1"], Store()), Store())

@@ -1,34 +1,101 @@
-"""What `common_mode` found, in words and as a table."""
+"""What `common_mode` found: rises of Q split in two, in words and as tables."""
 
 from fractions import Fraction
 
+import numpy as np
 import pandas as pd
 
-from modularity_lib.common_mode import (
-    ANSWERS,
-    CHANCE,
-    CLEAR,
-    IN_COMMON,
-    LEAST,
-    MIXED,
-    MODULES,
-    MOST,
-    NORMALISED,
-    answer_of,
-    split_table,
-    strongest,
-)
+from modularity_lib.common_mode import NORMALISED
 from modularity_lib.experiments import REGULARISERS
 from modularity_lib.figures import LOOKS, MEASURE_LABELS
+from modularity_lib.inference import Effect, effect_over_runs
 from modularity_lib.results import Results, sweep
+
+CLEAR = 0.02  # a rise of Q below it is not split, nor is Q so close to chance called above it
+MOST, LEAST = 2 / 3, 1 / 3  # of a rise: from the first on nearly all of it, up to the second hardly any
+
+# What a rise of Q can be, and what it means when most rises are that.
+MODULES, IN_COMMON, CHANCE, MIXED = "modules", "less in common", "chance", "in part less in common"
+ANSWERS = {
+    MODULES: "units form modules",
+    IN_COMMON: "units have less in common",
+    CHANCE: "Q rises as it does by chance",
+    MIXED: "units form modules and have less in common",
+}
+
+
+def split_table(table: pd.DataFrame, results: Results, regulariser: str) -> pd.DataFrame:
+    """Rises of Q along a sweep of `common_mode_table`, split in two, and what each counts as.
+
+    A rise of at least `CLEAR` is IN_COMMON where at most `LEAST` of it remain with as much in common; of the others it
+    is CHANCE where it is not by `CLEAR` larger than that of either null; of the others it is MODULES where at least
+    `MOST` of it remain, and MIXED between.
+
+    Returns:
+        the rows of the sweep but its left end, with `strength`; since the left end: `rise` of Q, `remains` and
+        `remains_shifted` of it with as much in common, `rise_shuffled`, `rise_directions`, and `mean_change`,
+        `across_change`, `live_change`, each in parts of what it was; `kind` and, by the shift, `kind_shifted` ("" for a
+        rise that is not split); `excess`, Q above random directions, and `excess_before`.
+    """
+    place = ["run", "layer", "measure"]
+    rows = sweep(table, results.study, regulariser)
+    left = rows["strength"] == results.study.settings()[0][regulariser]
+    start = rows[left].set_index(place)
+    rows = rows[~left].sort_values("strength", kind="stable")
+    first = start.reindex(pd.MultiIndex.from_frame(rows[place])).set_index(rows.index)
+    rows = rows.assign(
+        rise=rows["score"] - first["score"],
+        remains=rows["score_equal"] - first["score"],
+        remains_shifted=rows["score_shifted"] - first["score"],
+        rise_shuffled=rows["score_shuffled"] - first["score_shuffled"],
+        rise_directions=rows["score_directions"] - first["score_directions"],
+        mean_change=rows["mean"] / first["mean"] - 1,
+        across_change=rows["across"] / first["across"] - 1,
+        live_change=rows["live_units"] / first["live_units"] - 1,
+        excess=rows["score"] - rows["score_directions"],
+        excess_before=first["score"] - first["score_directions"],
+    )
+    return rows.assign(kind=_kinds(rows, "remains"), kind_shifted=_kinds(rows, "remains_shifted"))
+
+
+def _kinds(rows: pd.DataFrame, remains: str) -> np.ndarray:
+    by_chance = rows[["rise_shuffled", "rise_directions"]].max(axis=1)
+    rules = {
+        "": ~(rows["rise"] >= CLEAR),
+        IN_COMMON: rows[remains] <= LEAST * rows["rise"],
+        CHANCE: rows["rise"] - by_chance < CLEAR,
+        MODULES: rows[remains] >= MOST * rows["rise"],
+    }
+    return np.select(list(rules.values()), list(rules), default=MIXED)
+
+
+def strongest(splits: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a `split_table` at the strongest strength at which every layer and measure was analysed."""
+    counts = splits.groupby("strength").size()
+    complete = counts[counts == counts.max()].index
+    return splits[splits["strength"] == complete.max()] if len(complete) else splits
+
+
+def answer_of(kinds: pd.Series) -> str:
+    """What rises of these kinds mean together: that of which at least `MOST` are; rises that are not split are "".
+
+    >>> answer_of(pd.Series(["modules", "modules", "chance", ""]))
+    'units form modules'
+    """
+    shares = kinds[kinds != ""].value_counts(normalize=True)
+    if shares.empty:
+        return "there is no rise to split"
+    kind = str(shares.index[0])
+    return ANSWERS[kind] if shares.iloc[0] >= MOST - 1e-12 else "it depends on measure, layer and strength"
 
 
 def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
-    """Markdown table: no dropout and the strongest analysed one, with everything that Q could follow."""
+    """Markdown table: no dropout and the strongest analysed one, with all that Q could follow, means over runs."""
     rows = sweep(table, results.study, "dropout")
     if rows.empty:
         return "The similarity matrices of this study are not at hand."
     chosen = {rows["strength"].min(), rows["strength"].max()}
+    rows = rows.groupby(["measure", "layer", "strength"]).mean(numeric_only=True).reset_index()
     lines = [
         "| measure | layer | dropout | live units | similarity: mean, within, across modules | participation ratio | "
         "test accuracy | Q: found, as much in common, shuffled, random directions |",
@@ -37,7 +104,7 @@ def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
     for measure in NORMALISED:
         here = rows[(rows["measure"] == measure) & rows["strength"].isin(chosen)].sort_values(["layer", "strength"])
         lines += [
-            f"| {MEASURE_LABELS[measure]} | {row['layer']} | {row['strength']:g} | {row['live_units']} | "
+            f"| {MEASURE_LABELS[measure]} | {row['layer']} | {row['strength']:g} | {row['live_units']:.0f} | "
             f"{row['mean']:.2f}, {row['within']:.2f}, {row['across']:.2f} | {row['participation']:.2f} | "
             f"{row['test_accuracy']:.1%} | {row['score']:.3f}, {row['score_equal']:.3f}, "
             f"{row['score_shuffled']:.3f}, {row['score_directions']:.3f} |"
@@ -61,12 +128,12 @@ def facts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[
         absent = f"The similarity matrices of {results.study.name} are not at hand, so this could not be asked of it."
         asked = {"common_n": "no network", "common_answer": absent, "common_penalties": "not asked."}
         return known | dict.fromkeys(told, "") | asked
-    networks = len(table[list(REGULARISERS)].drop_duplicates())
+    networks, runs = len(table[["run", *REGULARISERS]].drop_duplicates()), table["run"].nunique()
     splits = split_table(table, results, "dropout")
     last = strongest(splits)
     penalties = [(strongest(split_table(table, results, name)), name) for name in ("l2", "l1")]
     return known | {
-        "common_n": f"{networks} networks of one run (of {results.study.runs}), {len(table)} matrices",
+        "common_n": f"{networks:,} networks of {runs} of {results.study.runs} runs, {len(table):,} matrices",
         "common_answer": answer_text(last, "dropout"),
         "common_course": _course_text(splits),
         "common_shared": _shared_text(last),
@@ -85,16 +152,23 @@ def answer_text(last: pd.DataFrame, regulariser: str) -> str:
     start = (
         f"At {label} {last['strength'].iloc[0]:.2g} Q has changed by {last['rise'].min():+.3f} to "
         f"{last['rise'].max():+.3f}, and risen by {CLEAR:g} or more in {len(split)} of {len(last)} combinations of "
-        f"measure and layer"
+        f"measure, layer and run"
     )
     if split.empty:
         return f"{start}: {answer_of(split['kind'])}."
     live = f" ({1 + last['live_change'].mean():.0%} of the units that were live still are, on average)"
     return (
-        f"{start}{live if regulariser != 'dropout' else ''}. These rises are {split['rise'].mean():.3f} on average; "
-        f"with as much in common as without they would be {split['remains'].mean():.3f}. They count as "
+        f"{start}{live if regulariser != 'dropout' else ''}. These rises are {_over_runs(split, 'rise')} on average; "
+        f"with as much in common as without they would be {_over_runs(split, 'remains')}. They count as "
         f"{_counted(split['kind'])}. The answer: {answer_of(split['kind'])}."
     )
+
+
+def _over_runs(split: pd.DataFrame, column: str) -> str:
+    """Mean over runs of their means, with the 95 % interval where the runs are enough for one."""
+    effect: Effect = effect_over_runs(split.groupby("run")[column].mean().to_numpy())
+    bounds = "" if effect.low is None else f" [{effect.low:.3f}, {effect.high:.3f}]"
+    return f"{effect.mean:.3f}{bounds}"
 
 
 def _counted(kinds: pd.Series) -> str:
@@ -111,16 +185,17 @@ def _course_text(splits: pd.DataFrame) -> str:
         f"At all strengths of dropout there are {len(split)} such rises, of {split['rise'].mean():.3f} on average. "
         f"They count as {_counted(split['kind'])}."
     )
-    where = [
-        f"{MEASURE_LABELS[str(measure)]}, layer {layer}, {_ends(rows['strength'])}"
-        for (measure, layer), rows in split[split["kind"] == IN_COMMON].groupby(["measure", "layer"], sort=False)
-    ]
-    return f"{text} {IN_COMMON.capitalize()}: {'; '.join(where)}." if where else text
-
-
-def _ends(strengths: pd.Series) -> str:
-    low, high = strengths.min(), strengths.max()
-    return f"dropout {low:g}" if low == high else f"{len(strengths)} strengths from {low:g} to {high:g}"
+    less = split[split["kind"] == IN_COMMON]
+    if less.empty:
+        return text
+    measure, layer = less[["measure", "layer"]].value_counts().index.to_frame(index=False).iloc[0]
+    rows = less[(less["measure"] == measure) & (less["layer"] == layer)]
+    low, high = rows["strength"].min(), rows["strength"].max()
+    strengths = f"dropout {low:g}" if low == high else f"dropout {low:g} to {high:g}"
+    return (
+        f"{text} Of those that are {IN_COMMON}, {len(rows)} of {len(less)} are of one measure and layer, the "
+        f"{MEASURE_LABELS[str(measure)]} in layer {layer} at {strengths}."
+    )
 
 
 def _shared_text(last: pd.DataFrame) -> str:
@@ -142,12 +217,14 @@ def _chance_text(last: pd.DataFrame) -> str:
     split = last[last["kind"] != ""]
     if split.empty:
         return ""
-    total, shares = split["rise"].sum(), split["rise_shuffled"] / split["rise"]
-    most = split[shares == shares.max()].to_dict("records")[0]
+    total = split["rise"].sum()
+    by_place = split.groupby(["measure", "layer"])[["rise_shuffled", "rise"]].sum()
+    shares = by_place["rise_shuffled"] / by_place["rise"]
+    measure, layer = shares.index.to_frame(index=False).iloc[int(shares.argmax())]
     before, after = (int((last[name] >= CLEAR).sum()) for name in ("excess_before", "excess"))
     return (
         f"Shuffled similarities show {split['rise_shuffled'].sum() / total:.0%} of these rises, most for the "
-        f"{MEASURE_LABELS[most['measure']]} in layer {most['layer']} ({shares.max():.0%}); random directions in as few "
+        f"{MEASURE_LABELS[measure]} in layer {layer} ({shares.max():.0%}); random directions in as few "
         f"dimensions show {split['rise_directions'].sum() / total:.0%}. Q is above that of random directions by "
         f"{last['excess_before'].mean():.3f} without dropout and by {last['excess'].mean():.3f} with the strongest, on "
         f"average; by {CLEAR:g} or more in {before} and in {after} of {len(last)} combinations."

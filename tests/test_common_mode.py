@@ -1,6 +1,7 @@
 """Counterfactuals and nulls of Q hold what they say, tell made-up truths apart, and the words follow the tables."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from modularity_lib.figures import common_mode as drawn
 from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
 from modularity_lib.planted import planted
 from modularity_lib.results import Results, sweep
+from modularity_lib.store import Store
 from modularity_lib.study import stored_matrices
 
 
@@ -57,9 +59,9 @@ def test_on_made_up_matrices_the_counterfactual_finds_the_truth() -> None:
     weaker, stronger = (
         shares.loc[kind] for kind in ("the common factor weakens", "blocks strengthen at the same mean")
     )
-    assert (rise > common_mode.CLEAR).all()
+    assert (rise > common_mode_report.CLEAR).all()
     assert weaker["max"] < 0.1  # Q rises, and hardly with as much in common
-    assert stronger["min"] > common_mode.MOST
+    assert stronger["min"] > common_mode_report.MOST
     missed = {name: (table[name] - table["truth"]).abs() for name in ("rescaled", "shifted")}
     assert (missed["rescaled"] < missed["shifted"]).all()
     assert (missed["rescaled"] / rise).max() < 0.1
@@ -92,10 +94,10 @@ def test_random_directions_have_as_few_dimensions_and_no_more_modules(dimensions
         np.square(matrix[pairs]).mean(), rel=0.05
     )  # an axis that counts in part is a little less
     q, expected = find_modules(matrix).score, np.mean([find_modules(null).score for null in nulls])
-    assert q == pytest.approx(expected, abs=common_mode.CLEAR)
+    assert q == pytest.approx(expected, abs=common_mode_report.CLEAR)
     blocks = planted(80, blocks=4, common=0.2, seed=0)
     chance = find_modules(common_mode.random_directions(blocks, np.random.default_rng(0))).score
-    assert find_modules(blocks).score > chance + 2 * common_mode.CLEAR
+    assert find_modules(blocks).score > chance + 2 * common_mode_report.CLEAR
 
 
 def test_confounds_are_those_of_a_matrix_done_by_hand() -> None:
@@ -171,7 +173,7 @@ def rises(equal: list[float], *, score: float = 0.3, shuffled: float = 0.1, stre
     """Tables with Q = 0.1 without dropout; with it `score`, and with as much in common those given, one a measure."""
     rows = []
     for measure, held in zip(common_mode.NORMALISED, equal, strict=False):
-        base = {"l2": 1e-5, "l1": 0.0, "layer": 1, "measure": measure, "test_accuracy": 0.9, "live_units": 64}
+        base = {"run": 0, "l2": 1e-5, "l1": 0.0, "layer": 1, "measure": measure, "test_accuracy": 0.9, "live_units": 64}
         same = {"mean": 0.2, "within": 0.4, "across": 0.1, "contrast": 0.3, "participation": 0.5, "clipped": 0.0}
         nulls = {"score_shuffled": 0.05, "score_directions": 0.08}
         rows.append({**base, **same, **nulls, "dropout": 0.0, **dict.fromkeys(SCORES, 0.1)})
@@ -186,17 +188,17 @@ SCORES = ("score", "score_equal", "score_shifted")
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        (rises([0.3]), common_mode.MODULES),
-        (rises([0.15]), common_mode.IN_COMMON),
-        (rises([0.2]), common_mode.MIXED),
-        (rises([0.3], shuffled=0.24), common_mode.CHANCE),
-        (rises([0.15], shuffled=0.24), common_mode.IN_COMMON),
+        (rises([0.3]), common_mode_report.MODULES),
+        (rises([0.15]), common_mode_report.IN_COMMON),
+        (rises([0.2]), common_mode_report.MIXED),
+        (rises([0.3], shuffled=0.24), common_mode_report.CHANCE),
+        (rises([0.15], shuffled=0.24), common_mode_report.IN_COMMON),
         (rises([0.3], score=0.11), ""),
         (rises([0.3], score=0.05), ""),
     ],
 )
 def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1: Results) -> None:
-    assert common_mode.split_table(table, v1, "dropout")["kind"].tolist() == [kind]
+    assert common_mode_report.split_table(table, v1, "dropout")["kind"].tolist() == [kind]
 
 
 @pytest.mark.parametrize(
@@ -208,13 +210,13 @@ def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1:
     ],
 )
 def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Results) -> None:
-    last = common_mode.strongest(common_mode.split_table(rises(equal), v1, "dropout"))
+    last = common_mode_report.strongest(common_mode_report.split_table(rises(equal), v1, "dropout"))
     said = common_mode_report.answer_text(last, "dropout")
     assert said.startswith("At dropout 0.7 Q has changed by +0.200 to +0.200")
     assert f"they would be {np.mean(equal) - 0.1:.3f}" in said
     assert words in said
-    none = common_mode.split_table(rises([0.1], score=0.1), v1, "dropout")
-    assert "in 0 of 1 combinations of measure and layer: there is no rise" in common_mode_report.answer_text(
+    none = common_mode_report.split_table(rises([0.1], score=0.1), v1, "dropout")
+    assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in common_mode_report.answer_text(
         none, "dropout"
     )
 
@@ -223,9 +225,9 @@ def test_the_words_name_where_units_have_less_in_common_and_what_shuffling_shows
     table = pd.concat([rises([0.12, 0.3]), rises([0.12, 0.3], strength=0.3).query("dropout > 0")], ignore_index=True)
     said = common_mode_report.facts(table, common_mode.made_up_table(draws=1), v1)
     name = MEASURE_LABELS[common_mode.NORMALISED[0]]
-    assert f"Less in common: {name}, layer 1, 2 strengths from 0.3 to 0.7." in said["common_course"]
+    assert f"2 of 2 are of one measure and layer, the {name} in layer 1 at dropout 0.3 to 0.7." in said["common_course"]
     assert "Shuffled similarities show 25% of these rises" in said["common_chance"]
-    assert said["common_n"] == "3 networks of one run (of 9), 6 matrices"
+    assert said["common_n"] == "3 networks of 1 of 9 runs, 6 matrices"
     assert "No network with L2 penalty was analysed." in said["common_penalties"]
 
 
@@ -247,6 +249,57 @@ def test_the_figures_show_the_table_in_a_panel_per_layer_and_measure(v1: Results
         panel = figure.axes[0]
         assert panel.get_title() == "input gradient (norm),\nlayer 1"
         here = rows.query("layer == 1 and measure == 'input_gradient_norm'").sort_values("strength")
-        for line, column in zip(panel.lines, columns, strict=True):
-            np.testing.assert_allclose(line.get_xydata(), here[["strength", column]])
+        for curve, column in zip(panel.containers, columns, strict=True):
+            np.testing.assert_allclose(curve.lines[0].get_xydata(), here[["strength", column]])
         assert panel.lines[0].get_color() == LOOKS["dropout"].colour
+
+
+def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> None:
+    second = rises([0.5], score=0.5).assign(run=1)
+    second.loc[second["dropout"] == 0, list(SCORES)] = 0.2
+    splits = common_mode_report.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
+    assert splits.set_index("run")["rise"].to_dict() == pytest.approx({0: 0.2, 1: 0.3})
+    said = common_mode_report.answer_text(splits, "dropout")
+    assert "in 2 of 2 combinations of measure, layer and run" in said
+    assert "These rises are 0.250 on average" in said
+    runs = [rises([0.3 + 0.01 * run], score=0.3 + 0.01 * run).assign(run=run) for run in range(6)]
+    many = common_mode_report.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
+    assert "These rises are 0.225 [0.2" in common_mode_report.answer_text(many, "dropout")
+
+
+def test_curves_are_means_over_runs() -> None:
+    table = pd.concat([rises([0.3]), rises([0.5], score=0.5).assign(run=1)], ignore_index=True)
+    panel = drawn.q_with_as_much_in_common(table.assign(strength=table["dropout"])).axes[0]
+    assert panel.containers[0].lines[0].get_ydata() == pytest.approx([0.1, 0.4])
+
+
+def test_the_shipped_table_is_that_of_the_present_code_and_results(v1: Results) -> None:
+    """Run 0 can be measured here, from the shipped matrices; the others need the weights."""
+    table = common_mode.table_at_hand(v1)
+    assert table["run"].nunique() == v1.study.runs
+    measured = common_mode.common_mode_table(v1)
+    shipped = table[table["run"] == 0].reset_index(drop=True)
+    names = ["l2", "l1", "dropout", "layer", "measure", "live_units"]
+    pd.testing.assert_frame_equal(measured[names], shipped[names], check_dtype=False)
+    for column in ("score", "mean", "across"):
+        np.testing.assert_allclose(measured[column], shipped[column], rtol=1e-6)
+    # Shipped matrices are rounded to single precision, and a search may turn on a last bit.
+    assert np.abs(measured["score_equal"] - shipped["score_equal"]).mean() < 0.002
+
+
+def test_a_shipped_table_of_other_code_is_not_used(v1: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common_mode, "common_mode_table", lambda results: "measured")
+    assert len(common_mode.table_at_hand(v1)) > 1_000
+    assert common_mode.table_at_hand(made_up_results()) == "measured"  # none is shipped
+    monkeypatch.setattr(common_mode, "code_without_prose", lambda source: "other code")
+    assert common_mode.table_at_hand(v1) == "measured"
+
+
+def test_what_is_shipped_has_every_run(v1: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common_mode, "SHIPPED", tmp_path)
+    monkeypatch.setattr(
+        common_mode, "common_mode_table", lambda results, *, run, store: pd.DataFrame({"run": [run], "score": [0.1]})
+    )
+    written = common_mode.ship(v1, Store(tmp_path / "store"))
+    assert written["run"].tolist() == list(range(v1.study.runs))
+    pd.testing.assert_frame_equal(common_mode.table_at_hand(v1), written)

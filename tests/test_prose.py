@@ -4,6 +4,7 @@ Chapters are run here without a kernel, on copies of the shipped tables in which
 """
 
 import ast
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from modularity_lib import ceiling, pages, shipped
+from modularity_lib import ceiling, common_mode, pages, shipped
 from modularity_lib.ceiling import restarts_text
 from modularity_lib.chapters import Chapter, chapter_names, find_chapter
 from modularity_lib.claims import judge_all
@@ -143,7 +144,15 @@ def perturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             # Similarity matrices change as well, and stay symmetric; weights and biases do not.
             arrays = {name: a**1.2 if "/hidden" in name else a for name, a in entry.arrays.items()}
             replace_entry(folder / place.name, Entry(entry.facts, arrays, tables), key="perturbed")
+    for place in sorted(common_mode.SHIPPED.iterdir()):
+        entry = read_entry(place)
+        tables = {name: upside_down(table) for name, table in entry.tables.items()}
+        facts = json.loads((place / "facts.json").read_text(encoding="utf-8"))
+        replace_entry(folder / COMMON_MODE / place.name, Entry(entry.facts, entry.arrays, tables), key=facts["key"])
     return folder
+
+
+COMMON_MODE = ".common_mode"  # in the perturbed folder: what belongs into data/common_mode
 
 
 @pytest.fixture
@@ -152,6 +161,7 @@ def results_of(perturbed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 
     def read_from(folder: Path) -> None:
         monkeypatch.setattr(shipped, "RESULTS_FOLDER", folder)
+        monkeypatch.setattr(common_mode, "SHIPPED", folder / COMMON_MODE)
         shipped.shipped_tables.cache_clear()
 
     yield read_from

@@ -36,7 +36,7 @@ def similarity_within_and_across(sweep: pd.DataFrame) -> Figure:
 
 
 def _panels(sweep: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -> Figure:
-    """A panel per layer and normalised measure; `sweep`: rows of one sweep, with `strength`."""
+    """A panel per layer and normalised measure: means over runs ± s.e.m. of one sweep, with `strength`."""
     measures = [measure for measure in PANEL_ORDER if measure.endswith("_norm")]
     layers = sorted(set(sweep["layer"]))
     with plt.rc_context(STYLE):
@@ -51,9 +51,11 @@ def _panels(sweep: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -
         )
         for row, layer in zip(panels, layers, strict=False):
             for axes, measure in zip(row, measures, strict=True):
-                rows = sweep[(sweep["layer"] == layer) & (sweep["measure"] == measure)].sort_values("strength")
+                rows = sweep[(sweep["layer"] == layer) & (sweep["measure"] == measure)].groupby("strength")
                 for column, (name, look) in curves.items():
-                    axes.plot(rows["strength"], rows[column], **{"linewidth": 1.1, "markersize": 4, **look}, label=name)
+                    means, errors = rows[column].mean(), rows[column].sem().fillna(0.0)
+                    looks = {"linewidth": 1.1, "markersize": 4, "capsize": 1.5, **look}
+                    axes.errorbar(means.index, means, errors, **looks, label=name)
                 axes.set_title(f"{MEASURE_LABELS[measure]},\nlayer {layer}", color=LOOKS[FAMILY[measure]].colour)
         if not layers:
             for axes in panels.flat:
