@@ -61,6 +61,7 @@ WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status",
 # Texts of the chapters with a decimal number that is none of the results.
 NO_RESULTS = {
     "smallest_p",
+    "common_rule",
     "trial_sentence",
     "trial_front",
     "largest_l1",
