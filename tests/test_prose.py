@@ -65,7 +65,7 @@ NO_RESULTS = {
     "trial_sentence",
     "trial_front",
     "largest_l1",
-}  # they follow from the number of runs, and from the grid
+}  # they follow from the number of runs, from the grid, and from limits
 
 
 def without_fences(lines: Iterable[str]) -> Iterator[str]:
