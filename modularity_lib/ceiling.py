@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.claims import pair_kind
+from modularity_lib.claims import agreement_by_kind
 from modularity_lib.clustering import find_modules
 from modularity_lib.data import load_dataset
 from modularity_lib.experiments import REGULARISERS
@@ -109,15 +109,16 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
     return replace(results, agreement=pd.concat([pd.DataFrame(rows), untrained], ignore_index=True))
 
 
-def restarts_text(results: Results, *, restarts: int, run: int = 0) -> str:
-    """Agreement within families and across by a single search of each matrix, and by the best of several, in words."""
-    again = searched_again(results, restarts=restarts, run=run)
+def restarts_text(results: Results, better: Results, *, restarts: int, run: int = 0) -> str:
+    """Agreement within families and across by a single search of each matrix, and by the best of several, in words.
+
+    Args:
+        better: of `searched_again`, with as many restarts and the same run.
+    """
     means = []
-    for source in (results, again):
-        rows = source.analysed("agreement", trained=True)
-        rows = rows[rows["run"] == run]
-        kinds = [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]
-        means.append(rows["element_centric"].groupby(kinds).mean())
+    for source in (results, better):
+        rows = agreement_by_kind(source)
+        means.append(rows[rows["run"] == run].groupby("kind")["element_centric"].mean())
     single, best = means
     parts = [
         f"{name} {single[kind]:.3f} and {best[kind]:.3f}"

@@ -139,17 +139,17 @@ def _judge_penalties(results: Results) -> Verdict:
         return Verdict(COULD_NOT_TEST, quantity, None, paper, detail)
     by_run = {name: rise.by_run for name, rise in found.items()}
     margins = {name: effect_over_runs((by_run["dropout"] - by_run[name]).to_numpy()) for name in ("l2", "l1")}
-    smaller = [_PENALTY[name] for name, margin in margins.items() if margin.is_above_zero]
+    smaller = [SWEEP_NAMES[name] for name, margin in margins.items() if margin.is_above_zero]
     how = "in every run" if margins["l2"].low is None else "by the 95 % interval over runs"
     by_measure = {measure: {name: _largest_rise_of(results, name, measure) for name in rises} for measure in MEASURES}
     largest = [measure for measure, of in by_measure.items() if of["dropout"] > max(of["l2"], of["l1"])]
     exceptions = [
-        f"{_in_words(measure)} ({', '.join(f'{_PENALTY.get(name, name)} {rise:+.3f}' for name, rise in of.items())})"
+        f"{measure_in_words(measure)} ({', '.join(f'{SWEEP_NAMES[name]} {rise:+.3f}' for name, rise in of.items())})"
         for measure, of in by_measure.items()
         if measure not in largest
     ]
     listed = ", ".join(
-        f"{_PENALTY.get(name, name)} {rise.by_run.mean():.3f} (at {rise.strength:.2g})" for name, rise in found.items()
+        f"{SWEEP_NAMES[name]} {rise.by_run.mean():.3f} (at {rise.strength:.2g})" for name, rise in found.items()
     )
     detail = (
         f"Largest rise of Q, mean of 8 measures: {listed}; dropout's is larger than that of "
@@ -168,10 +168,15 @@ def _judge_penalties(results: Results) -> Verdict:
     return Verdict(status, quantity, effect, paper, detail, ", ".join(missed))
 
 
-_PENALTY = {"l2": "L2", "l1": "L1"}
+SWEEP_NAMES = {"l2": "L2", "l1": "L1", "dropout": "dropout"}  # in sentences
 
 
-def _in_words(measure: str) -> str:
+def measure_in_words(measure: str) -> str:
+    """Name of a measure in a sentence.
+
+    >>> measure_in_words("input_gradient_norm")
+    'input gradient (norm)'
+    """
     return measure.removesuffix("_norm").replace("_", " ") + (" (norm)" if measure.endswith("_norm") else "")
 
 
@@ -274,7 +279,7 @@ def across_by_sweep(results: Results) -> str:
     for name in ("l2", "l1", "dropout"):
         rows = sweep(across, results.study, name)
         if len(rows):
-            means.append(f"{_PENALTY.get(name, name)} {rows.groupby('run')['corrected'].mean().mean():.3f}")
+            means.append(f"{SWEEP_NAMES[name]} {rows.groupby('run')['corrected'].mean().mean():.3f}")
     rows = sweep(across, results.study, "dropout")
     if rows.empty:
         return f"By sweep: {', '.join(means)}."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from modularity_lib.claims import CLAIMS, Verdict, judge_all
+from modularity_lib.claims import CLAIMS, SWEEP_NAMES, Verdict, judge_all, measure_in_words
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.results import Results
 
@@ -154,7 +154,7 @@ def far_sentence(numbers: pd.DataFrame) -> str:
     if far.empty:
         return f"No published Q lies more than two errors off ({len(q)} were compared)."
     names = far["what"].str.split(", ", expand=True)
-    kinds = names[0].str.replace("_", " ").str.replace(" norm", " (norm)") + " under " + names[1].replace(_SWEEPS)
+    kinds = names[0].map(measure_in_words) + " under " + names[1].replace(SWEEP_NAMES)
     counts = kinds.value_counts()
     most = counts[counts >= 3]
     below = int((far["difference"] < 0).sum())
@@ -165,15 +165,16 @@ def far_sentence(numbers: pd.DataFrame) -> str:
     )
 
 
-_SWEEPS = {"l2": "L2", "l1": "L1"}
+def missed_text(verdicts_of: Mapping[str, Mapping[str, Verdict]]) -> str:
+    """What the rules asked for and did not find, claim by claim, in sentences.
 
-
-def missed_text(verdicts: pd.DataFrame) -> str:
-    """What the rules asked for and did not find, claim by claim, in sentences."""
-    found = [row for row in verdicts.to_dict("records") if row["missed"]]
+    Args:
+        verdicts_of: {study: verdicts of `judge_all`}.
+    """
     parts = []
     for number, claim in enumerate(CLAIMS, start=1):
-        missed = [f"{row['study']}, {row['missed']}" for row in found if row["claim"] == claim.id]
+        found = {study: verdicts[claim.id].missed for study, verdicts in verdicts_of.items()}
+        missed = [f"{study}, {what}" for study, what in found.items() if what]
         if missed:
             parts.append(f"Claim {number} in part: {'; '.join(missed)}.")
     return " ".join(parts) or "Every claim is reproduced in full."

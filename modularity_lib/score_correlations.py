@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.claims import KINDS, pair_kind
+from modularity_lib.claims import KINDS, SWEEP_NAMES, pair_kind
 from modularity_lib.experiments import BASELINE_L2, REGULARISERS
 from modularity_lib.inference import FEWEST_FOR_INTERVAL
 from modularity_lib.results import Results, sweep
@@ -192,7 +192,7 @@ def score_facts(means: pd.DataFrame) -> dict[str, str]:
     for regulariser in REGULARISERS:
         chosen = free[free["sweep"] == regulariser].groupby("kind")["mean"].mean()
         if chosen.reindex(KINDS).notna().all():
-            label = {"l2": "L2", "l1": "L1"}.get(regulariser, regulariser)
+            label = SWEEP_NAMES[regulariser]
             sweeps.append(
                 f"{label}: {chosen['upstream']:.2f} for two upstream measures, {chosen['downstream']:.2f} for two "
                 f"downstream ones, {chosen['across']:.2f} across"
@@ -221,7 +221,7 @@ def score_facts(means: pd.DataFrame) -> dict[str, str]:
 
 
 def _panel(row: pd.Series) -> str:
-    return f"{ {'l2': 'L2', 'l1': 'L1'}.get(row['sweep'], row['sweep']) } layer {row['layer']}"
+    return f"{SWEEP_NAMES[row['sweep']]} layer {row['layer']}"
 
 
 def _answer(agreeing: np.ndarray) -> str:

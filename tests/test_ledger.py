@@ -5,7 +5,7 @@ import pytest
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures, ledger
-from modularity_lib.claims import CLAIMS
+from modularity_lib.claims import CLAIMS, judge_all
 from modularity_lib.results import Results
 
 Q = "Q against regularisation"
@@ -130,6 +130,6 @@ def test_the_size_of_every_study_is_told() -> None:
 
 
 def test_what_the_rules_of_every_study_missed_is_told() -> None:
-    table = ledger.verdicts_by_study([made_up_results(flat_measures=("input_gradient",))])
-    assert ledger.missed_text(table).startswith("Claim 1 in part: made-up, Q rises in 7 of 8")
-    assert ledger.missed_text(ledger.verdicts_by_study([made_up_results()])) == "Every claim is reproduced in full."
+    verdicts = judge_all(made_up_results(flat_measures=("input_gradient",)))
+    assert ledger.missed_text({"made-up": verdicts}).startswith("Claim 1 in part: made-up, Q rises in 7 of 8")
+    assert ledger.missed_text({"made-up": judge_all(made_up_results())}) == "Every claim is reproduced in full."

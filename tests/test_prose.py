@@ -18,7 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from modularity_lib import ceiling, common_mode, pages, shipped
-from modularity_lib.ceiling import restarts_text
+from modularity_lib.ceiling import searched_again
 from modularity_lib.chapters import Chapter, chapter_names, find_chapter
 from modularity_lib.claims import judge_all
 from modularity_lib.data import load_dataset
@@ -222,7 +222,7 @@ def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> Told:
         patched.setattr(pages, "glue", glue)
         patched.setattr(pages, "show", show)
         # One search in place of many: as different from other results, and in a tenth of the time.
-        patched.setattr(ceiling, "restarts_text", lambda results, restarts: restarts_text(results, restarts=1))
+        patched.setattr(ceiling, "searched_again", lambda results, restarts: searched_again(results, restarts=1))
         patched.chdir(PROJECT)
         names: dict[str, Any] = {"__name__": "__main__"}
         for number, cell in enumerate(chapter.notebook().cells):
