@@ -66,6 +66,7 @@ lock: ## Write requirements.lock, environment.yml and .binder/ from pyproject.to
 	printf '%s\n' '# Written by `make lock`: the pins of requirements.lock.' \
 		'--extra-index-url https://download.pytorch.org/whl/cpu' > .binder/requirements.txt
 	sed -n -E 's/^([a-z0-9].*[^ \])[ \]*$$/\1/p' requirements.lock >> .binder/requirements.txt
+	@echo 'Now `make install`, then `modularity reaffirm`: do the shipped results come out the same with these versions?'
 
 clean: ## Remove the book and all caches; .venv and the results in .modularity stay
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache

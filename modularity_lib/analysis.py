@@ -9,7 +9,7 @@ import numpy as np
 from modularity_lib.alignment import agreement, expected_element_centric_similarity, similarity_spearman, transfer
 from modularity_lib.clustering import find_modules
 from modularity_lib.data import Dataset
-from modularity_lib.modularity import AllUnitsDead
+from modularity_lib.modularity import ALL_UNITS_DEAD, AllUnitsDead
 from modularity_lib.networks import Parameters, network_of
 from modularity_lib.similarity import MEASURES, similarity_matrices
 
@@ -32,10 +32,10 @@ def module_rows(matrices: Matrices, *, seed: int, steps: int) -> list[dict[str, 
             row: dict[str, Any] = {"layer": layer, "measure": measure, "status": "ok", "reason": ""}
             try:
                 modules = find_modules(matrix, seed=seed, steps=steps)
-            except AllUnitsDead as error:
+            except AllUnitsDead:
                 labels = np.full(len(matrix), -1)
                 found: dict[str, Any] = {"score": None, "n_modules": None, "spectral_score": None}
-                row |= {"status": "all_units_dead", "reason": str(error)}
+                row |= {"status": "all_units_dead", "reason": ALL_UNITS_DEAD.format(units=len(matrix))}
             else:
                 labels = modules.labels
                 found = {

@@ -259,6 +259,33 @@ def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
 
 
 @main.command()
+@click.option(
+    "--sample", default=0, show_default=True, type=click.IntRange(min=0), help="Train so many more networks of v1."
+)
+@_says_what_is_wrong
+def reaffirm(sample: int) -> None:
+    """Prove that changed code gives the shipped results, to the last bit, so that they stay current.
+
+    Recomputes a sample of what is in data/results. If all of it is the same, the code is added to
+    data/results/lineage.json, which belongs into the same commit as the change; else nothing is.
+
+    \b
+    Example:
+      modularity reaffirm
+    """
+    # Imported here: the other commands do not need it.
+    from modularity_lib.reaffirm import NotTheSame
+    from modularity_lib.reaffirm import reaffirm as prove
+
+    try:
+        added = prove(sample=sample, say=click.echo)
+    except NotTheSame as difference:
+        click.echo(f"modularity: {difference}", err=True)
+        sys.exit(1)
+    click.echo(f"added to the lineage: {', '.join(added)}" if added else "the code of every stage is proven already.")
+
+
+@main.command()
 @_study
 @_store
 @click.option(

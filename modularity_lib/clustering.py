@@ -182,14 +182,17 @@ def _split(block: np.ndarray, *, variant: str) -> np.ndarray:
     return leading < 0.0
 
 
+_ADVICE = {
+    "seed": "A number that names the random draws; any will do.",
+    "restarts": "The paper uses 1; 20 shows how far one search falls short.",
+    "steps": "The paper uses 5000; for the spectral start alone call spectral_modules.",
+}
+
+
 def _check_search(*, seed: int, restarts: int, steps: int, target_entropy: float) -> None:
-    for name, value, smallest, advice in (
-        ("seed", seed, 0, "A number that names the random draws; any will do."),
-        ("restarts", restarts, 1, "The paper uses 1; 20 shows how far one search falls short."),
-        ("steps", steps, 1, "The paper uses 5000; for the spectral start alone call spectral_modules."),
-    ):
+    for name, value, smallest in (("seed", seed, 0), ("restarts", restarts, 1), ("steps", steps, 1)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < smallest:
-            raise ValueError(f"{name} must be a whole number of at least {smallest}, got {value!r}. {advice}")
+            raise ValueError(f"{name} must be a whole number of at least {smallest}, got {value!r}. {_ADVICE[name]}")
     if not 0.0 < target_entropy < np.inf:
         raise ValueError(
             f"target_entropy must be a positive, finite number of nats, got {target_entropy!r}. The paper uses 0.15."

@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from tqdm import tqdm
 from modularity_lib.clustering import find_modules
 from modularity_lib.experiments import REGULARISERS, STUDIES
 from modularity_lib.figures.looks import PANEL_ORDER
-from modularity_lib.keys import code_without_prose, network_keys
+from modularity_lib.keys import network_keys
+from modularity_lib.lineage import source_of
 from modularity_lib.modularity import dead_units
 from modularity_lib.planted import block_of, planted
 from modularity_lib.results import Results
@@ -160,38 +162,87 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: 
         except (LookupError, DatasetUnavailable):
             break
         for row in _records(found):
-            similarity = matrices[row["layer"] - 1][row["measure"]]
-            live = ~dead_units(similarity)
-            similarity, labels = similarity[np.ix_(live, live)], np.asarray(row["labels"])[live]
+            similarity, labels = matrices[row["layer"] - 1][row["measure"]], np.asarray(row["labels"])
             place = (row["layer"], row["measure"])
-            here = confounds(similarity, labels)
-            start = before.setdefault(place, here) if setting == results.study.settings()[0] else before.get(place)
-            if start is not None:
-                steps, source = results.study.search_steps, np.random.default_rng([run, len(rows)])
-                scores = _scores(similarity, labels, start, draws=draws, steps=steps, seed=run, source=source)
-                accuracy = accuracies[tuple(setting.values())]
-                rows.append({**row, "test_accuracy": accuracy, **here, **scores})
+            if setting == results.study.settings()[0]:
+                before[place] = confounds(*live_part(similarity, labels))
+            if place in before:
+                steps = results.study.search_steps
+                seen = measured(similarity, labels, before[place], draws=draws, steps=steps, run=run, row=len(rows))
+                rows.append({**row, "test_accuracy": accuracies[tuple(setting.values())], **seen})
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
+def measured(
+    similarity: np.ndarray,
+    labels: np.ndarray,
+    start: dict[str, float],
+    *,
+    draws: int,
+    steps: int,
+    run: int,
+    row: int,
+) -> dict[str, float]:
+    """Confounds, counterfactuals and nulls of one layer and measure: all that a row of `common_mode_table` computes.
+
+    Args:
+        start: the `confounds` of this layer and measure without regularisation.
+        draws: of each null.
+        steps: of each search.
+        run, row: seed of the nulls; run is that of the searches, too.
+    """
+    similarity, labels = live_part(similarity, labels)
+    source = np.random.default_rng([run, row])
+    scores = _scores(similarity, labels, start, draws=draws, steps=steps, seed=run, source=source)
+    return {**confounds(similarity, labels), **scores}
+
+
+def live_part(similarity: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Similarity and labels of the units that are not dead."""
+    live = ~dead_units(similarity)
+    return similarity[np.ix_(live, live)], labels[live]
+
+
 def table_at_hand(results: Results) -> pd.DataFrame:
-    """`common_mode_table` of all runs where it comes with the project and is that of the present code; else of run 0.
+    """`common_mode_table` of all runs where one is shipped for this study and is current; else of run 0, measured now.
+
+    What is shipped but stale is not passed over in silence: a warning says so. The column `run` tells which it is.
 
     Raises:
         EntryDamaged: the shipped table is not what its checksum says.
     """
     folder = SHIPPED / results.study.name
-    if (folder / "facts.json").exists() and json.loads((folder / "facts.json").read_text())["key"] == table_key(
-        results
-    ):
-        return read_entry(folder, key=table_key(results)).tables["common_mode"]
-    return common_mode_table(results)
+    if not (folder / "facts.json").exists():
+        return common_mode_table(results)
+    if shipped_facts(results.study.name)["key"] != table_key(results):
+        warnings.warn(
+            f"the table in {folder} is of other code or other results, so run 0 alone is measured now. `modularity "
+            "reaffirm` proves changed code to be the same; `make common-mode` measures all runs again.",
+            StaleTable,
+            stacklevel=2,
+        )
+        return common_mode_table(results)
+    return shipped_table(results.study.name)
+
+
+class StaleTable(UserWarning):
+    """A table that comes with the project is not that of the present code and results."""
+
+
+def shipped_facts(study: str) -> dict[str, Any]:
+    """What is written beside the shipped table of a study."""
+    return dict(json.loads((SHIPPED / study / "facts.json").read_text(encoding="utf-8")))
+
+
+def shipped_table(study: str) -> pd.DataFrame:
+    """The shipped table of a study, whatever code it is of."""
+    return read_entry(SHIPPED / study).tables["common_mode"]
 
 
 def table_key(results: Results) -> str:
-    """What the table of a study depends on: its modules, and the code of this module."""
+    """What the table of a study depends on: its modules, and the code that computes a row."""
     modules = [network_keys(config, results.study).keys["modules"] for config in results.study.trained_configs()]
-    return key_of({"modules": modules, "source": code_without_prose(Path(__file__).read_text(encoding="utf-8"))})
+    return key_of({"modules": modules, "source": source_of("common_mode")})
 
 
 def ship(results: Results, store: Store) -> pd.DataFrame:
@@ -199,7 +250,8 @@ def ship(results: Results, store: Store) -> pd.DataFrame:
     runs = tqdm(range(results.study.runs), desc="runs")
     table = pd.concat([common_mode_table(results, run=run, store=store) for run in runs], ignore_index=True)
     made = {**provenance(), "written": time.strftime("%FT%TZ", time.gmtime())}
-    entry = Entry({"study": results.study.name}, {}, {"common_mode": table}, made)
+    facts = {"study": results.study.name, "source": source_of("common_mode")}
+    entry = Entry(facts, {}, {"common_mode": table}, made)
     replace_entry(SHIPPED / results.study.name, entry, key=table_key(results))
     return table
 

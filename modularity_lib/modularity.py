@@ -4,6 +4,12 @@ import numpy as np
 
 SYMMETRY_TOLERANCE = 1e-6  # largest |S_ij - S_ji| allowed, as a fraction of the largest off-diagonal |S|
 
+# Not only an error: the column `reason` of the tables says it, too.
+ALL_UNITS_DEAD = (
+    "similarity must have a non-zero entry off its diagonal, got none: all {units} units are dead, so there are no "
+    "modules to find. Leave this layer out, or check that its units respond to the images."
+)
+
 
 class AllUnitsDead(ValueError):
     """The similarity matrix has no weight off its diagonal, so no unit can belong to a module."""
@@ -196,10 +202,7 @@ def _check_finite(similarity: np.ndarray) -> None:
 def _check_weights(adjacency: np.ndarray) -> None:
     largest = np.abs(adjacency).max(initial=0.0)
     if largest == 0.0:
-        raise AllUnitsDead(
-            f"similarity must have a non-zero entry off its diagonal, got none: all {len(adjacency)} units are dead, "
-            "so there are no modules to find. Leave this layer out, or check that its units respond to the images."
-        )
+        raise AllUnitsDead(ALL_UNITS_DEAD.format(units=len(adjacency)))
     # Relative to the weights that count: a large diagonal must not make a lopsided matrix pass.
     gap = np.abs(adjacency / largest - adjacency.T / largest)
     i, j = np.unravel_index(np.argmax(gap), gap.shape)

@@ -13,7 +13,8 @@ from modularity_lib import analysis
 from modularity_lib.compute import dataset_of_study, is_computed, running
 from modularity_lib.estimate import cost_seen
 from modularity_lib.experiments import Study
-from modularity_lib.keys import STAGE_SOURCES, network_keys
+from modularity_lib.keys import STAGES, network_keys
+from modularity_lib.lineage import changed_definitions, libraries_sentence
 from modularity_lib.performance import network_facts
 from modularity_lib.results import Results
 from modularity_lib.shipped import is_shipped, shipped_tables
@@ -24,6 +25,7 @@ from modularity_lib.training import TrainingConfig, train
 # and hundreds of epochs carry that on: the network is another one of the same kind.
 SCORE_TOLERANCE = 0.05  # of Q, mean over measures and layers
 ACCURACY_TOLERANCE = 0.01
+_MANY = 20  # networks of which `why` says the same: beyond that, one line for all
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,16 @@ class Status:
     under_way: int  # processes at work
     failures: list[dict[str, Any]]
     seconds_left: float | None  # None where nobody works on it or nothing is known yet
+    note: str = ""  # on shipped results, see `lineage.libraries_sentence`
 
     def text(self) -> str:
         """The same in a few lines."""
         shipped = f", {self.shipped} of them shipped with the project" if self.shipped else ""
+        note = f"\nnote       {self.note}" if self.note else ""
         left = "unknown" if self.seconds_left is None else _duration(self.seconds_left)
         return (
             f"study      {self.study}\nnetworks   {self.networks}\ndone       {self.done}{shipped}\n"
-            f"running    {self.under_way} processes\nfailed     {len(self.failures)}\ntime left  {left}"
+            f"running    {self.under_way} processes\nfailed     {len(self.failures)}\ntime left  {left}{note}"
         )
 
 
@@ -60,7 +64,16 @@ def status(study: Study, store: Store) -> Status:
     seconds = max(0.0, sum(map(cost.of, missing)) - epochs_done * cost.epoch)
     seconds_left = seconds / len(signs) if signs else None if missing else 0.0
     n_shipped = sum(is_shipped(study.name, network_keys(config, study).keys["agreement"]) for config in configs)
-    return Status(study.name, len(configs), len(configs) - len(missing), n_shipped, len(signs), failures, seconds_left)
+    return Status(
+        study.name,
+        len(configs),
+        len(configs) - len(missing),
+        n_shipped,
+        len(signs),
+        failures,
+        seconds_left,
+        libraries_sentence(study.name),
+    )
 
 
 def plan(
@@ -93,12 +106,9 @@ def _duration(seconds: float) -> str:
 
 
 def reasons(configs: Sequence[TrainingConfig], study: Study, store: Store) -> list[str]:
-    """Why entries count as missing or stale: a line per network that is neither in the store nor shipped."""
-    near = {
-        stage: [store.describe(stage, key).get("ingredients", {}) for key in store.keys(stage)]
-        for stage in STAGE_SOURCES
-    }
-    lines = []
+    """Why entries count as missing or stale: lines on the networks that are neither in the store nor shipped."""
+    near = {stage: [store.describe(stage, key).get("ingredients", {}) for key in store.keys(stage)] for stage in STAGES}
+    lines: dict[str, list[str]] = {}  # networks by what is the matter with them
     for config in configs:
         network = network_keys(config, study)
         if is_shipped(study.name, network.keys["agreement"]):
@@ -106,11 +116,20 @@ def reasons(configs: Sequence[TrainingConfig], study: Study, store: Store) -> li
         for stage, key in network.keys.items():
             if store.read(stage, key) is None:
                 why = _why(network.ingredients[stage], near[stage], first=stage == "training")
-                lines.append(f"run {config.run}, {_regularisation(config)}: {stage} {why}")
+                lines.setdefault(f"{stage} {why}", []).append(f"run {config.run}, {_regularisation(config)}")
                 break  # the later stages follow from this one
+    libraries = libraries_sentence(study.name)
+    notes = [libraries] if libraries else []
     if not lines:
-        return [f"all {len(configs)} networks are in the store {store.root} or shipped, and none is stale."]
-    return [*_why_not_shipped(study), *lines]
+        return [*notes, f"all {len(configs)} networks are in the store {store.root} or shipped, and none is stale."]
+    return [*notes, *_why_not_shipped(study), *(line for why in lines.items() for line in _told(*why))]
+
+
+def _told(why: str, networks: list[str]) -> list[str]:
+    """A line per network, or one for all where they are many."""
+    if len(networks) <= _MANY:
+        return [f"{network}: {why}" for network in networks]
+    return [f"{len(networks)} networks, from {networks[0]} to {networks[-1]}: {why}"]
 
 
 def _why_not_shipped(study: Study) -> list[str]:
@@ -124,7 +143,8 @@ def _why_not_shipped(study: Study) -> list[str]:
         names = [name for name in wanted[stage] if name not in own_to_a_network]
         changes = _changes(wanted[stage], stored, [name for name in names if stored.get(name) != wanted[stage][name]])
         if changes:
-            return [f"the shipped tables are stale from {stage} on: {changes}."]
+            way_out = " `modularity reaffirm` keeps them if they come out the same." if "code" in changes else ""
+            return [f"the shipped tables are stale from {stage} on: {changes}.{way_out}"]
     return []
 
 
@@ -148,11 +168,17 @@ def _why(wanted: dict[str, Any], stored: list[dict[str, Any]], *, first: bool) -
 
 def _changes(wanted: dict[str, Any], stored: dict[str, Any], names: Sequence[str]) -> str:
     return "; ".join(
-        "the code of this stage has changed"
+        _code_changes(wanted["stage"], stored.get("source", ""))
         if name == "source"
         else f"{name} was {stored.get(name)!r}, is {wanted[name]!r}"
         for name in names
     )
+
+
+def _code_changes(stage: str, source: str) -> str:
+    names = changed_definitions(stage, source)
+    listed = f": {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}" if names else ""
+    return f"the code of this stage has changed{listed}"
 
 
 @dataclass(frozen=True)

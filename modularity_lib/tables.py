@@ -1,6 +1,7 @@
 """Tables of a study: read together from the store and from what comes with the project, and written as files."""
 
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from modularity_lib.analysis import measured_matrices
 from modularity_lib.compute import dataset_of_study, parameters_of_arrays
 from modularity_lib.experiments import EXAMPLES, Study
 from modularity_lib.keys import NetworkKeys, network_keys
+from modularity_lib.lineage import OtherLibraries, libraries_sentence
 from modularity_lib.results import IDENTIFYING, TABLES, Results, StudyIncomplete
 from modularity_lib.shipped import shipped_tables, triangle
 from modularity_lib.store import Entry, Store, key_of, replace_entry
@@ -48,6 +50,8 @@ def tables_of(study: Study, store: Store, *, incomplete: bool = False) -> Result
     if found:
         parts.append((_tables_of_entries(found, keys, study), _made_with(found.values())))
     if shipped and current:
+        if libraries := libraries_sentence(study.name):
+            warnings.warn(libraries, OtherLibraries, stacklevel=3)
         chosen = {name: _rows_of(current, table, study) for name, table in shipped.tables.items()}
         parts.append((chosen, shipped.facts["made_with"]))
     order = {identity_of(config, study): number for number, config in enumerate(configs)}

@@ -1,6 +1,5 @@
 """Running a study: complete tables, nothing computed twice, and what a change makes stale."""
 
-import ast
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import modularity_lib
 from modularity_lib import analysis, compute, keys, study
 from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
-from modularity_lib.keys import STAGE_SOURCES, network_keys
+from modularity_lib.keys import network_keys
 from modularity_lib.networks import initial_parameters, parameters_of
 from modularity_lib.performance import network_facts
 from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete
@@ -154,30 +153,10 @@ def test_changed_code_of_a_stage_makes_it_and_the_later_ones_stale(
 ) -> None:
     config = TINY.trained_configs()[0]
     before = network_keys(config, TINY).keys
-    fingerprint = keys.stage_fingerprint
-    monkeypatch.setattr(keys, "stage_fingerprint", lambda name: "changed" if name == stage else fingerprint(name))
+    source_of = keys.source_of
+    monkeypatch.setattr(keys, "source_of", lambda name: "changed" if name == stage else source_of(name))
     after = network_keys(config, TINY).keys
     assert [name for name in before if before[name] != after[name]] == stale
-
-
-def test_the_fingerprint_of_code_sees_code_and_not_comments_or_docstrings() -> None:
-    code = 'def f(x):\n    """Doc."""\n    return x + 1\n'
-    assert keys.code_without_prose(code) == keys.code_without_prose("# why\ndef f(x):\n    return (x + 1)\n")
-    assert keys.code_without_prose(code) != keys.code_without_prose(code.replace("+ 1", "+ 2"))
-
-
-def test_the_sources_of_a_stage_hold_all_that_it_imports() -> None:
-    folder = Path(modularity_lib.__file__).parent
-    known: set[str] = set()
-    for stage, sources in STAGE_SOURCES.items():
-        known |= set(sources)
-        for source in sources:
-            for node in ast.walk(ast.parse((folder / f"{source}.py").read_text())):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("modularity_lib."):
-                    imported = node.module.removeprefix("modularity_lib.")
-                    # sources.py: the checksum of the images is in the key; analysis.py joins this stage and the next
-                    exempt = imported == "sources" or (source, imported) == ("analysis", "alignment")
-                    assert imported in known or exempt, f"{stage}: {source}.py imports {imported}.py"
 
 
 def test_a_diverged_network_is_a_row_with_a_reason_and_no_numbers(

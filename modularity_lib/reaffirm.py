@@ -1,0 +1,262 @@
+"""Prove that changed code still gives the shipped results: recompute a sample, and accept it only if equal to the bit.
+
+Without such a proof, results of changed code are stale. With it they stay, and the lineage says what was recomputed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from modularity_lib import common_mode, lineage
+from modularity_lib.analysis import Matrices, agreement_rows, measured_matrices, module_rows
+from modularity_lib.compute import dataset_of_study, parameters_of_arrays
+from modularity_lib.experiments import BASELINE_L2, EXAMPLES, REGULARISERS, STUDIES, Study
+from modularity_lib.keys import network_keys
+from modularity_lib.lineage import ENTRIES, is_proven, unproven_libraries
+from modularity_lib.networks import Parameters
+from modularity_lib.performance import network_facts
+from modularity_lib.results import IDENTIFYING, StudyIncomplete
+from modularity_lib.shipped import ShippedTables, shipped_arrays, shipped_matrices, shipped_tables, triangle
+from modularity_lib.tables import identity_of
+from modularity_lib.training import TrainingConfig, train
+
+# Networks that are trained again, for each branch that a stage can take: (study, run, l2, l1, dropout).
+TRAINED = (
+    ("final-base", 0, BASELINE_L2, 0.0, 0.0),
+    ("final-base", 0, 0.1, 0.0, 0.0),  # collapses to chance
+    ("final-base", 0, BASELINE_L2, 0.01, 0.0),
+    ("final-base", 0, BASELINE_L2, 0.0, 0.05),
+    ("final-deep", 0, BASELINE_L2, 0.0, 0.2),  # five layers
+    ("final-deep", 0, 0.1, 0.0, 0.0),  # layers whose units are all dead
+    ("v1", 0, BASELINE_L2, 0.0, 0.3),  # the other protocol
+)
+
+
+class NotTheSame(RuntimeError):
+    """Recomputed results differ from the shipped ones."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number that did not come out as it was shipped."""
+
+    network: str
+    stage: str
+    what: str
+    shipped: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.network}, {self.stage}: {self.what} was {self.shipped!r}, is {self.now!r}"
+
+
+def reaffirm(*, sample: int = 0, say: Callable[[str], object] = print) -> list[str]:
+    """Recompute a sample of the shipped results and, where it is the same to the bit, add the code to the lineage.
+
+    Modules and agreement: the networks of run 0 of v1 whose weights are shipped in full, from these weights. Training,
+    where its code or a library is new: the networks of `TRAINED`, from nothing, with all that follows from them.
+
+    Args:
+        sample: so many more networks of v1, drawn at random, are trained too.
+        say: called with a line on each network.
+    Returns:
+        the stages that were added; none where all of them were proven before.
+    Raises:
+        NotTheSame: a number differs; nothing is added.
+        DatasetUnavailable: full MNIST is not at hand.
+    """
+    new = [stage for stage in ENTRIES if not is_proven(stage)]
+    other_versions = bool(unproven_libraries("v1"))
+    if not (new or other_versions or sample):
+        return []
+    to_train = [*TRAINED] if "training" in new or other_versions else []
+    to_train += _drawn(sample)
+    with threadpool_limits(1, user_api="blas"):  # as in `compute.compute`
+        checks = [*_shipped_weights(), *_trained(to_train)]
+        if "common_mode" in new or other_versions:
+            checks.append(("v1 run 0, common mode", _common_mode_differences))
+        names = []
+        for name, differences in checks:
+            found = list(islice(differences(), 5))
+            if found:
+                raise NotTheSame(_refusal(found))
+            say(f"{name}: the same")
+            names.append(name)
+    if new or other_versions:
+        lineage.append(new, how="recomputed", networks=names, same_as={stage: _shipped_source(stage) for stage in new})
+    return new
+
+
+_Check = tuple[str, Callable[[], Iterator[Difference]]]
+
+
+def _refusal(found: list[Difference]) -> str:
+    gaps = [
+        abs(one.now - one.shipped) for one in found if isinstance(one.now, float) and isinstance(one.shipped, float)
+    ]
+    size = f"The largest of these differences is {max(gaps):.1e}. " if gaps else ""
+    return (
+        "recomputed results are not those that were shipped, to the last bit:\n  "
+        + "\n  ".join(map(str, found))
+        + f"\n{size}If the change was to leave all numbers alone, it did not. Else compute the studies again. Another "
+        "processor, or other versions of numpy, scipy, numba or torch, may round otherwise: try on that which made the "
+        "results, see `made_with` in data/results/v1/facts.json. Nothing was added to the lineage."
+    )
+
+
+def _shipped_source(stage: str) -> str:
+    """Fingerprint of the code that the shipped results of a stage were computed with."""
+    if stage == "common_mode":
+        return str(common_mode.shipped_facts("v1")["facts"]["source"])
+    return str(_shipped("v1").facts["stages"][stage]["source"])
+
+
+def _shipped(study: str) -> ShippedTables:
+    shipped = shipped_tables(study)
+    if shipped is None:
+        raise StudyIncomplete(
+            f"no results of the study {study!r} come with this installation: nothing to compare with."
+        )
+    return shipped
+
+
+def examples() -> list[TrainingConfig]:
+    """The networks of v1 whose weights are shipped in full; the first is the one without regularisation."""
+    configs = [config for config in STUDIES["v1"].trained_configs() if config.run == 0]
+    return [config for config in configs if (config.l2, config.l1, config.dropout) in EXAMPLES]
+
+
+def _parameters(config: TrainingConfig, study: Study) -> Parameters | None:
+    """Weights of a network as they are shipped, whatever the code is now."""
+    arrays = shipped_arrays(study.name, _keys(config, study)["training"])
+    return None if arrays is None else parameters_of_arrays(arrays)
+
+
+def _keys(config: TrainingConfig, study: Study) -> dict[str, str]:
+    return network_keys(config, study, source=_shipped_source).keys
+
+
+def _shipped_weights() -> Iterator[_Check]:
+    """Matrices, modules and agreement of networks whose weights are shipped in full."""
+    study = STUDIES["v1"]
+    for config in examples():
+
+        def differences(config: TrainingConfig = config) -> Iterator[Difference]:
+            parameters = _parameters(config, study)
+            assert parameters is not None
+            matrices = measured_matrices(parameters, dataset_of_study(study.dataset))
+            shipped, key = _shipped(study.name).arrays, _keys(config, study)["modules"]
+            for layer, by_measure in matrices.items():
+                for measure, matrix in by_measure.items():
+                    was, now = shipped[f"{key}/{layer}/{measure}"], triangle(matrix, measure)
+                    if not np.array_equal(was, now):
+                        at = int(np.argmax(np.abs(was - now)))
+                        what = f"similarity {at} of {layer} by {measure}"
+                        yield Difference(_name(config, study), "modules", what, float(was[at]), float(now[at]))
+            yield from _analysis_differences(config, study, matrices)
+
+        yield f"{_name(config, study)}, measured", differences
+
+
+def _trained(chosen: list[tuple[str, int, float, float, float]]) -> Iterator[_Check]:
+    for name, run, l2, l1, dropout in chosen:
+        study = STUDIES[name]
+        config = replace(study.trained_configs()[0], run=run, l2=l2, l1=l1, dropout=dropout)
+
+        def differences(config: TrainingConfig = config, study: Study = study) -> Iterator[Difference]:
+            dataset = dataset_of_study(study.dataset)
+            network = train([config], dataset)[0]
+            facts = network_facts(network, dataset)
+            was = _rows("networks", config, study)[0]
+            yield from _row_differences(_name(config, study), "training", [was], [facts])
+            yield from _weight_differences(config, study, network.parameters)
+            if facts["status"] == "ok":
+                yield from _analysis_differences(config, study, measured_matrices(network.parameters, dataset))
+
+        yield f"{_name(config, study)}, trained", differences
+
+
+def _drawn(sample: int) -> list[tuple[str, int, float, float, float]]:
+    configs = STUDIES["v1"].trained_configs()
+    drawn = [configs[index] for index in np.random.default_rng().permutation(len(configs))[:sample]]
+    return [("v1", config.run, config.l2, config.l1, config.dropout) for config in drawn]
+
+
+def _analysis_differences(config: TrainingConfig, study: Study, matrices: Matrices) -> Iterator[Difference]:
+    modules = module_rows(matrices, seed=config.run, steps=study.search_steps)
+    yield from _row_differences(_name(config, study), "modules", _rows("modules", config, study), modules)
+    agreement = agreement_rows(matrices, modules, seed=config.run, permutations=study.permutations)
+    yield from _row_differences(_name(config, study), "agreement", _rows("agreement", config, study), agreement)
+
+
+def _weight_differences(config: TrainingConfig, study: Study, now: Parameters) -> Iterator[Difference]:
+    """Where weights are shipped in full; in half precision they would say less than their norms."""
+    if study.name == "v1" and config in examples():
+        was = _parameters(config, study)
+        assert was is not None
+        for index, (before, after) in enumerate(zip(was.weights, now.weights, strict=True)):
+            gap = float(np.abs(before - after).max())
+            if gap > 0:
+                yield Difference(_name(config, study), "training", f"largest change of weights {index}", 0.0, gap)
+
+
+def _common_mode_differences() -> Iterator[Difference]:
+    """Rows of the shipped table of common mode, of the same networks; those of run 0 are of the shipped matrices."""
+    study, table = STUDIES["v1"], common_mode.shipped_table("v1")
+    table = table[table["run"] == 0].reset_index(drop=True)
+    start: dict[tuple[int, str], dict[str, float]] = {}
+    for config in examples():
+        shipped = shipped_matrices(study.name, _keys(config, study)["modules"])
+        assert shipped is not None
+        matrices = list(shipped.values())
+        own = (table[list(REGULARISERS)] == [config.l2, config.l1, config.dropout]).all(axis=1)
+        labels = {(row["layer"], row["measure"]): np.array(row["labels"]) for row in _rows("modules", config, study)}
+        for number in np.flatnonzero(own).tolist():
+            was = _record(table.iloc[number])
+            place = (was["layer"], was["measure"])
+            similarity = matrices[place[0] - 1][place[1]]
+            start.setdefault(place, common_mode.confounds(*common_mode.live_part(similarity, labels[place])))
+            now = common_mode.measured(
+                similarity, labels[place], start[place], draws=3, steps=study.search_steps, run=0, row=number
+            )
+            yield from _row_differences(_name(config, study), "common_mode", [was], [now])
+
+
+def _row_differences(
+    network: str, stage: str, shipped: list[dict[str, Any]], now: list[dict[str, Any]]
+) -> Iterator[Difference]:
+    if len(shipped) != len(now):
+        yield Difference(network, stage, "number of rows", len(shipped), len(now))
+        return
+    for index, (before, after) in enumerate(zip(shipped, now, strict=True)):
+        for column, value in after.items():
+            if not _is_same(before[column], value):
+                yield Difference(network, stage, f"{column} of row {index}", before[column], value)
+
+
+def _is_same(before: Any, now: Any) -> bool:
+    """To the bit; None and NaN both say that there is nothing, as tables have no other way."""
+    if isinstance(before, list) or isinstance(now, list):
+        return list(before) == list(now)
+    if pd.isna(before) or pd.isna(now):
+        return bool(pd.isna(before) and pd.isna(now))
+    return bool(before == now)
+
+
+def _rows(table: str, config: TrainingConfig, study: Study) -> list[dict[str, Any]]:
+    rows = _shipped(study.name).tables[table]
+    own = (rows[IDENTIFYING] == pd.Series(dict(zip(IDENTIFYING, identity_of(config, study), strict=True)))).all(axis=1)
+    return [_record(row) for _, row in rows[own].iterrows()]
+
+
+def _record(row: pd.Series) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
+
+
+def _name(config: TrainingConfig, study: Study) -> str:
+    return f"{study.name} run {config.run} l2 {config.l2:g} l1 {config.l1:g} dropout {config.dropout:g}"
