@@ -18,7 +18,8 @@ import torch
 from measuring import keep, options
 from modularity_lib.derivatives import activity
 from modularity_lib.networks import MLP, initial_parameters, network_of
-from modularity_lib.similarity import MEASURES, similarity_matrices
+from modularity_lib.similarity import similarity_matrices
+from modularity_lib.vocabulary import MEASURES
 
 PIXELS, CLASSES = 784, 10
 

@@ -19,11 +19,12 @@ from modularity_lib.modularity import AllUnitsDead, modularity_score
 from modularity_lib.networks import MLP, Parameters
 from modularity_lib.results import Results, StudyIncomplete
 from modularity_lib.shipped import ResultsAltered
-from modularity_lib.similarity import FAMILY, MEASURES, similarity_matrices
+from modularity_lib.similarity import similarity_matrices
 from modularity_lib.sources import DatasetAltered, DatasetUnavailable
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_matrices, stored_network
 from modularity_lib.training import TrainedNetwork, TrainingConfig, train
+from modularity_lib.vocabulary import FAMILY, MEASURES
 
 __all__ = [
     "FAMILY",

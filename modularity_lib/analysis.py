@@ -11,7 +11,8 @@ from modularity_lib.clustering import find_modules
 from modularity_lib.data import Dataset
 from modularity_lib.modularity import ALL_UNITS_DEAD, AllUnitsDead
 from modularity_lib.networks import Parameters, network_of
-from modularity_lib.similarity import MEASURES, similarity_matrices
+from modularity_lib.similarity import similarity_matrices
+from modularity_lib.vocabulary import MEASURES
 
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {layer: {measure: (units, units)}}
 

@@ -12,12 +12,12 @@ from modularity_lib.alignment import element_centric_similarity, expected_elemen
 from modularity_lib.claims import agreement_by_kind
 from modularity_lib.clustering import find_modules
 from modularity_lib.data import load_dataset
-from modularity_lib.experiments import REGULARISERS
 from modularity_lib.modularity import AllUnitsDead
 from modularity_lib.results import Results
-from modularity_lib.similarity import MEASURES, similarity_matrices
+from modularity_lib.similarity import similarity_matrices
 from modularity_lib.sources import DatasetUnavailable
 from modularity_lib.study import stored_matrices, stored_network
+from modularity_lib.vocabulary import MEASURES, REGULARISERS
 
 _Matrices = Mapping[str, Mapping[str, np.ndarray]]
 

@@ -29,9 +29,10 @@ from myst_nb.core.read import is_myst_markdown_notebook
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
+from modularity_lib.paths import checkout
 from modularity_lib.progress import Progress
 
-LIBRARY = Path(__file__).resolve().parent
+LIBRARY = checkout() / "modularity_lib"
 CHAPTERS = "chapters"  # folder of the chapters, in the root of the book
 CACHE = Path("_build", ".jupyter_cache")  # below the root of the book; `jupyter-book clean .` spares it
 # At its end a kernel may close a socket that it still listens to, and would say so with a traceback in the terminal.

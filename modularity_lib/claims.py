@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from modularity_lib.experiments import BASELINE_L2
 from modularity_lib.inference import Effect, effect_over_runs
 from modularity_lib.paper import published
 from modularity_lib.results import Results, sweep
-from modularity_lib.similarity import FAMILY, MEASURES
+from modularity_lib.vocabulary import BASELINE_L2, FAMILY, KINDS, MEASURES, SWEEP_NAMES, measure_in_words, pair_kind
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly reproduced", "not reproduced"
 COULD_NOT_TEST = "could not test"
@@ -168,32 +167,9 @@ def _judge_penalties(results: Results) -> Verdict:
     return Verdict(status, quantity, effect, paper, detail, ", ".join(missed))
 
 
-SWEEP_NAMES = {"l2": "L2", "l1": "L1", "dropout": "dropout"}  # in sentences
-
-
-def measure_in_words(measure: str) -> str:
-    """Name of a measure in a sentence.
-
-    >>> measure_in_words("input_gradient_norm")
-    'input gradient (norm)'
-    """
-    return measure.removesuffix("_norm").replace("_", " ") + (" (norm)" if measure.endswith("_norm") else "")
-
-
 def _listed(measures: list[str]) -> str:
     families = [FAMILY[measure] for measure in measures]
     return f"{len(measures)} of 8 ({families.count('upstream')} upstream, {families.count('downstream')} downstream)"
-
-
-def pair_kind(measure_a: str, measure_b: str) -> str:
-    """What two measures have in common: "same" quantity, a family ("upstream" or "downstream"), or none ("across").
-
-    A measure and its normalised form are one quantity: that they agree says nothing about families.
-    """
-    if measure_a.removesuffix("_norm") == measure_b.removesuffix("_norm"):
-        return "same"
-    family_a, family_b = FAMILY[measure_a], FAMILY[measure_b]
-    return family_a if family_a == family_b else "across"
 
 
 def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame:
@@ -210,7 +186,6 @@ def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame
     return rows[rows["kind"] != "same"]
 
 
-KINDS = ("upstream", "downstream", "across")  # of pairs of measures, see `pair_kind`
 _NO_PAIRS = "In some kind of pair no clusterings could be compared."
 
 

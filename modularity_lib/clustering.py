@@ -5,13 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modularity_lib.modularity import (
-    dead_units,
-    modularity_matrix,
-    modularity_score,
-    normalised_adjacency,
-    strengths,
-)
+from modularity_lib.modularity import dead_units, modularity_matrix, modularity_score, normalised_adjacency, strengths
 from modularity_lib.monte_carlo import IMPROVEMENT, best_of_walk
 
 SPECTRAL_VARIANTS = ("paper", "newman")

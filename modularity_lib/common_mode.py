@@ -4,7 +4,6 @@ import json
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,21 +12,22 @@ from scipy.optimize import brentq
 from tqdm import tqdm
 
 from modularity_lib.clustering import find_modules
-from modularity_lib.experiments import REGULARISERS, STUDIES
-from modularity_lib.figures.looks import PANEL_ORDER
+from modularity_lib.experiments import STUDIES
 from modularity_lib.keys import network_keys
 from modularity_lib.lineage import source_of
 from modularity_lib.modularity import dead_units
+from modularity_lib.paths import checkout
 from modularity_lib.planted import block_of, planted
 from modularity_lib.results import Results
 from modularity_lib.sources import DatasetUnavailable
 from modularity_lib.store import Entry, Store, key_of, provenance, read_entry, replace_entry
 from modularity_lib.study import stored_matrices
 from modularity_lib.tables import stored_results
+from modularity_lib.vocabulary import PANEL_ORDER, REGULARISERS
 
 NORMALISED = tuple(measure for measure in PANEL_ORDER if measure.endswith("_norm"))  # similarities from 0 to 1
 
-SHIPPED = Path(__file__).resolve().parents[1] / "data" / "common_mode"
+SHIPPED = checkout() / "data" / "common_mode"
 
 _COLUMNS = (
     *("run", *REGULARISERS, "layer", "measure", "test_accuracy", "live_units"),

@@ -6,10 +6,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from modularity_lib.figures import modularity_of_measure, modularity_table
+from modularity_lib.paths import checkout
 from modularity_lib.readme import shipped_results
 from modularity_lib.results import Results
 
-COVER = Path(__file__).resolve().parents[1] / "_static" / "cover.png"
+COVER = checkout() / "_static" / "cover.png"
 TITLE = "Do hidden units form modules?"
 MEASURE = "input_gradient"
 _DOTS_PER_INCH = 100

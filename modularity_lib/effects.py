@@ -3,12 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from modularity_lib.experiments import REGULARISERS
-from modularity_lib.figures import LOOKS, MEASURE_LABELS
-from modularity_lib.figures.looks import PANEL_ORDER
+from modularity_lib.figures import LOOKS
 from modularity_lib.inference import Trial, effect_over_runs, holm, joint_sign_flips
 from modularity_lib.results import Results, sweep
-from modularity_lib.similarity import MEASURES
+from modularity_lib.vocabulary import MEASURE_LABELS, MEASURES, PANEL_ORDER, REGULARISERS
 
 LEVEL = 0.05
 _SHOWN_ORDER = tuple(reversed(REGULARISERS))  # dropout first: the claim is about it

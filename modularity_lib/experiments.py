@@ -7,9 +7,8 @@ from typing import Any
 
 from modularity_lib.sources import DATASETS
 from modularity_lib.training import TrainingConfig
+from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
 
-REGULARISERS = ("l2", "l1", "dropout")
-BASELINE_L2 = 1e-5  # method: in each sweep the other two regularisers stay at L2 = 1e-5, L1 = 0, dropout = 0
 # Networks whose matrices the paper shows, (l2, l1, dropout): they are shipped in full precision.
 EXAMPLES = tuple((BASELINE_L2, 0.0, dropout) for dropout in (0.0, 0.1, 0.3, 0.5, 0.7))
 FIRST_UNTRAINED_RUN = 1000  # untrained networks are runs of their own, so that none starts like a trained one

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from modularity_lib.claims import CLAIMS, SWEEP_NAMES, Verdict, judge_all, measure_in_words
+from modularity_lib.claims import CLAIMS, Verdict, judge_all
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.results import Results
+from modularity_lib.vocabulary import SWEEP_NAMES, measure_in_words
 
 AGREES, DIFFERS, NO_LIMIT = "agrees", "differs", "no limit set"
 

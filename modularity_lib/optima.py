@@ -15,8 +15,8 @@ from scipy.sparse.csgraph import connected_components
 from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.clustering import find_modules, spectral_modules
 from modularity_lib.modularity import AllUnitsDead, dead_units, modularity_matrix, modularity_score, to_adjacency
-from modularity_lib.similarity import FAMILY, MEASURES
 from modularity_lib.study import stored_matrices
+from modularity_lib.vocabulary import FAMILY, MEASURES
 
 Method = Callable[[np.ndarray, int], np.ndarray]  # similarity matrix and seed -> labels
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {kind: {name: similarity matrix}}

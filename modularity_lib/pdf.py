@@ -13,7 +13,7 @@ import yaml
 from playwright.sync_api import sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from modularity_lib.chapters import LIBRARY
+from modularity_lib.paths import checkout
 from modularity_lib.store import provenance
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -141,7 +141,7 @@ def print_book(root: Path, pdf: Path) -> int:
 
 def main() -> int:
     """Print the book of this checkout; return the exit status. With the argument `check`: only look for Chromium."""
-    root = LIBRARY.parent
+    root = checkout()
     try:
         if sys.argv[1:] == ["check"]:
             find_browser()

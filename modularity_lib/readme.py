@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from modularity_lib.claims import judge_all
 from modularity_lib.experiments import STUDIES
+from modularity_lib.paths import checkout
 from modularity_lib.report import verdict_table
 from modularity_lib.results import Results
 from modularity_lib.shipped import shipped_tables
 from modularity_lib.store import Store
 from modularity_lib.tables import stored_results
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+README = checkout() / "README.md"
 _TABLE = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
 
 

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from modularity_lib import common_mode, lineage
 from modularity_lib.analysis import Matrices, agreement_rows, measured_matrices, module_rows
 from modularity_lib.compute import dataset_of_study, parameters_of_arrays
-from modularity_lib.experiments import BASELINE_L2, EXAMPLES, REGULARISERS, STUDIES, Study
+from modularity_lib.experiments import EXAMPLES, STUDIES, Study
 from modularity_lib.keys import network_keys
 from modularity_lib.lineage import ENTRIES, is_proven, unproven_libraries
 from modularity_lib.networks import Parameters
@@ -24,6 +24,7 @@ from modularity_lib.results import IDENTIFYING, StudyIncomplete
 from modularity_lib.shipped import ShippedTables, shipped_arrays, shipped_matrices, shipped_tables, triangle
 from modularity_lib.tables import identity_of
 from modularity_lib.training import TrainingConfig, train
+from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
 
 # Networks that are trained again, for each branch that a stage can take: (study, run, l2, l1, dropout).
 TRAINED = (

@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.claims import KINDS, SWEEP_NAMES, pair_kind
-from modularity_lib.experiments import BASELINE_L2, REGULARISERS
 from modularity_lib.inference import FEWEST_FOR_INTERVAL
 from modularity_lib.results import Results, sweep
-from modularity_lib.similarity import MEASURES
+from modularity_lib.vocabulary import BASELINE_L2, KINDS, MEASURES, REGULARISERS, SWEEP_NAMES, pair_kind
 
 SWEEPS = (*REGULARISERS, "untrained")  # what one correlation is taken over
 _NETWORK = ["l2", "l1", "dropout", "run"]

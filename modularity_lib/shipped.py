@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from modularity_lib.similarity import MEASURES
+from modularity_lib.paths import checkout
 from modularity_lib.store import EntryDamaged, read_entry
+from modularity_lib.vocabulary import MEASURES
 
-RESULTS_FOLDER = Path(__file__).resolve().parents[1] / "data" / "results"
+RESULTS_FOLDER = checkout() / "data" / "results"
 
 
 class ResultsAltered(RuntimeError):

@@ -15,11 +15,10 @@ import pandas as pd
 from modularity_lib.alignment import element_centric_similarity
 from modularity_lib.clustering import find_modules
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.experiments import REGULARISERS
 from modularity_lib.modularity import AllUnitsDead
 from modularity_lib.results import Results, sweep
-from modularity_lib.similarity import MEASURES
 from modularity_lib.study import stored_matrices
+from modularity_lib.vocabulary import MEASURES, REGULARISERS
 
 CODE = """import modularity_lib as ml
 from modularity_lib import silent_units

@@ -1,7 +1,6 @@
 """The eight measures of how similar two hidden units of a layer are, from upstream or downstream information."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 
 import numpy as np
 import torch
@@ -10,18 +9,7 @@ from threadpoolctl import threadpool_limits
 from modularity_lib import derivatives
 from modularity_lib.derivatives import Images
 from modularity_lib.networks import MLP, Parameters, parameters_of
-
-MEASURES = (
-    "output_hessian",
-    "output_hessian_norm",
-    "output_gradient",
-    "output_gradient_norm",
-    "input_covariance",
-    "input_covariance_norm",
-    "input_gradient",
-    "input_gradient_norm",
-)
-FAMILY = {measure: "upstream" if measure.startswith("input") else "downstream" for measure in MEASURES}
+from modularity_lib.vocabulary import MEASURES, _chosen
 
 _CHUNK_BYTES = 8_000_000  # working memory for one chunk of images
 _CHUNK_IMAGES = 256  # longest chunk, where the network's own memory per image is unknown
@@ -110,32 +98,6 @@ def _rounding_error(network: torch.nn.Module) -> float:
     """Relative rounding error of the network's weights."""
     dtypes = [parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()]
     return torch.finfo(dtypes[0] if dtypes else torch.float32).eps
-
-
-def _chosen(
-    argument: str, wanted: Sequence[str] | None, available: Sequence[str], *, default: Sequence[str] | None
-) -> tuple[str, ...]:
-    """The wanted names without repetition, or the default; ValueError if one is not available."""
-    if wanted is None:
-        if default is None:
-            raise ValueError(f"{argument} must be given for a network other than MLP: some of {', '.join(available)}.")
-        return tuple(default)
-    if isinstance(wanted, str) or len(wanted) == 0:
-        raise ValueError(f"{argument} must be a list of at least one name, got {wanted!r}.")
-    for name in wanted:
-        if name not in available:
-            close = get_close_matches(str(name), available, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{argument} has no {name!r}; expected some of {', '.join(available)}.{hint}")
-    return tuple(dict.fromkeys(wanted))
-
-
-def two_measures(measure_a: str, measure_b: str) -> tuple[str, str]:
-    """The names of two different measures, as they are; ValueError if one is unknown or both are the same."""
-    pair = _chosen("measures", [measure_a, measure_b], MEASURES, default=None)
-    if len(pair) < 2:
-        raise ValueError(f"measures must be two different ones, got {measure_a!r} twice.")
-    return pair[0], pair[1]
 
 
 def _as_array(values: Iterable[int] | Images) -> np.ndarray:

@@ -16,7 +16,9 @@ import platformdirs
 import pooch
 from filelock import FileLock
 
-MNIST_5K_FILE = Path(__file__).resolve().parents[1] / "data" / "mnist_5k.npz"
+from modularity_lib.paths import checkout
+
+MNIST_5K_FILE = checkout() / "data" / "mnist_5k.npz"
 DATA_VARIABLE = "MODULARITY_DATA"  # names a folder of the user's own copies; they are read, never changed
 CACHE_FOLDER = Path(platformdirs.user_cache_dir("modularity-lib"))
 IDX_FILES = (

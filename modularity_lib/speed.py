@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.experiments import STUDIES
-from modularity_lib.similarity import MEASURES
+from modularity_lib.paths import checkout
 from modularity_lib.sources import DATASETS
+from modularity_lib.vocabulary import MEASURES
 
-BENCHMARKS_FOLDER = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
+BENCHMARKS_FOLDER = checkout() / "data" / "benchmarks"
 IMAGES_OF_A_ROW = 1_000  # benchmarks/similarity.py gives seconds against units for so many images
 NAMES = ("training", "module_search", "similarity", "agreement", "analysis", "overhead")
 

@@ -26,6 +26,8 @@ import pandas as pd
 import platformdirs
 from safetensors.numpy import load, save
 
+from modularity_lib.paths import checkout
+
 _log = logging.getLogger(__name__)
 _CHECKSUMS = "SHA256SUMS"  # the format of sha256sum, so that `sha256sum -c SHA256SUMS` checks an entry by hand
 _FACTS = "facts.json"
@@ -48,9 +50,9 @@ def default_store_folder() -> Path:
     """Where results are kept: $MODULARITY_STORE, else .modularity/ in a checkout, else the user's data folder."""
     if chosen := os.environ.get("MODULARITY_STORE"):
         return Path(chosen).expanduser()
-    checkout = Path(__file__).resolve().parents[1]
-    if (checkout / "_toc.yml").exists():
-        return checkout / ".modularity"
+    root = checkout()
+    if (root / "_toc.yml").exists():
+        return root / ".modularity"
     return Path(platformdirs.user_data_dir("modularity-lib"))
 
 
@@ -340,10 +342,10 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    checkout = Path(__file__).resolve().parents[1]
-    if not (checkout / ".git").exists():
+    root = checkout()
+    if not (root / ".git").exists():
         return None
-    git = ["git", "-C", str(checkout)]
+    git = ["git", "-C", str(root)]
     try:
         commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)

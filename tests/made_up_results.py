@@ -5,10 +5,9 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pandas as pd
 
-from modularity_lib.claims import pair_kind
 from modularity_lib.experiments import Study
 from modularity_lib.results import Results
-from modularity_lib.similarity import MEASURES
+from modularity_lib.vocabulary import MEASURES, pair_kind
 
 STUDY = Study(
     name="made-up",

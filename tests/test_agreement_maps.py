@@ -13,16 +13,15 @@ from matplotlib.colors import to_rgb
 from made_up_results import made_up_results
 from modularity_lib import ceiling, figures
 from modularity_lib.alignment import element_centric_similarity
-from modularity_lib.claims import pair_kind
 from modularity_lib.clustering import find_modules
 from modularity_lib.experiments import STUDIES
 from modularity_lib.figures import agreement_maps as maps
 from modularity_lib.paper import published
 from modularity_lib.results import Results
-from modularity_lib.similarity import MEASURES
 from modularity_lib.store import Store
 from modularity_lib.study import stored_matrices
 from modularity_lib.tables import stored_results
+from modularity_lib.vocabulary import MEASURES, pair_kind
 
 
 def value(table: pd.DataFrame, networks: str, a: str, b: str, column: str) -> float:

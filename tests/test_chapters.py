@@ -86,7 +86,7 @@ def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parame
     shutil.copy(project / "references.bib", root)
     (root / "_static").mkdir()
     shutil.copy(project / "_static" / "cover.png", root / "_static")
-    for name in ("book", "chapters", "progress", "rerun", "status", "store"):
+    for name in ("book", "chapters", "paths", "progress", "rerun", "status", "store"):
         shutil.copy(project / "modularity_lib" / f"{name}.py", root / "modularity_lib")
     (root / "modularity_lib" / "__init__.py").touch()
     (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")

@@ -14,7 +14,7 @@ from modularity_lib.claims import (
     agreement_by_kind,
     judge_all,
 )
-from modularity_lib.similarity import MEASURES
+from modularity_lib.vocabulary import MEASURES
 
 DROPOUT, PENALTIES, WITHIN, ACROSS = (claim.id for claim in CLAIMS)
 

@@ -11,11 +11,12 @@ from made_up_results import made_up_results
 from modularity_lib import common_mode, common_mode_report
 from modularity_lib.clustering import find_modules
 from modularity_lib.figures import common_mode as drawn
-from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
+from modularity_lib.figures.looks import LOOKS
 from modularity_lib.planted import planted
 from modularity_lib.results import Results, sweep
 from modularity_lib.store import Store
 from modularity_lib.study import stored_matrices
+from modularity_lib.vocabulary import MEASURE_LABELS
 
 
 def off_diagonal(matrix: np.ndarray) -> np.ndarray:

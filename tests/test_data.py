@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from modularity_lib import data, sources
+from modularity_lib.paths import checkout
 
 USERS_FOLDER = os.environ.get("MODULARITY_DATA")  # read before `own_cache` hides it
 needs_full_mnist = pytest.mark.skipif(
@@ -498,7 +499,7 @@ def test_two_processes_at_once_end_with_one_good_copy(mirror, own_cache):
     mirror.delay = 0.1  # long enough that the second process comes while the first is still fetching
     checksums = {name: sha256(content) for name, content in TINY_FILES.items()}
     argument = json.dumps([str(sources.CACHE_FOLDER), mirror.address, checksums])
-    package = str(Path(data.__file__).resolve().parents[1])
+    package = str(checkout())
     loaders = [
         subprocess.Popen(
             [sys.executable, "-c", LOADER, argument],

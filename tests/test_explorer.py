@@ -20,9 +20,9 @@ from modularity_lib.figures import modules_looked_at
 from modularity_lib.modularity import modularity_score
 from modularity_lib.networks import initial_parameters, network_of
 from modularity_lib.results import Results
-from modularity_lib.similarity import MEASURES
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_matrices, stored_network
+from modularity_lib.vocabulary import MEASURES
 
 CHOSEN = {
     "regulariser": "dropout",

@@ -7,12 +7,11 @@ import pytest
 from matplotlib.lines import Line2D
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib import figures, score_correlations
-from modularity_lib.claims import pair_kind
+from modularity_lib import figures, score_correlations, vocabulary
 from modularity_lib.clustering import Clustering, spectral_modules
 from modularity_lib.figures.agreement import agreement_against_dropout_table
 from modularity_lib.results import Results
-from modularity_lib.similarity import MEASURES
+from modularity_lib.vocabulary import MEASURES, pair_kind
 
 
 def curve(axes, label: str) -> np.ndarray:
@@ -34,7 +33,7 @@ def test_the_curves_of_modularity_are_the_means_over_runs() -> None:
 def test_every_measure_has_its_panel_with_axes_labelled() -> None:
     figure = figures.modularity_against_regularisation(made_up_results())
     titles = {axes.get_title() for axes in figure.axes}
-    assert titles == set(figures.MEASURE_LABELS.values())
+    assert titles == set(vocabulary.MEASURE_LABELS.values())
     assert (figure.get_supylabel(), figure.get_supxlabel()) == ("modularity Q", "% regularisation")
 
 

@@ -12,8 +12,8 @@ from modularity_lib.clustering import find_modules
 from modularity_lib.figures import search
 from modularity_lib.modularity import modularity_score
 from modularity_lib.planted import common_factor_table, floor_table, noise, planted
-from modularity_lib.similarity import FAMILY, MEASURES
 from modularity_lib.study import stored_matrices
+from modularity_lib.vocabulary import FAMILY, MEASURES
 
 
 def random_matrix(units: int, seed: int) -> np.ndarray:

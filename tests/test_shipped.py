@@ -16,10 +16,11 @@ from modularity_lib.keys import network_keys
 from modularity_lib.networks import parameters_of
 from modularity_lib.results import TABLES, Results
 from modularity_lib.shipped import ResultsAltered, shipped_tables
-from modularity_lib.similarity import MEASURES, similarity_matrices
+from modularity_lib.similarity import similarity_matrices
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_matrices, stored_network
 from modularity_lib.tables import export, matrices_to_ship, stored_results, tables_of, weights_to_ship
+from modularity_lib.vocabulary import MEASURES
 
 TINY = replace(
     STUDIES["smoke"], name="tiny", l2=(1e-5,), l1=(), dropout=(0.3,), runs=2, untrained=1, epochs=1, min_test_accuracy=0

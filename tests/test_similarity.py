@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import oracles_derivatives as oracles
 from modularity_lib import derivatives, similarity
 from modularity_lib.networks import MLP, initial_parameters, network_of
-from modularity_lib.similarity import FAMILY, MEASURES, similarity_matrices
+from modularity_lib.similarity import similarity_matrices
+from modularity_lib.vocabulary import FAMILY, MEASURES
 
 SIZES = (8, 6, 5, 3)
 N_IMAGES = 12

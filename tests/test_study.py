@@ -15,11 +15,11 @@ from modularity_lib.keys import network_keys
 from modularity_lib.networks import initial_parameters, parameters_of
 from modularity_lib.performance import network_facts
 from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete
-from modularity_lib.similarity import MEASURES
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_network
 from modularity_lib.tables import tables_of
 from modularity_lib.training import TrainedNetwork, TrainingConfig
+from modularity_lib.vocabulary import MEASURES
 
 SMOKE = STUDIES["smoke"]
 TINY = replace(

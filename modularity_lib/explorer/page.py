@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.data import train_validation_split
-from modularity_lib.experiments import BASELINE_L2, EXAMPLES, REGULARISERS, Study
+from modularity_lib.experiments import EXAMPLES, Study
 from modularity_lib.explorer.views import N_DIGITS, Digits, LayerView, NetworkView
-from modularity_lib.figures import LOOKS, MEASURE_LABELS
+from modularity_lib.figures import LOOKS
 from modularity_lib.results import Results
 from modularity_lib.shipped import shipped_tables
-from modularity_lib.similarity import FAMILY, MEASURES
 from modularity_lib.sources import DATASETS
+from modularity_lib.vocabulary import BASELINE_L2, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 LEVELS = 255  # steps of a stored similarity, from 0 to the largest off the diagonal
 

@@ -13,10 +13,10 @@ from modularity_lib.experiments import Study, study_named
 from modularity_lib.modularity import AllUnitsDead, modularity_score
 from modularity_lib.networks import Parameters, parameters_of
 from modularity_lib.results import Results
-from modularity_lib.similarity import MEASURES
 from modularity_lib.sources import DatasetUnavailable
 from modularity_lib.store import Store
 from modularity_lib.study import stored_matrices, stored_network
+from modularity_lib.vocabulary import MEASURES
 
 N_DIGITS = 5  # shown per module
 

@@ -22,7 +22,7 @@ from modularity_lib.figures.agreement_maps import (
 from modularity_lib.figures.explorer import modules_looked_at
 from modularity_lib.figures.growth import growth_curves
 from modularity_lib.figures.ledger import published_against_ours
-from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS
+from modularity_lib.figures.looks import LOOKS
 from modularity_lib.figures.matrices import (
     against_dropout,
     against_dropout_table,
@@ -49,7 +49,6 @@ from modularity_lib.figures.scores import (
 
 __all__ = [
     "LOOKS",
-    "MEASURE_LABELS",
     "QUANTITIES",
     "against_dropout",
     "against_dropout_table",

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.claims import KINDS, agreement_by_kind
+from modularity_lib.claims import agreement_by_kind
 from modularity_lib.figures.looks import LOOKS, STYLE, line
 from modularity_lib.results import Results, sweep
+from modularity_lib.vocabulary import KINDS
 
 
 def agreement_against_dropout_table(results: Results) -> pd.DataFrame:

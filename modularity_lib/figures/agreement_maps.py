@@ -12,13 +12,11 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from modularity_lib.claims import KINDS, pair_kind
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.experiments import REGULARISERS
-from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, STYLE, repeats_the_paper, written
+from modularity_lib.figures.looks import LOOKS, STYLE, repeats_the_paper, written
 from modularity_lib.paper import published
 from modularity_lib.results import Results, sweep
-from modularity_lib.similarity import FAMILY, MEASURES
+from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES, REGULARISERS, pair_kind
 
 _METRIC_LABELS = {
     "greedy": "greedy matching",

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, PANEL_ORDER, STYLE, UNTRAINED_COLOUR
-from modularity_lib.similarity import FAMILY
+from modularity_lib.figures.looks import LOOKS, STYLE, UNTRAINED_COLOUR
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 

@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, STYLE
+from modularity_lib.figures.looks import LOOKS, STYLE
 from modularity_lib.figures.matrices import draw_matrix
-from modularity_lib.similarity import FAMILY
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS
 
 _PER_ROW = 2  # modules beside each other
 

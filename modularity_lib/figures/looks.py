@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from modularity_lib.experiments import REGULARISERS, Study
-from modularity_lib.similarity import FAMILY, MEASURES
+from modularity_lib.experiments import Study
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ LOOKS = {
     "across": Look("one of each family", "#555555", "D"),
 }
 UNTRAINED_COLOUR = "#999999"
-MEASURE_LABELS = {name: name.replace("_norm", " (norm)").replace("_", " ") for name in MEASURES}
 PAPER_LABEL = "paper, read off its figures ± reading error"
-PANEL_ORDER = [name for family in ("upstream", "downstream") for name in reversed(MEASURES) if FAMILY[name] == family]
 
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,

@@ -11,13 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from modularity_lib.clustering import Clustering
-from modularity_lib.figures.looks import (
-    LOOKS,
-    MEASURE_LABELS,
-    PANEL_ORDER,
-    STYLE,
-)
-from modularity_lib.similarity import FAMILY
+from modularity_lib.figures.looks import LOOKS, STYLE
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 
 STRIP = 0.16  # width of the strip that shows the modules beside a matrix, as a share of the matrix
 

@@ -8,11 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.experiments import REGULARISERS
 from modularity_lib.figures.looks import (
     LOOKS,
-    MEASURE_LABELS,
-    PANEL_ORDER,
     PAPER_LABEL,
     SIDE_BY_SIDE,
     STYLE,
@@ -23,7 +20,7 @@ from modularity_lib.figures.looks import (
     repeats_the_paper,
 )
 from modularity_lib.results import Results, sweep
-from modularity_lib.similarity import FAMILY
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGULARISERS
 
 QUANTITY_LABELS = {"score": "modularity Q", "n_modules": "number of modules"}
 ALL_LAYERS = "all"  # in the column `layer`: the mean over the hidden layers

@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.experiments import REGULARISERS
 from modularity_lib.figures.looks import (
     LOOKS,
     PAPER_LABEL,
@@ -24,6 +23,7 @@ from modularity_lib.figures.looks import (
     untrained_band,
 )
 from modularity_lib.results import Results, sweep
+from modularity_lib.vocabulary import REGULARISERS
 
 QUANTITIES = {
     "test_accuracy": "test accuracy",

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from modularity_lib.claims import KINDS
-from modularity_lib.figures.looks import LOOKS, MEASURE_LABELS, STYLE, UNTRAINED_COLOUR, measure_ticks, written
+from modularity_lib.figures.looks import LOOKS, STYLE, UNTRAINED_COLOUR, measure_ticks, written
 from modularity_lib.results import Results
 from modularity_lib.score_correlations import SWEEPS, score_correlations, scores_by_network
-from modularity_lib.similarity import FAMILY, MEASURES
+from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES
 
 _SWEEP_LABELS = {name: LOOKS[name].label if name in LOOKS else "untrained" for name in SWEEPS}
 
