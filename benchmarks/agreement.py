@@ -14,7 +14,7 @@ from clusim import sim
 from clusim.clustering import Clustering
 
 from measuring import keep, machine, medians_of, options
-from modularity_lib import alignment
+from modularity_lib.alignment import scores
 
 N_UNITS = 64  # a hidden layer of the paper
 PERMUTATIONS = 5000
@@ -40,17 +40,17 @@ def rows_of(n_modules: int, repeats: int) -> list[dict[str, object]]:
     related = np.where(random.random(N_UNITS) < 0.5, a, independent)
     rows = []
     for score, ours, theirs in (
-        ("element-centric similarity", alignment.element_centric_similarity, sim.element_sim),
-        ("reduced mutual information", alignment.reduced_mutual_information, sim.rmi),
-        ("variation of information", alignment.variation_of_information, sim.vi),
+        ("element-centric similarity", scores.element_centric_similarity, sim.element_sim),
+        ("reduced mutual information", scores.reduced_mutual_information, sim.rmi),
+        ("variation of information", scores.variation_of_information, sim.vi),
     ):
         ours_ms, other_ms = medians([partial(ours, a, related), partial(by_clusim, theirs, a, related)], repeats)
         rows.append(row_of(n_modules, score, ours_ms, "clusim", other_ms))
     for kind, b in (("related", related), ("independent", independent)):
         test_ms, all_ms, plain_ms = medians(
             [
-                partial(alignment.agreement_p_value, a, b, permutations=PERMUTATIONS),
-                partial(alignment.agreement, a, b, permutations=PERMUTATIONS),
+                partial(scores.agreement_p_value, a, b, permutations=PERMUTATIONS),
+                partial(scores.agreement, a, b, permutations=PERMUTATIONS),
                 partial(plain_p_value, a, b, PLAIN_PERMUTATIONS),
             ],
             repeats,

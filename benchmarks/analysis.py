@@ -19,8 +19,9 @@ import torch
 
 from measuring import keep, machine, medians_of, options
 from modularity_lib import analysis
-from modularity_lib.data import Dataset, load_dataset
-from modularity_lib.training import TrainingConfig, train
+from modularity_lib.images.dataset import Dataset, load_dataset
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.training import train
 
 STEPS = PERMUTATIONS = 5000
 

@@ -17,8 +17,8 @@ import networkx as nx
 import numpy as np
 
 from measuring import keep, machine, medians_of, options
-from modularity_lib.clustering import find_modules, spectral_modules
-from modularity_lib.modularity import modularity_score, to_adjacency
+from modularity_lib.clustering.modularity import modularity_score, to_adjacency
+from modularity_lib.clustering.search import find_modules, spectral_modules
 
 N_UNITS = 64  # a hidden layer of the paper
 N_SAMPLES = 1000

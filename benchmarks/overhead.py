@@ -19,9 +19,9 @@ from modularity_lib import analysis
 from modularity_lib.compute import dataset_of_study
 from modularity_lib.engine import open_tasks, run_here, run_on_dask
 from modularity_lib.experiments import Study
-from modularity_lib.performance import network_facts
 from modularity_lib.store import Store
-from modularity_lib.training import train
+from modularity_lib.training.performance import network_facts
+from modularity_lib.training.training import train
 
 NETWORKS = 200
 STUDY = Study(

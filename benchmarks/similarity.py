@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from measuring import keep, options
-from modularity_lib.derivatives import activity
-from modularity_lib.networks import MLP, initial_parameters, network_of
-from modularity_lib.similarity import similarity_matrices
+from modularity_lib.similarity.derivatives import activity
+from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.training.networks import MLP, initial_parameters, network_of
 from modularity_lib.vocabulary import MEASURES
 
 PIXELS, CLASSES = 784, 10

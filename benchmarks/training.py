@@ -23,13 +23,14 @@ import numpy as np
 import torch
 
 from measuring import keep, machine, medians_of, options
-from modularity_lib.backpropagation import NETWORKS_PER_PASS, adam_step, loss_gradient, sort_by_pixel
-from modularity_lib.data import Dataset, load_dataset
-from modularity_lib.device_training import device_title, train_on_device
 from modularity_lib.experiments import STUDIES
-from modularity_lib.flat_networks import workspace_of
-from modularity_lib.networks import MLP
-from modularity_lib.training import TrainingConfig, advance, images_of_run, start
+from modularity_lib.images.dataset import Dataset, load_dataset
+from modularity_lib.training.compiled import NETWORKS_PER_PASS, adam_step, loss_gradient, sort_by_pixel
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.gpu import device_title, train_on_device
+from modularity_lib.training.layout import workspace_of
+from modularity_lib.training.networks import MLP
+from modularity_lib.training.training import advance, images_of_run, start
 
 SIZES = (784, 64, 64, 10)
 BATCH = 200

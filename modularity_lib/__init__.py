@@ -1,6 +1,6 @@
 """Modules of hidden units in neural networks, from upstream and downstream information."""
 
-from modularity_lib.alignment import (
+from modularity_lib.alignment.scores import (
     agreement,
     agreement_p_value,
     element_centric_similarity,
@@ -11,19 +11,20 @@ from modularity_lib.alignment import (
     transfer,
     variation_of_information,
 )
-from modularity_lib.clustering import Clustering, find_modules, spectral_modules
+from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
+from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.data import Dataset, load_dataset
 from modularity_lib.experiments import STUDIES, Study
-from modularity_lib.modularity import AllUnitsDead, modularity_score
-from modularity_lib.networks import MLP, Parameters
+from modularity_lib.images.dataset import Dataset, load_dataset
+from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
 from modularity_lib.results import Results, StudyIncomplete
 from modularity_lib.shipped import ResultsAltered
-from modularity_lib.similarity import similarity_matrices
-from modularity_lib.sources import DatasetAltered, DatasetUnavailable
+from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_matrices, stored_network
-from modularity_lib.training import TrainedNetwork, TrainingConfig, train
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.networks import MLP, Parameters
+from modularity_lib.training.training import TrainedNetwork, train
 from modularity_lib.vocabulary import FAMILY, MEASURES
 
 __all__ = [

@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from modularity_lib.alignment import agreement, expected_element_centric_similarity, similarity_spearman, transfer
-from modularity_lib.clustering import find_modules
-from modularity_lib.data import Dataset
-from modularity_lib.modularity import ALL_UNITS_DEAD, AllUnitsDead
-from modularity_lib.networks import Parameters, network_of
-from modularity_lib.similarity import similarity_matrices
+from modularity_lib.alignment.scores import (
+    agreement,
+    expected_element_centric_similarity,
+    similarity_spearman,
+    transfer,
+)
+from modularity_lib.clustering.modularity import ALL_UNITS_DEAD, AllUnitsDead
+from modularity_lib.clustering.search import find_modules
+from modularity_lib.images.dataset import Dataset
+from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.training.networks import Parameters, network_of
 from modularity_lib.vocabulary import MEASURES
 
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {layer: {measure: (units, units)}}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.alignment import agreement_p_value
+from modularity_lib.alignment.scores import agreement_p_value
 from modularity_lib.claims import ALPHA, agreement_by_kind
 from modularity_lib.inference import Effect, effect_over_runs, holm
 from modularity_lib.results import LAYER_OF_NETWORK, Results

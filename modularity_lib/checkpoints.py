@@ -1,6 +1,6 @@
 """Checkpoints of a training: after a kill it goes on from the last one, bit for bit as if nothing had happened.
 
-They are the same whether processor or GPU trains (device_training.py): one can go on where the other stopped.
+They are the same whether processor or GPU trains (training/gpu.py): one can go on where the other stopped.
 """
 
 import math
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from modularity_lib.data import Dataset
-from modularity_lib.protocols import Plateau
+from modularity_lib.images.dataset import Dataset
 from modularity_lib.store import Entry, Store, key_of
-from modularity_lib.training import TrainedNetwork, TrainingConfig, TrainingState, advance, finish, images_of_run, start
+from modularity_lib.training.config import Plateau, TrainingConfig
+from modularity_lib.training.training import TrainedNetwork, TrainingState, advance, finish, images_of_run, start
 
 CHECKPOINT_SECONDS = 20.0  # a kill costs at most this much work, and the epoch under way
 SHORT_TRAINING_SECONDS = 5.0  # what is trained so fast needs no checkpoint

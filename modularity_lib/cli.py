@@ -14,16 +14,16 @@ import numpy as np
 
 from modularity_lib import survey
 from modularity_lib.compute import dataset_of_study
-from modularity_lib.device_training import device_named
 from modularity_lib.engine import SchedulerUnavailable, cores, open_tasks
 from modularity_lib.experiments import Study, study_named
+from modularity_lib.images.sources import DATASETS, DatasetAltered, DatasetUnavailable
 from modularity_lib.results import IDENTIFYING, TABLES, StudyIncomplete
 from modularity_lib.shipped import ResultsAltered
-from modularity_lib.sources import DATASETS, DatasetAltered, DatasetUnavailable
 from modularity_lib.store import Store, StoreUnusable
 from modularity_lib.study import NetworksFailed, run_shard, run_study
 from modularity_lib.tables import export as export_tables
 from modularity_lib.tables import identity_of, matrices_to_ship, stored_results, tables_of, weights_to_ship
+from modularity_lib.training.gpu import device_named
 
 
 class _StudyName(click.ParamType):

@@ -11,15 +11,15 @@ import pandas as pd
 from scipy.optimize import brentq
 from tqdm import tqdm
 
-from modularity_lib.clustering import find_modules
+from modularity_lib.clustering.modularity import dead_units
+from modularity_lib.clustering.search import find_modules
 from modularity_lib.experiments import STUDIES
+from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.keys import network_keys
 from modularity_lib.lineage import source_of
-from modularity_lib.modularity import dead_units
 from modularity_lib.paths import checkout
 from modularity_lib.planted import block_of, planted
 from modularity_lib.results import Results
-from modularity_lib.sources import DatasetUnavailable
 from modularity_lib.store import Entry, Store, key_of, provenance, read_entry, replace_entry
 from modularity_lib.study import stored_matrices
 from modularity_lib.tables import stored_results

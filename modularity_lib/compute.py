@@ -24,15 +24,16 @@ from modularity_lib.checkpoints import (
     save,
     train_with_checkpoints,
 )
-from modularity_lib.data import Dataset, load_dataset
-from modularity_lib.device_training import device_title, train_on_device
 from modularity_lib.experiments import Study
+from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.keys import NetworkKeys, network_keys
-from modularity_lib.networks import Parameters
-from modularity_lib.performance import network_facts
 from modularity_lib.shipped import is_shipped
 from modularity_lib.store import Entry, Store, StoreUnusable, is_alive, key_of
-from modularity_lib.training import TrainingConfig, TrainingState
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.gpu import device_title, train_on_device
+from modularity_lib.training.networks import Parameters
+from modularity_lib.training.performance import network_facts
+from modularity_lib.training.training import TrainingState
 
 ATTEMPTS = 3  # a network that fails so often is set aside, and the others go on
 

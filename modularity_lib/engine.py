@@ -22,7 +22,7 @@ from modularity_lib.experiments import Study
 from modularity_lib.keys import network_keys
 from modularity_lib.shipped import is_shipped
 from modularity_lib.store import Store
-from modularity_lib.training import TrainingConfig
+from modularity_lib.training.config import TrainingConfig
 
 NETWORKS_PER_TASK = 8  # trained side by side; enough tasks remain to keep every core busy to the end
 REPORT_SECONDS = 0.5

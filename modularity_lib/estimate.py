@@ -5,10 +5,10 @@ from statistics import median
 from typing import NamedTuple
 
 from modularity_lib.experiments import Study
+from modularity_lib.images.sources import DATASETS
 from modularity_lib.keys import network_keys
-from modularity_lib.sources import DATASETS
 from modularity_lib.store import Store
-from modularity_lib.training import TrainingConfig
+from modularity_lib.training.config import TrainingConfig
 
 _PIXELS, _CLASSES = 784, 10
 _NON_ZERO_PIXELS = 0.2  # share of an image of a digit; the others cost nothing

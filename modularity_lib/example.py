@@ -6,18 +6,16 @@ from fractions import Fraction
 
 import numpy as np
 
-from modularity_lib.derivatives import (
+from modularity_lib.similarity.closed_form import (
     ForwardPass,
     forward_pass,
     input_gradient_sums,
-    input_jacobian,
-    loss_hessian,
     loss_hessian_sums,
     output_gradient_sums,
-    output_jacobian,
 )
-from modularity_lib.networks import Parameters, network_of
-from modularity_lib.similarity import similarity_matrices
+from modularity_lib.similarity.derivatives import input_jacobian, loss_hessian, output_jacobian
+from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.training.networks import Parameters, network_of
 
 IMAGES = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 IMAGE_NAMES = ("A", "B", "C")

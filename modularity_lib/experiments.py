@@ -5,8 +5,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modularity_lib.sources import DATASETS
-from modularity_lib.training import TrainingConfig
+from modularity_lib.images.sources import DATASETS
+from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
 
 # Networks whose matrices the paper shows, (l2, l1, dropout): they are shipped in full precision.

@@ -20,7 +20,7 @@ LINEAGE = RESULTS_FOLDER / "lineage.json"
 # Where the code of each stage is entered. What trains on a GPU is not reached: up to rounding it does the same, as
 # another kind of processor would.
 ENTRIES = {
-    "training": ("training.train", "performance.network_facts", "data.dataset_of"),
+    "training": ("training.training.train", "training.performance.network_facts", "images.dataset.dataset_of"),
     "modules": ("analysis.measured_matrices", "analysis.module_rows"),
     "agreement": ("analysis.agreement_rows",),
     "common_mode": ("common_mode.measured",),

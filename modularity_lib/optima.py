@@ -12,9 +12,15 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from modularity_lib.alignment import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.clustering import find_modules, spectral_modules
-from modularity_lib.modularity import AllUnitsDead, dead_units, modularity_matrix, modularity_score, to_adjacency
+from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
+from modularity_lib.clustering.modularity import (
+    AllUnitsDead,
+    dead_units,
+    modularity_matrix,
+    modularity_score,
+    to_adjacency,
+)
+from modularity_lib.clustering.search import find_modules, spectral_modules
 from modularity_lib.study import stored_matrices
 from modularity_lib.vocabulary import FAMILY, MEASURES
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.alignment import element_centric_similarity
-from modularity_lib.clustering import find_modules
-from modularity_lib.modularity import modularity_score
+from modularity_lib.alignment.scores import element_centric_similarity
+from modularity_lib.clustering.modularity import modularity_score
+from modularity_lib.clustering.search import find_modules
 
 SHARED = 0.64  # correlation of the units of a planted block, before a factor common to all is mixed in
 LEVEL = 0.05  # at which a test calls a matrix modular

@@ -18,12 +18,13 @@ from modularity_lib.compute import dataset_of_study, parameters_of_arrays
 from modularity_lib.experiments import EXAMPLES, STUDIES, Study
 from modularity_lib.keys import network_keys
 from modularity_lib.lineage import ENTRIES, is_proven, unproven_libraries
-from modularity_lib.networks import Parameters
-from modularity_lib.performance import network_facts
 from modularity_lib.results import IDENTIFYING, StudyIncomplete
 from modularity_lib.shipped import ShippedTables, shipped_arrays, shipped_matrices, shipped_tables, triangle
 from modularity_lib.tables import identity_of
-from modularity_lib.training import TrainingConfig, train
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.networks import Parameters
+from modularity_lib.training.performance import network_facts
+from modularity_lib.training.training import train
 from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
 
 # Networks that are trained again, for each branch that a stage can take: (study, run, l2, l1, dropout).

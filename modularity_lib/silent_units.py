@@ -12,10 +12,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from modularity_lib.alignment import element_centric_similarity
-from modularity_lib.clustering import find_modules
+from modularity_lib.alignment.scores import element_centric_similarity
+from modularity_lib.clustering.modularity import AllUnitsDead
+from modularity_lib.clustering.search import find_modules
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.modularity import AllUnitsDead
 from modularity_lib.results import Results, sweep
 from modularity_lib.study import stored_matrices
 from modularity_lib.vocabulary import MEASURES, REGULARISERS

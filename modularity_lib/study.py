@@ -9,18 +9,18 @@ import numpy as np
 from tqdm import tqdm
 
 from modularity_lib.compute import Failure, dataset_of_study, misses_training, parameters_of_arrays, running
-from modularity_lib.device_training import device_named, device_title
 from modularity_lib.engine import cores, open_tasks, run_here, run_on_dask, train_here
 from modularity_lib.estimate import Cost, cost_seen
 from modularity_lib.experiments import Study, study_named
 from modularity_lib.keys import network_keys
-from modularity_lib.networks import MLP, network_of
 from modularity_lib.results import Results, StudyIncomplete
 from modularity_lib.shipped import shipped_arrays, shipped_matrices
-from modularity_lib.similarity import similarity_matrices
+from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.store import Store
 from modularity_lib.tables import tables_of
-from modularity_lib.training import TrainingConfig
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.gpu import device_named, device_title
+from modularity_lib.training.networks import MLP, network_of
 from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed} elapsed, {remaining} left{postfix}"

@@ -15,11 +15,12 @@ from modularity_lib.estimate import cost_seen
 from modularity_lib.experiments import Study
 from modularity_lib.keys import STAGES, network_keys
 from modularity_lib.lineage import changed_definitions, libraries_sentence
-from modularity_lib.performance import network_facts
 from modularity_lib.results import Results
 from modularity_lib.shipped import is_shipped, shipped_tables
 from modularity_lib.store import Store
-from modularity_lib.training import TrainingConfig, train
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.performance import network_facts
+from modularity_lib.training.training import train
 
 # What a recomputed network may differ by. On the same machine it does not at all; another processor rounds otherwise,
 # and hundreds of epochs carry that on: the network is another one of the same kind.

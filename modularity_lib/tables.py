@@ -19,7 +19,7 @@ from modularity_lib.lineage import OtherLibraries, libraries_sentence
 from modularity_lib.results import IDENTIFYING, TABLES, Results, StudyIncomplete
 from modularity_lib.shipped import shipped_tables, triangle
 from modularity_lib.store import Entry, Store, key_of, replace_entry
-from modularity_lib.training import TrainingConfig
+from modularity_lib.training.config import TrainingConfig
 
 _Entries = Mapping[str, Entry]  # of one network, by stage
 

@@ -1,4 +1,4 @@
-"""Slow, obvious second versions of the scores in `modularity_lib.alignment`, from their definitions; no shared code."""
+"""Slow, obvious second versions of `modularity_lib.alignment.scores`, from their definitions; no shared code."""
 
 import functools
 import itertools

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from modularity_lib.data import Dataset, train_validation_split
-from modularity_lib.dropout import dropout_mask
-from modularity_lib.networks import initial_parameters
-from modularity_lib.training import TrainingConfig, mask_key_of
+from modularity_lib.images.dataset import Dataset, train_validation_split
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.layout import dropout_mask
+from modularity_lib.training.networks import initial_parameters
+from modularity_lib.training.training import mask_key_of
 
 MASK_64 = 2**64 - 1
 

@@ -12,8 +12,8 @@ from matplotlib.colors import to_rgb
 
 from made_up_results import made_up_results
 from modularity_lib import ceiling, figures
-from modularity_lib.alignment import element_centric_similarity
-from modularity_lib.clustering import find_modules
+from modularity_lib.alignment.scores import element_centric_similarity
+from modularity_lib.clustering.search import find_modules
 from modularity_lib.experiments import STUDIES
 from modularity_lib.figures import agreement_maps as maps
 from modularity_lib.paper import published

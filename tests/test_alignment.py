@@ -9,21 +9,21 @@ from clusim import sim
 from clusim.clustering import Clustering
 
 import oracles_alignment as oracles
-from modularity_lib import alignment
+from modularity_lib.alignment import scores
 
 SCORES = {
-    "element_centric": (alignment.element_centric_similarity, 1.0),
-    "expected": (alignment.expected_element_centric_similarity, None),
-    "vi": (alignment.variation_of_information, 0.0),
-    "vi_norm": (lambda a, b: alignment.variation_of_information(a, b, normalized=True), 0.0),
-    "rmi": (alignment.reduced_mutual_information, None),
-    "rmi_norm": (lambda a, b: alignment.reduced_mutual_information(a, b, normalized=True), 1.0),
-    "greedy": (alignment.greedy_matching_score, 1.0),
+    "element_centric": (scores.element_centric_similarity, 1.0),
+    "expected": (scores.expected_element_centric_similarity, None),
+    "vi": (scores.variation_of_information, 0.0),
+    "vi_norm": (lambda a, b: scores.variation_of_information(a, b, normalized=True), 0.0),
+    "rmi": (scores.reduced_mutual_information, None),
+    "rmi_norm": (lambda a, b: scores.reduced_mutual_information(a, b, normalized=True), 1.0),
+    "greedy": (scores.greedy_matching_score, 1.0),
 }
 ON_LABELS = (
     *(score for score, _ in SCORES.values()),
-    alignment.agreement,
-    alignment.agreement_p_value,
+    scores.agreement,
+    scores.agreement_p_value,
 )
 every_score = pytest.mark.parametrize("name", SCORES)
 
@@ -100,20 +100,20 @@ def test_a_single_unit_has_a_score(name):
 
 def test_one_table_gives_the_same_numbers_as_the_single_functions():
     for a, b in random_pairs(n_pairs=6):
-        assert alignment.agreement(a, b, permutations=99, seed=3) == alignment.Agreement(
-            element_centric=alignment.element_centric_similarity(a, b),
-            rmi=alignment.reduced_mutual_information(a, b),
-            rmi_norm=alignment.reduced_mutual_information(a, b, normalized=True),
-            vi=alignment.variation_of_information(a, b),
-            vi_norm=alignment.variation_of_information(a, b, normalized=True),
-            greedy=alignment.greedy_matching_score(a, b),
-            p_value=alignment.agreement_p_value(a, b, permutations=99, seed=3),
+        assert scores.agreement(a, b, permutations=99, seed=3) == scores.Agreement(
+            element_centric=scores.element_centric_similarity(a, b),
+            rmi=scores.reduced_mutual_information(a, b),
+            rmi_norm=scores.reduced_mutual_information(a, b, normalized=True),
+            vi=scores.variation_of_information(a, b),
+            vi_norm=scores.variation_of_information(a, b, normalized=True),
+            greedy=scores.greedy_matching_score(a, b),
+            p_value=scores.agreement_p_value(a, b, permutations=99, seed=3),
         )
 
 
 def test_labels_are_left_as_they_were():
     a, b = np.array([0, 0, 1, 1, -1, 2]), np.array([1, 0, 0, 0, -1, 1])
-    alignment.agreement(a, b, permutations=20)
+    scores.agreement(a, b, permutations=20)
     assert a.tolist() == [0, 0, 1, 1, -1, 2]
     assert b.tolist() == [1, 0, 0, 0, -1, 1]
 
@@ -125,32 +125,32 @@ def test_labels_are_left_as_they_were():
 def test_element_centric_is_the_pagerank_definition_for_every_teleport_parameter(alpha):
     for a, b in random_pairs(n_units=40, n_pairs=8):
         slow = oracles.element_centric(a, b, alpha)
-        assert alignment.element_centric_similarity(a, b) == pytest.approx(slow, abs=1e-10)
+        assert scores.element_centric_similarity(a, b) == pytest.approx(slow, abs=1e-10)
 
 
 def test_element_centric_agrees_with_clusim():
     for a, b in random_pairs():
         theirs = sim.element_sim(in_clusim(a), in_clusim(b))
-        assert alignment.element_centric_similarity(a, b) == pytest.approx(theirs, abs=1e-10)
+        assert scores.element_centric_similarity(a, b) == pytest.approx(theirs, abs=1e-10)
 
 
 def test_element_centric_counts_the_dead_units_as_one_more_module():
     a, b = np.array([0, 0, 0, -1]), np.array([0, 0, 0, 0])
-    assert alignment.element_centric_similarity(a, b) == (3 * 3 / 4 + 1 / 4) / 4
-    assert alignment.element_centric_similarity(np.array([0, 0, -1, -1]), np.array([0, 0, 1, 1])) == 1.0
+    assert scores.element_centric_similarity(a, b) == (3 * 3 / 4 + 1 / 4) / 4
+    assert scores.element_centric_similarity(np.array([0, 0, -1, -1]), np.array([0, 0, 1, 1])) == 1.0
 
 
 def test_expected_element_centric_is_the_mean_over_all_shuffles():
     for a, b in (([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 1]), ([0, 0, 1, 1, -1, -1], [0, 1, 2, 3, 3, -1])):
         a, b = np.array(a), np.array(b)
         shuffled = [oracles.element_centric(a, b[list(order)], 0.9) for order in itertools.permutations(range(6))]
-        assert alignment.expected_element_centric_similarity(a, b) == pytest.approx(np.mean(shuffled), abs=1e-12)
+        assert scores.expected_element_centric_similarity(a, b) == pytest.approx(np.mean(shuffled), abs=1e-12)
 
 
 def test_expected_element_centric_of_one_module_each_is_exactly_one():
     for n_units in (1, 2, 3, 7, 64, 511):
         labels = np.zeros(n_units, dtype=int)
-        assert alignment.expected_element_centric_similarity(labels, labels) == 1.0
+        assert scores.expected_element_centric_similarity(labels, labels) == 1.0
 
 
 # ---------------------------------------------------------------- variation of information
@@ -161,34 +161,34 @@ def test_variation_of_information_is_what_entropies_give_by_hand():
     of_a = -(3 / 4 * math.log(3 / 4) + 1 / 4 * math.log(1 / 4))
     of_b = math.log(2)
     joint = -(2 / 4 * math.log(2 / 4) + 2 * 1 / 4 * math.log(1 / 4))
-    assert alignment.variation_of_information(a, b) == pytest.approx(2 * joint - of_a - of_b, abs=1e-14)
-    normalised = alignment.variation_of_information(a, b, normalized=True)
+    assert scores.variation_of_information(a, b) == pytest.approx(2 * joint - of_a - of_b, abs=1e-14)
+    normalised = scores.variation_of_information(a, b, normalized=True)
     assert normalised == pytest.approx((2 * joint - of_a - of_b) / joint, abs=1e-14)
 
 
 def test_variation_of_information_is_what_entropies_give():
     for a, b in random_pairs():
         vi, joint = oracles.variation_of_information(a, b)
-        assert alignment.variation_of_information(a, b) == pytest.approx(vi, abs=1e-12)
-        assert alignment.variation_of_information(a, b, normalized=True) == pytest.approx(vi / joint, abs=1e-12)
+        assert scores.variation_of_information(a, b) == pytest.approx(vi, abs=1e-12)
+        assert scores.variation_of_information(a, b, normalized=True) == pytest.approx(vi / joint, abs=1e-12)
 
 
 def test_variation_of_information_agrees_with_clusim_in_bits():
     for a, b in random_pairs():
         theirs = sim.vi(in_clusim(a), in_clusim(b))
-        assert alignment.variation_of_information(a, b) / math.log(2) == pytest.approx(theirs, abs=1e-12)
+        assert scores.variation_of_information(a, b) / math.log(2) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_variation_of_information_counts_the_dead_units_as_one_more_module():
     a, b = np.array([0, 0, -1, -1]), np.zeros(4, dtype=int)
-    assert alignment.variation_of_information(a, b) == pytest.approx(math.log(2), abs=1e-15)
-    assert alignment.variation_of_information(a, np.array([0, 0, 1, 1])) == 0.0
+    assert scores.variation_of_information(a, b) == pytest.approx(math.log(2), abs=1e-15)
+    assert scores.variation_of_information(a, np.array([0, 0, 1, 1])) == 0.0
 
 
 def test_clusterings_of_one_module_have_no_variation_of_information():
     ones = np.zeros(5, dtype=int)
-    assert alignment.variation_of_information(ones, ones - 1) == 0.0
-    assert alignment.variation_of_information(ones, ones - 1, normalized=True) == 0.0
+    assert scores.variation_of_information(ones, ones - 1) == 0.0
+    assert scores.variation_of_information(ones, ones - 1, normalized=True) == 0.0
 
 
 # ---------------------------------------------------------------- reduced mutual information
@@ -211,23 +211,23 @@ def test_clusterings_of_one_module_have_no_variation_of_information():
 )
 def test_log_table_count_is_close_to_counting_every_table(a_sizes, b_sizes, nats):
     exact = math.log(oracles.table_count(a_sizes, b_sizes))
-    assert alignment.log_table_count(np.array(a_sizes), np.array(b_sizes)) == pytest.approx(exact, abs=nats)
+    assert scores.log_table_count(np.array(a_sizes), np.array(b_sizes)) == pytest.approx(exact, abs=nats)
 
 
 def test_only_one_table_has_a_single_row_or_column():
     assert oracles.table_count((9,), (2, 3, 4)) == 1
     for sizes in (np.array([2, 3, 4]), np.arange(1, 12)):  # of 11 sizes the formula alone makes 1e-15
-        assert alignment.log_table_count(np.array([sizes.sum()]), sizes) == 0.0
-        assert alignment.log_table_count(sizes, np.array([sizes.sum()])) == 0.0
+        assert scores.log_table_count(np.array([sizes.sum()]), sizes) == 0.0
+        assert scores.log_table_count(sizes, np.array([sizes.sum()])) == 0.0
 
 
 def test_reduced_mutual_information_is_factorials_less_the_cost_of_the_table():
     halves, tilted = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 1])  # overlaps: 2 and 1, 0 and 3
     nats = math.log(math.factorial(6) * 2 * 1 * 1 * 6 / (6 * 6 * 2 * 24))
     assert oracles.table_count((3, 3), (2, 4)) == 3
-    cost = alignment.log_table_count(np.array([3, 3]), np.array([2, 4]))
+    cost = scores.log_table_count(np.array([3, 3]), np.array([2, 4]))
     assert cost == pytest.approx(math.log(3), abs=0.1)
-    assert alignment.reduced_mutual_information(halves, tilted) == pytest.approx((nats - cost) / 6, abs=1e-14)
+    assert scores.reduced_mutual_information(halves, tilted) == pytest.approx((nats - cost) / 6, abs=1e-14)
 
 
 def test_reduced_mutual_information_is_close_to_the_one_with_exactly_counted_tables():
@@ -238,7 +238,7 @@ def test_reduced_mutual_information_is_close_to_the_one_with_exactly_counted_tab
         tables = oracles.table_count(tuple(np.bincount(a).tolist()), tuple(np.bincount(b).tolist()))
         slow = oracles.reduced_mutual_information(a, b, math.log(tables))
         # the cost is within 0.2 nats in total, here shared by 24 units
-        assert alignment.reduced_mutual_information(a, b) == pytest.approx(slow, abs=0.2 / 24)
+        assert scores.reduced_mutual_information(a, b) == pytest.approx(slow, abs=0.2 / 24)
 
 
 @pytest.mark.parametrize("normalized", [False, True])
@@ -248,36 +248,36 @@ def test_reduced_mutual_information_agrees_with_clusim(normalized):
             continue  # clusim divides rounding errors there
         norm_type, to_nats = ("normalized", 1.0) if normalized else ("none", math.log(2))
         theirs = sim.rmi(in_clusim(a), in_clusim(b), norm_type=norm_type) * to_nats
-        ours = alignment.reduced_mutual_information(a, b, normalized=normalized)
+        ours = scores.reduced_mutual_information(a, b, normalized=normalized)
         assert ours == pytest.approx(theirs, abs=1e-10)
 
 
 def test_reduced_mutual_information_counts_the_dead_units_as_one_more_module():
     a, b = np.repeat([0, 1, -1], 8), np.repeat([0, 1, 2], 8)
-    assert alignment.reduced_mutual_information(a, b) == alignment.reduced_mutual_information(b, b) > 0.5
-    assert alignment.reduced_mutual_information(a, b, normalized=True) == 1.0
+    assert scores.reduced_mutual_information(a, b) == scores.reduced_mutual_information(b, b) > 0.5
+    assert scores.reduced_mutual_information(a, b, normalized=True) == 1.0
 
 
 def test_one_module_tells_nothing_of_another_clustering():
     ones = np.zeros(64, dtype=int)
     for n_modules in range(2, 12):
         for normalized in (False, True):
-            assert alignment.reduced_mutual_information(ones, np.arange(64) % n_modules, normalized=normalized) == 0.0
-    assert alignment.reduced_mutual_information(ones, ones) == 0.0
-    assert alignment.reduced_mutual_information(ones, ones, normalized=True) == 1.0
+            assert scores.reduced_mutual_information(ones, np.arange(64) % n_modules, normalized=normalized) == 0.0
+    assert scores.reduced_mutual_information(ones, ones) == 0.0
+    assert scores.reduced_mutual_information(ones, ones, normalized=True) == 1.0
 
 
 def test_clusterings_without_information_about_themselves_have_a_normalised_score():
     singles, almost = np.arange(64), np.append(np.arange(63), 0)
-    assert alignment.reduced_mutual_information(singles, singles) < 0  # the cost of the table is overestimated there
-    assert alignment.reduced_mutual_information(singles, almost, normalized=True) == 0.0
-    assert alignment.reduced_mutual_information(singles, singles, normalized=True) == 1.0
+    assert scores.reduced_mutual_information(singles, singles) < 0  # the cost of the table is overestimated there
+    assert scores.reduced_mutual_information(singles, almost, normalized=True) == 0.0
+    assert scores.reduced_mutual_information(singles, singles, normalized=True) == 1.0
 
 
 def test_independent_clusterings_share_no_reduced_information():
     random = np.random.default_rng(4)
     pairs = [(random_labels(random, 64, 5), random_labels(random, 64, 5)) for _ in range(200)]
-    assert np.mean([alignment.reduced_mutual_information(a, b) for a, b in pairs]) < 0
+    assert np.mean([scores.reduced_mutual_information(a, b) for a, b in pairs]) < 0
 
 
 # ---------------------------------------------------------------- greedy matching
@@ -291,20 +291,20 @@ def labels_of_table(overlaps):
 
 def test_greedy_takes_the_largest_overlap_first_even_if_another_matching_is_better():
     a, b = labels_of_table([[5, 4], [4, 0]])
-    assert alignment.greedy_matching_score(a, b) == (5 + 0) / 13  # 4 + 4 would be more
+    assert scores.greedy_matching_score(a, b) == (5 + 0) / 13  # 4 + 4 would be more
 
     a, b = labels_of_table([[1, 7, 2], [6, 5, 0], [3, 4, 1], [0, 0, 2]])
-    assert alignment.greedy_matching_score(a, b) == (7 + 6 + 2) / 31
+    assert scores.greedy_matching_score(a, b) == (7 + 6 + 2) / 31
 
 
 def test_greedy_breaks_ties_towards_the_smaller_module():
     # Two overlaps of 3 share a row. The one with the module of 3 units goes first, which leaves the other module its 2.
     for overlaps in ([[3, 3], [2, 0]], [[3, 3], [0, 2]]):
         a, b = labels_of_table(overlaps)
-        assert alignment.greedy_matching_score(a, b) == alignment.greedy_matching_score(b, a) == (3 + 2) / 8
+        assert scores.greedy_matching_score(a, b) == scores.greedy_matching_score(b, a) == (3 + 2) / 8
     # So too where it costs more: after the 4 comes the 3 with the module of 3 + 1 units, and the 1 is lost.
     a, b = labels_of_table([[3, 3, 0], [1, 0, 0], [0, 2, 4]])
-    assert alignment.greedy_matching_score(a, b) == (4 + 3 + 0) / 13
+    assert scores.greedy_matching_score(a, b) == (4 + 3 + 0) / 13
 
 
 def test_greedy_breaks_ties_of_equal_sizes_towards_the_module_with_the_first_unit():
@@ -313,34 +313,34 @@ def test_greedy_breaks_ties_of_equal_sizes_towards_the_module_with_the_first_uni
     for order in itertools.permutations(range(6)):
         rows, columns = (np.unique(labels[list(order)], return_inverse=True)[1] for labels in (a, b))
         expected = oracles.greedy_units(oracles.modules(rows), oracles.modules(columns))
-        assert alignment.greedy_matching_score(rows, columns) == expected / 6
+        assert scores.greedy_matching_score(rows, columns) == expected / 6
 
 
 def test_greedy_agrees_with_sets_of_units():
     for a, b in (*random_pairs(), *random_pairs(n_units=20, n_pairs=100)):
         matched = oracles.greedy_units(oracles.modules(a), oracles.modules(b))
-        assert alignment.greedy_matching_score(a, b) == matched / min(np.sum(a >= 0), np.sum(b >= 0))
+        assert scores.greedy_matching_score(a, b) == matched / min(np.sum(a >= 0), np.sum(b >= 0))
 
 
 def test_greedy_reaches_a_number_that_largest_overlap_first_can_reach():
     random = np.random.default_rng(5)
     for _ in range(50):
         a, b = random_labels(random, 16, 4, dead=0.1), random_labels(random, 16, 4, dead=0.1)
-        matched = alignment.greedy_matching_score(a, b) * min(np.sum(a >= 0), np.sum(b >= 0))
+        matched = scores.greedy_matching_score(a, b) * min(np.sum(a >= 0), np.sum(b >= 0))
         assert round(matched, 9) in oracles.greedy_totals(oracles.modules(a), oracles.modules(b))
 
 
 def test_greedy_leaves_dead_units_out_of_overlaps_and_of_the_count():
     a, b = np.array([0, 0, 0, -1, -1, -1, -1]), np.array([0, 0, 1, -1, -1, -1, -1])
-    assert alignment.greedy_matching_score(a, b) == 2 / 3
-    assert alignment.greedy_matching_score(np.array([0, 0, -1, -1]), np.array([0, 0, 0, 0])) == 2 / 2
+    assert scores.greedy_matching_score(a, b) == 2 / 3
+    assert scores.greedy_matching_score(np.array([0, 0, -1, -1]), np.array([0, 0, 0, 0])) == 2 / 2
 
 
 def test_clusterings_of_dead_units_match_nothing():
     dead, alive = np.full(4, -1), np.zeros(4, dtype=int)
     for a, b in ((dead, dead), (dead, alive), (alive, dead)):
-        assert alignment.greedy_matching_score(a, b) == 0.0
-        assert alignment.agreement_p_value(a, b, permutations=9) == 1.0
+        assert scores.greedy_matching_score(a, b) == 0.0
+        assert scores.agreement_p_value(a, b, permutations=9) == 1.0
 
 
 # ---------------------------------------------------------------- permutation test
@@ -349,13 +349,13 @@ def test_clusterings_of_dead_units_match_nothing():
 def test_smallest_p_value_is_one_in_permutations_plus_one():
     labels = np.arange(64) % 8
     for permutations in (1, 9, 4999):
-        assert alignment.agreement_p_value(labels, labels, permutations=permutations) == 1 / (permutations + 1)
+        assert scores.agreement_p_value(labels, labels, permutations=permutations) == 1 / (permutations + 1)
 
 
 def test_agreement_that_every_relabelling_reaches_has_p_value_one():
     ones, singles = np.zeros(8, dtype=int), np.arange(8)
     for a, b in ((ones, ones), (ones, np.repeat([0, 1], 4)), (singles, singles)):
-        assert alignment.agreement_p_value(a, b, permutations=50) == 1.0
+        assert scores.agreement_p_value(a, b, permutations=50) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -376,14 +376,14 @@ def test_p_value_is_the_exact_share_over_all_orders_of_seven_units(a, b):
     permutations = 40_000
     slack = 4 * math.sqrt(share * (1 - share) / permutations) + 1 / permutations
     for seed in (0, 1):
-        p = alignment.agreement_p_value(a, b, permutations=permutations, seed=seed)
+        p = scores.agreement_p_value(a, b, permutations=permutations, seed=seed)
         assert p == pytest.approx(share, abs=slack)
 
 
 def test_the_first_relabelling_of_each_seed_is_a_fair_one():
     a, b = np.array([0, 0, 1, 1, 2, 2, 2]), np.array([0, 0, 0, 1, 1, 2, 2])
     share = oracles.share_as_high(a, b, list(itertools.permutations(range(7))))
-    p_values = [alignment.agreement_p_value(a, b, permutations=1, seed=seed) for seed in range(4000)]
+    p_values = [scores.agreement_p_value(a, b, permutations=1, seed=seed) for seed in range(4000)]
     as_high = np.mean(np.array(p_values) == 1.0)  # (1 + 1) / (1 + 1), against (0 + 1) / (1 + 1)
     assert as_high == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 4000))
 
@@ -394,7 +394,7 @@ def test_p_value_agrees_with_shuffling_by_numpy():
         a = random_labels(random, 64, n_modules, dead=0.1)
         b = np.where(random.random(64) < noise, random_labels(random, 64, n_modules), a)
         slow = oracles.share_as_high(a, b, [random.permutation(64) for _ in range(1000)])
-        p = alignment.agreement_p_value(a, b, permutations=20_000)
+        p = scores.agreement_p_value(a, b, permutations=20_000)
         assert p == pytest.approx(slow, abs=4 * math.sqrt(max(slow, 0.01) * (1 - slow) / 1000))
 
 
@@ -402,7 +402,7 @@ def test_p_value_is_uniform_when_clusterings_are_independent():
     random = np.random.default_rng(7)
     p_values = np.array(
         [
-            alignment.agreement_p_value(
+            scores.agreement_p_value(
                 random_labels(random, 64, random.integers(4, 11), dead=0.05 * (index % 3)),
                 random_labels(random, 64, random.integers(4, 11), dead=0.05 * (index % 2)),
                 permutations=199,
@@ -422,7 +422,7 @@ def test_p_value_is_uniform_when_clusterings_are_independent():
 def test_same_seed_same_p_value():
     random = np.random.default_rng(8)
     a, b = random_labels(random, 64, 6), random_labels(random, 64, 6)
-    first, again, other = (alignment.agreement_p_value(a, b, permutations=1999, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (scores.agreement_p_value(a, b, permutations=1999, seed=seed) for seed in (5, 5, 6))
     assert first == again
     assert 0.02 < first < 0.98
     assert first != other
@@ -441,8 +441,8 @@ def test_transfer_is_the_mean_ratio_of_modularity_under_swapped_modules():
     crossed = pairs[np.ix_([0, 2, 1, 3], [0, 2, 1, 3])]  # units 0-2 and 1-3 linked
     own, other = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
     # Q of two linked pairs: own modules 1 - 2/4 = 1/2; across 0 - 2/4 = -1/2
-    assert alignment.transfer(pairs, own, crossed, other) == pytest.approx(-0.5 / (0.5 + 1e-3), abs=1e-12)
-    assert alignment.transfer(pairs, own, pairs, own) == pytest.approx(0.5 / (0.5 + 1e-3), abs=1e-12)
+    assert scores.transfer(pairs, own, crossed, other) == pytest.approx(-0.5 / (0.5 + 1e-3), abs=1e-12)
+    assert scores.transfer(pairs, own, pairs, own) == pytest.approx(0.5 / (0.5 + 1e-3), abs=1e-12)
 
 
 def test_transfer_divides_each_by_its_own_score():
@@ -454,7 +454,7 @@ def test_transfer_divides_each_by_its_own_score():
         oracles.modularity(a, labels_b) / (oracles.modularity(a, labels_a) + 1e-3)
         + oracles.modularity(b, labels_a) / (oracles.modularity(b, labels_b) + 1e-3)
     ) / 2
-    assert alignment.transfer(a, labels_a, b, labels_b) == pytest.approx(slow, abs=1e-12)
+    assert scores.transfer(a, labels_a, b, labels_b) == pytest.approx(slow, abs=1e-12)
 
 
 def test_similarity_spearman_is_the_correlation_of_ranks_above_the_diagonal():
@@ -465,17 +465,17 @@ def test_similarity_spearman_is_the_correlation_of_ranks_above_the_diagonal():
         np.fill_diagonal(a, 50.0)
         upper = [(i, j) for i in range(9) for j in range(i + 1, 9)]
         slow = oracles.spearman([a[pair] for pair in upper], [b[pair] for pair in upper])
-        assert alignment.similarity_spearman(a, b) == pytest.approx(slow, abs=1e-12)
-        assert alignment.similarity_spearman(a, -b) == pytest.approx(-slow, abs=1e-12)
+        assert scores.similarity_spearman(a, b) == pytest.approx(slow, abs=1e-12)
+        assert scores.similarity_spearman(a, -b) == pytest.approx(-slow, abs=1e-12)
 
 
 def test_similarity_spearman_of_constant_similarities_is_zero():
     ramp = np.add.outer(np.arange(5.0), np.arange(5.0))
     for constant in (np.zeros((5, 5)), np.full((5, 5), 0.1), np.full((5, 5), 0.3) + np.eye(5)):
-        assert alignment.similarity_spearman(constant, ramp) == 0.0
-        assert alignment.similarity_spearman(ramp, constant) == 0.0
+        assert scores.similarity_spearman(constant, ramp) == 0.0
+        assert scores.similarity_spearman(ramp, constant) == 0.0
     for n_units in (1, 2):
-        assert alignment.similarity_spearman(np.ones((n_units, n_units)), np.ones((n_units, n_units))) == 0.0
+        assert scores.similarity_spearman(np.ones((n_units, n_units)), np.ones((n_units, n_units))) == 0.0
 
 
 # ---------------------------------------------------------------- what is refused
@@ -499,7 +499,7 @@ def test_labels_that_are_no_clusterings_of_the_same_units_are_refused(score, a, 
         score(a, b)
 
 
-@pytest.mark.parametrize("score", [alignment.agreement, alignment.agreement_p_value])
+@pytest.mark.parametrize("score", [scores.agreement, scores.agreement_p_value])
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
@@ -519,9 +519,9 @@ def test_transfer_refuses_modules_that_were_not_found_in_their_similarity():
     pairs = np.kron(np.eye(2), np.ones((2, 2)))
     own, other = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
     with pytest.raises(ValueError, match=r"labels_a must be modules found in similarity_a, got .* Q = -0.5"):
-        alignment.transfer(pairs, other, pairs, own)
+        scores.transfer(pairs, other, pairs, own)
     with pytest.raises(ValueError, match=r"labels_b must be modules found in similarity_b, got .* Q = -0.5"):
-        alignment.transfer(pairs, own, pairs, other)
+        scores.transfer(pairs, own, pairs, other)
 
 
 @pytest.mark.parametrize(
@@ -536,4 +536,4 @@ def test_transfer_refuses_modules_that_were_not_found_in_their_similarity():
 )
 def test_similarities_of_other_shapes_and_unfinished_numbers_are_refused(a, b, message):
     with pytest.raises(ValueError, match=message):
-        alignment.similarity_spearman(a, b)
+        scores.similarity_spearman(a, b)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import oracles_modularity as oracles
-from modularity_lib import monte_carlo
-from modularity_lib.clustering import find_modules, spectral_modules
-from modularity_lib.modularity import AllUnitsDead, modularity_score, normalised_adjacency
+from modularity_lib.clustering import compiled
+from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score, normalised_adjacency
+from modularity_lib.clustering.search import find_modules, spectral_modules
 
 
 def noise(n: int, *, seed: int) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_the_search_proposes_what_a_slow_second_version_proposes_with_the_same_r
     for start in (np.zeros(12, dtype=int), np.arange(12), np.arange(12) % 5):
         slow = oracles.monte_carlo(similarity, start.tolist(), draws, 0.15)
         for steps in (1, 3, 10, 20, 40, 80, 400):
-            fast = monte_carlo.best_of_walk(share, share.sum(axis=1), start, draws[:steps], 0.15)
+            fast = compiled.best_of_walk(share, share.sum(axis=1), start, draws[:steps], 0.15)
             assert as_sets(fast) == as_sets(np.array(slow[steps - 1])), f"after {steps} steps"
 
 
@@ -81,8 +81,8 @@ def test_the_best_proposal_counts_even_when_it_is_not_taken():
     # The one step proposes to bring unit 3 to the others; the first random number leaves it alone, the second moves it.
     share = normalised_adjacency(np.array([[0, 1, 8, 8], [1, 0, 8, 8], [8, 8, 0, 1], [8, 8, 1, 0]]))
     start = np.array([0, 0, 0, 1])
-    best = monte_carlo.best_of_walk(share, share.sum(axis=1), start, np.array([[0.8, 0.999]]), 0.15)
-    taken = monte_carlo.best_of_walk(share, share.sum(axis=1), start, np.array([[0.8, 0.0]]), 0.15)
+    best = compiled.best_of_walk(share, share.sum(axis=1), start, np.array([[0.8, 0.999]]), 0.15)
+    taken = compiled.best_of_walk(share, share.sum(axis=1), start, np.array([[0.8, 0.0]]), 0.15)
     assert as_sets(best) == as_sets(taken) == {frozenset({0, 1, 2, 3})}
 
 
@@ -93,7 +93,7 @@ def test_a_unit_that_is_alone_has_no_second_empty_module_to_choose():
     assert oracles.entropy([0.0287 / 2, 0.0287 / 2, 0.9713]) == pytest.approx(0.15, abs=1e-3)
     share = normalised_adjacency(np.kron(np.eye(2), np.ones((2, 2))) + 0.1)
     draws = np.array([[0.8, 0.968], [0.6, 0.5]])  # units 3 and 2
-    best = monte_carlo.best_of_walk(share, share.sum(axis=1), np.array([0, 0, 0, 1]), draws, 0.15)
+    best = compiled.best_of_walk(share, share.sum(axis=1), np.array([0, 0, 0, 1]), draws, 0.15)
     assert as_sets(best) == {frozenset({0, 1}), frozenset({2, 3})}
 
 
@@ -106,7 +106,7 @@ def test_the_temperature_of_a_step_gives_the_target_entropy(target, spread):
         top = int(np.argmax(gain))
         for slope in (1e-3, 3.0, 1e3):  # a first guess that is far off must not matter
             weight = np.empty(n_options)
-            found = monte_carlo._weigh(gain, top, target, 0.0, slope, weight)
+            found = compiled._weigh(gain, top, target, 0.0, slope, weight)
             assert oracles.entropy(weight) == pytest.approx(target, rel=2e-6)
             inverse_temperature = found / (gain[top] - np.sort(gain)[-2])
             assert inverse_temperature == pytest.approx(oracles.inverse_temperature(gain, target), rel=1e-4)
@@ -126,13 +126,13 @@ def test_the_temperature_of_a_step_gives_the_target_entropy(target, spread):
 def test_where_no_temperature_gives_the_target_entropy_the_limit_stands(gain, target, expected):
     weight = np.full(len(gain), np.nan)
     top = int(np.argmax(gain))
-    assert monte_carlo._weigh(np.array(gain), top, target, 1e-10, 3.0, weight) == 3.0
+    assert compiled._weigh(np.array(gain), top, target, 1e-10, 3.0, weight) == 3.0
     assert weight.tolist() == expected
 
 
 def test_ties_among_the_best_do_not_keep_the_entropy_from_its_target():
     gain, weight = np.array([1.0, 0.2, 1.0, 0.9]), np.empty(4)
-    monte_carlo._weigh(gain, 0, 1.0, 1e-10, 3.0, weight)
+    compiled._weigh(gain, 0, 1.0, 1e-10, 3.0, weight)
     assert weight[0] == weight[2] == 1
     assert oracles.entropy(weight) == pytest.approx(1.0, rel=2e-6)
 
@@ -140,9 +140,9 @@ def test_ties_among_the_best_do_not_keep_the_entropy_from_its_target():
 def test_options_are_drawn_in_proportion_to_their_weights():
     weight = np.array([0.0, 3.0, 0.0, 1.0, 0.0])
     uniform = (np.arange(1000) + 0.5) / 1000
-    drawn = [monte_carlo._draw(weight, u) for u in uniform]
+    drawn = [compiled._draw(weight, u) for u in uniform]
     assert np.bincount(drawn, minlength=5).tolist() == [0, 750, 0, 250, 0]
-    assert monte_carlo._draw(weight, 1.0) == 3  # rounding at the upper end must not reach an option of weight 0
+    assert compiled._draw(weight, 1.0) == 3  # rounding at the upper end must not reach an option of weight 0
 
 
 @pytest.mark.parametrize("seed", range(3))

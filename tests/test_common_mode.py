@@ -9,7 +9,7 @@ import pytest
 
 from made_up_results import made_up_results
 from modularity_lib import common_mode, common_mode_report
-from modularity_lib.clustering import find_modules
+from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import common_mode as drawn
 from modularity_lib.figures.looks import LOOKS
 from modularity_lib.planted import planted

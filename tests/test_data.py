@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modularity_lib import data, sources
+from modularity_lib.images import dataset as data
+from modularity_lib.images import sources
 from modularity_lib.paths import checkout
 
 USERS_FOLDER = os.environ.get("MODULARITY_DATA")  # read before `own_cache` hides it
@@ -485,13 +486,13 @@ def test_a_cache_that_cannot_be_made_is_reported_with_three_ways_out(mirror, tin
 
 LOADER = """
 import json, pathlib, sys
-from modularity_lib import data, sources
+from modularity_lib.images import dataset, sources
 cache, mirror, checksums = json.loads(sys.argv[1])
 sources.CACHE_FOLDER = pathlib.Path(cache)
 sources.DATASETS["tiny"] = sources.IdxSource(name="tiny", subfolder="", mirrors=(mirror,), sha256=checksums)
 print("ready", flush=True)
 sys.stdin.readline()
-print(data.load_dataset("tiny").sha256)
+print(dataset.load_dataset("tiny").sha256)
 """
 
 

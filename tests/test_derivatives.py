@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import oracles_derivatives as oracles
-from modularity_lib import derivatives
-from modularity_lib.networks import MLP, Parameters, initial_parameters, network_of
+from modularity_lib.similarity import closed_form, derivatives
+from modularity_lib.training.networks import MLP, Parameters, initial_parameters, network_of
 
 STEP = 1e-5  # of central differences: their error is near 1e-10, of second differences near 1e-6
 
@@ -390,14 +390,14 @@ def test_closed_forms_are_automatic_derivatives_at_any_depth(hidden: tuple[int, 
             linear.weight.mul_(3)
             linear.bias.copy_(-torch.quantile(before @ linear.weight.T, 0.45, dim=0))
             before = torch.relu(before @ linear.weight.T + linear.bias)
-    passed = derivatives.forward_pass(parameters_in_float64(network), images)
+    passed = closed_form.forward_pass(parameters_in_float64(network), images)
     indices = range(len(hidden))
     into, out_of, curvature = (
         function(passed, indices)
         for function in (
-            derivatives.input_gradient_sums,
-            derivatives.output_gradient_sums,
-            derivatives.loss_hessian_sums,
+            closed_form.input_gradient_sums,
+            closed_form.output_gradient_sums,
+            closed_form.loss_hessian_sums,
         )
     )
     for index, layer in enumerate(network.layers):
@@ -412,8 +412,8 @@ def test_closed_forms_are_automatic_derivatives_at_any_depth(hidden: tuple[int, 
 
 
 def test_closed_forms_of_a_single_layer_are_those_of_all_layers() -> None:
-    passed = derivatives.forward_pass(parameters_in_float64(float64_network(8, 5, 4, 6, 3)), random_images(5, 8))
-    for function in (derivatives.input_gradient_sums, derivatives.output_gradient_sums, derivatives.loss_hessian_sums):
+    passed = closed_form.forward_pass(parameters_in_float64(float64_network(8, 5, 4, 6, 3)), random_images(5, 8))
+    for function in (closed_form.input_gradient_sums, closed_form.output_gradient_sums, closed_form.loss_hessian_sums):
         together = function(passed, [0, 1, 2])
         for index in range(3):
             alone = function(passed, [index])
@@ -432,8 +432,8 @@ def test_closed_forms_pass_over_images_that_silence_a_whole_layer() -> None:
         network.hidden2.linear.bias.copy_(-threshold * network.hidden2.linear.weight[:, 0])
     is_open = [derivatives.activity(network, images, layer).any(axis=1) for layer in network.layers]
     assert [int(open_images.sum()) for open_images in is_open] == [4, 2, 6]
-    passed = derivatives.forward_pass(parameters_in_float64(network), images)
-    sums = derivatives.input_gradient_sums(passed, [0, 1, 2])
+    passed = closed_form.forward_pass(parameters_in_float64(network), images)
+    sums = closed_form.input_gradient_sums(passed, [0, 1, 2])
     for index, layer in enumerate(network.layers):
         jacobian = derivatives.input_jacobian(network, images, layer)
         np.testing.assert_allclose(sums[index], np.einsum("xip,xjp->ij", jacobian, jacobian), rtol=1e-12, atol=1e-12)
@@ -443,5 +443,5 @@ def test_hessian_of_a_network_that_is_sure_of_itself_is_zero_and_not_nan() -> No
     network = float64_network(4, 3, 2)
     with torch.no_grad():
         network.output.bias.copy_(torch.tensor([1e4, -1e4]))
-    passed = derivatives.forward_pass(parameters_in_float64(network), random_images(5, 4))
-    assert (derivatives.loss_hessian_sums(passed, [0])[0] == 0).all()
+    passed = closed_form.forward_pass(parameters_in_float64(network), random_images(5, 4))
+    assert (closed_form.loss_hessian_sums(passed, [0])[0] == 0).all()

@@ -11,28 +11,20 @@ import torch
 from click.testing import CliRunner
 
 import oracles_training as oracles
-from modularity_lib import checkpoints, cli, compute, device_training, study
+from modularity_lib import checkpoints, cli, compute, study
 from modularity_lib.checkpoints import begin, save, train_with_checkpoints
-from modularity_lib.data import Dataset
-from modularity_lib.device_training import device_named, masks_on_device, step_keys_of, train_on_device
-from modularity_lib.dropout import drop_arguments, dropout_mask, mask_key
 from modularity_lib.engine import tasks_of
 from modularity_lib.estimate import cost_seen, expected_cost
 from modularity_lib.experiments import STUDIES, Study
-from modularity_lib.flat_networks import pack, unpack
-from modularity_lib.networks import Parameters, initial_parameters
+from modularity_lib.images.dataset import Dataset
 from modularity_lib.store import Store
 from modularity_lib.study import run_study
-from modularity_lib.training import (
-    TrainedNetwork,
-    TrainingConfig,
-    TrainingState,
-    advance,
-    finish,
-    images_of_run,
-    start,
-    train,
-)
+from modularity_lib.training import gpu
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.gpu import device_named, masks_on_device, step_keys_of, train_on_device
+from modularity_lib.training.layout import drop_arguments, dropout_mask, mask_key, pack, unpack
+from modularity_lib.training.networks import Parameters, initial_parameters
+from modularity_lib.training.training import TrainedNetwork, TrainingState, advance, finish, images_of_run, start, train
 
 # 450 images to train on: an epoch has two batches of 200 and one of 50.
 BASE = TrainingConfig(hidden=(16, 12), l2=0.0, epochs=4, batch_size=200, learning_rate=3e-3)
@@ -143,14 +135,14 @@ def test_the_final_protocol_ends_and_keeps_as_on_the_processor(
     dataset: Dataset, device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
-    batch = device_training._Batch
+    batch = gpu._Batch
 
     class Seen(batch):
         def __init__(self, *args: object) -> None:
             super().__init__(*args)
             sizes.append(self.n_networks)
 
-    monkeypatch.setattr(device_training, "_Batch", Seen)
+    monkeypatch.setattr(gpu, "_Batch", Seen)
     runs = [[replace(REGULARISED[name], **FINAL, run=run) for name in ("none", "dropout", "all")] for run in (0, 1)]
     states = [start(configs, dataset) for configs in runs]
     progress: list[int] = []
@@ -219,8 +211,8 @@ def test_networks_that_do_not_fit_train_one_batch_after_the_other(
 ) -> None:
     runs = [[replace(config, run=run) for config in ALL[3:]] for run in range(3)]
     layout = start(runs[0], dataset).layout
-    room = 4.5 * device_training.bytes_per_network(layout, BASE.batch_size)
-    monkeypatch.setattr(device_training, "_usable_bytes", lambda _: room)
+    room = 4.5 * gpu.bytes_per_network(layout, BASE.batch_size)
+    monkeypatch.setattr(gpu, "_usable_bytes", lambda _: room)
     progress: list[int] = []
     for ours, configs in zip(trained_on(device, runs, dataset, progress=progress.append), runs, strict=True):
         assert_alike(ours, train(configs, dataset))
@@ -230,8 +222,8 @@ def test_networks_that_do_not_fit_train_one_batch_after_the_other(
 def test_a_training_step_only_touches_tensors_that_stay_where_they_are(dataset: Dataset, device: torch.device) -> None:
     # A recorded step would go on to read and write the old places.
     states = [start(ALL, dataset)]
-    images = device_training._images_on(device, dataset, width=16)
-    batch = device_training._Batch(states, dataset, images)
+    images = gpu._images_on(device, dataset, width=16)
+    batch = gpu._Batch(states, dataset, images)
 
     def places() -> dict[str, int]:
         return {name: tensor.data_ptr() for name, tensor in vars(batch).items() if isinstance(tensor, torch.Tensor)}
@@ -257,7 +249,7 @@ def test_a_step_is_recorded_after_a_few_calls_and_then_replayed(monkeypatch: pyt
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", lambda graph: graph)
-    step = device_training._Recorded(lambda: seen.append("called"), torch.device("cuda"))
+    step = gpu._Recorded(lambda: seen.append("called"), torch.device("cuda"))
     for _ in range(5):
         step()
     assert seen == ["called"] * 3 + ["recorded:", "called", "replayed", "replayed"]
@@ -433,7 +425,7 @@ def test_a_kill_while_results_are_written_costs_no_training(
         run_study(TINY, store=store, device="cuda", progress=False)
     monkeypatch.setattr(compute, "_write", write)
     monkeypatch.setattr(checkpoints, "advance", None)
-    monkeypatch.setattr(device_training, "_Batch", None)
+    monkeypatch.setattr(gpu, "_Batch", None)
     assert len(run_study(TINY, store=store, device="cuda", progress=False).networks) == 5
 
 
@@ -468,7 +460,7 @@ def test_a_device_and_a_scheduler_are_refused(here: None, tmp_path: Path) -> Non
 def test_a_wrong_device_is_one_line_and_status_2(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    there = device_training.device_named
+    there = gpu.device_named
     monkeypatch.setattr(cli, "device_named", lambda name: torch.device("cpu") if name == "cuda" else there(name))
     shown = CliRunner().invoke(cli.main, ["run", "smoke", "--store", str(tmp_path), *arguments])
     assert shown.exit_code == 2

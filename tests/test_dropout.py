@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import oracles_training as oracles
-from modularity_lib.dropout import dropout_mask, mask_key
-from modularity_lib.training import TrainingConfig, mask_key_of
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.layout import dropout_mask, mask_key
+from modularity_lib.training.training import mask_key_of
 
 SHAPE = {"n_images": 200, "n_units": 64}
 KEY = mask_key(0)

@@ -23,10 +23,10 @@ from modularity_lib.checkpoints import CHECKPOINT_SECONDS
 from modularity_lib.compute import arrays_of
 from modularity_lib.experiments import STUDIES, Study
 from modularity_lib.keys import network_keys
-from modularity_lib.networks import initial_parameters
 from modularity_lib.results import TABLES, Results
 from modularity_lib.store import Entry, Store
 from modularity_lib.tables import tables_of
+from modularity_lib.training.networks import initial_parameters
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from modularity_lib import cli, common_mode, keys, lineage, reaffirm
 from modularity_lib.analysis import module_rows
-from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
+from modularity_lib.images.dataset import load_dataset
+from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.shipped import shipped_matrices
-from modularity_lib.sources import DatasetUnavailable
 from modularity_lib.store import Store
 from modularity_lib.survey import reasons, status
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import oracles_modularity as oracles
-from modularity_lib.modularity import (
+from modularity_lib.clustering.modularity import (
     AllUnitsDead,
     dead_units,
     gain_of_move,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import oracles_derivatives as oracles
-from modularity_lib.networks import MLP, Parameters, initial_parameters, network_of, parameters_of
+from modularity_lib.training.networks import MLP, Parameters, initial_parameters, network_of, parameters_of
 
 SIZES = [7, 5, 4, 3]
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from modularity_lib import optima, search_report
-from modularity_lib.clustering import find_modules
+from modularity_lib.clustering.modularity import modularity_score
+from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import search
-from modularity_lib.modularity import modularity_score
 from modularity_lib.planted import common_factor_table, floor_table, noise, planted
 from modularity_lib.study import stored_matrices
 from modularity_lib.vocabulary import FAMILY, MEASURES

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import oracles_training as oracles
-from modularity_lib.networks import Parameters, initial_parameters, network_of
-from modularity_lib.performance import accuracy, weight_statistics
+from modularity_lib.training.networks import Parameters, initial_parameters, network_of
+from modularity_lib.training.performance import accuracy, weight_statistics
 
 
 def test_accuracy_is_the_share_of_right_answers_of_the_torch_network() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from modularity_lib import planted as made_up
 from modularity_lib import search_report
+from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.figures import search
-from modularity_lib.modularity import modularity_score
 
 
 def test_planted_blocks_have_the_correlations_they_are_made_with() -> None:

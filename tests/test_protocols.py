@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import oracles_training as oracles
-from modularity_lib.protocols import Plateau
+from modularity_lib.training.config import Plateau
 
 
 def follow(losses: list[float], learning_rate: float = 1e-3) -> tuple[list[Plateau], list[float]]:

@@ -10,16 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from modularity_lib import cli, compute, keys, shipped, study, tables
-from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
+from modularity_lib.images.dataset import load_dataset
 from modularity_lib.keys import network_keys
-from modularity_lib.networks import parameters_of
 from modularity_lib.results import TABLES, Results
 from modularity_lib.shipped import ResultsAltered, shipped_tables
-from modularity_lib.similarity import similarity_matrices
+from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_matrices, stored_network
 from modularity_lib.tables import export, matrices_to_ship, stored_results, tables_of, weights_to_ship
+from modularity_lib.training.networks import parameters_of
 from modularity_lib.vocabulary import MEASURES
 
 TINY = replace(

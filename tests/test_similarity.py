@@ -10,9 +10,9 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import oracles_derivatives as oracles
-from modularity_lib import derivatives, similarity
-from modularity_lib.networks import MLP, initial_parameters, network_of
-from modularity_lib.similarity import similarity_matrices
+from modularity_lib.similarity import closed_form, derivatives, measures
+from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.training.networks import MLP, initial_parameters, network_of
 from modularity_lib.vocabulary import FAMILY, MEASURES
 
 SIZES = (8, 6, 5, 3)
@@ -242,8 +242,8 @@ def test_chunks_of_images_make_no_difference(monkeypatch: pytest.MonkeyPatch, ch
         similarity_matrices(network, random_images(), random_labels()),
         similarity_matrices(sequential_of(network), random_images(), random_labels(), layers=["3"]),
     ]
-    monkeypatch.setattr(similarity, "_CHUNK_BYTES", chunk_bytes)
-    monkeypatch.setattr(similarity, "_CHUNK_IMAGES", 5)
+    monkeypatch.setattr(measures, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(measures, "_CHUNK_IMAGES", 5)
     monkeypatch.setattr(derivatives, "_CHUNK_BYTES", chunk_bytes)
     assert_equal(similarity_matrices(network, random_images(), random_labels()), whole[0], 1e-13)
     in_chunks = similarity_matrices(sequential_of(network), random_images(), random_labels(), layers=["3"])
@@ -286,8 +286,8 @@ def test_the_closed_forms_keep_to_one_thread(monkeypatch: pytest.MonkeyPatch) ->
         threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
         return input_gradient_sums(*arguments)
 
-    input_gradient_sums = derivatives.input_gradient_sums
-    monkeypatch.setattr(derivatives, "input_gradient_sums", sums)
+    input_gradient_sums = closed_form.input_gradient_sums
+    monkeypatch.setattr(closed_form, "input_gradient_sums", sums)
     with threadpool_limits(2, user_api="blas"):
         similarity_matrices(float64_network(*SIZES), random_images())
     assert set(threads) == {1}
@@ -438,7 +438,8 @@ def test_a_measure_asked_for_alone_is_the_same_and_nothing_else_is_computed(
 
     for other in functions.keys() - {quantity}:
         for function in functions[other]:
-            monkeypatch.setattr(derivatives, function, not_asked_for)
+            module = closed_form if function.endswith("_sums") else derivatives
+            monkeypatch.setattr(module, function, not_asked_for)
     found = similarity_matrices(network, random_images(), measures=[name], layers=["hidden2"])
     assert_equal(found, {"hidden2": {name: expected["hidden2"][name]}}, 0)
     found = similarity_matrices(generic, random_images(), random_labels(), measures=[name], layers=["3"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import oracles_training as oracles
-from modularity_lib.backpropagation import IMAGES_PER_BLOCK, PIXELS_PER_BLOCK, sort_by_pixel
-from modularity_lib.sparse_images import empty_pixels, sparse_images
+from modularity_lib.training.compiled import IMAGES_PER_BLOCK, PIXELS_PER_BLOCK, sort_by_pixel
+from modularity_lib.training.layout import empty_pixels, sparse_images
 
 
 @pytest.mark.parametrize("n_pixels", [40, PIXELS_PER_BLOCK, 2 * PIXELS_PER_BLOCK + 7])

@@ -9,16 +9,17 @@ import pytest
 
 import modularity_lib
 from modularity_lib import analysis, compute, keys, study
-from modularity_lib.data import load_dataset
 from modularity_lib.experiments import STUDIES
+from modularity_lib.images.dataset import load_dataset
 from modularity_lib.keys import network_keys
-from modularity_lib.networks import initial_parameters, parameters_of
-from modularity_lib.performance import network_facts
 from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete
 from modularity_lib.store import Store
 from modularity_lib.study import run_study, stored_network
 from modularity_lib.tables import tables_of
-from modularity_lib.training import TrainedNetwork, TrainingConfig
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.networks import initial_parameters, parameters_of
+from modularity_lib.training.performance import network_facts
+from modularity_lib.training.training import TrainedNetwork
 from modularity_lib.vocabulary import MEASURES
 
 SMOKE = STUDIES["smoke"]

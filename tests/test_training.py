@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import oracles_training as oracles
-from modularity_lib.backpropagation import PIXELS_PER_BLOCK, adam_step, mean_cross_entropy
-from modularity_lib.data import Dataset, train_validation_split
-from modularity_lib.flat_networks import layout_of, pack, unpack, workspace_of
-from modularity_lib.networks import Parameters, initial_parameters
-from modularity_lib.training import TrainedNetwork, TrainingConfig, advance, images_of_run, start, train
+from modularity_lib.images.dataset import Dataset, train_validation_split
+from modularity_lib.training.compiled import PIXELS_PER_BLOCK, adam_step, mean_cross_entropy
+from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.layout import layout_of, pack, unpack, workspace_of
+from modularity_lib.training.networks import Parameters, initial_parameters
+from modularity_lib.training.training import TrainedNetwork, advance, images_of_run, start, train
 
 # 450 images to train on: 9 steps an epoch. Widths that are and are not multiples of the 16 that rows are padded to.
 BASE = TrainingConfig(hidden=(16, 12), l2=0.0, epochs=4, batch_size=50, learning_rate=3e-3)

@@ -10,7 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from modularity_lib.clustering import Clustering
+from modularity_lib.clustering.search import Clustering
 from modularity_lib.figures.looks import LOOKS, STYLE
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 

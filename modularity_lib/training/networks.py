@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from modularity_lib.training.config import check_dropout
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -77,15 +79,6 @@ class MLP(torch.nn.Module):
     def linear_layers(self) -> list[torch.nn.Linear]:
         """Every linear map of the network, input side first."""
         return [module for module in self.modules() if isinstance(module, torch.nn.Linear)]
-
-
-def check_dropout(dropout: float) -> None:
-    """Raise ValueError unless dropout is a probability below 1."""
-    if not isinstance(dropout, int | float | np.number) or not 0.0 <= dropout < 1.0:
-        raise ValueError(
-            f"dropout must be a probability in [0, 1), got {dropout!r}. It is the share of hidden units silenced in "
-            "each training step, not a percentage; the paper uses 0.05 to 0.70."
-        )
 
 
 def parameters_of(network: MLP) -> Parameters:

@@ -1,72 +1,30 @@
 """Trains networks: several of one run side by side, on the same batches, with different regularisation."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from modularity_lib.backpropagation import Layout, Networks, SparseImages, Workspace, mean_cross_entropy, train_epoch
-from modularity_lib.data import Dataset, train_validation_split
-from modularity_lib.dropout import drop_arguments, mask_key
-from modularity_lib.flat_networks import aligned_zeros, layout_of, pack, unpack, workspace_of
-from modularity_lib.networks import Parameters, check_dropout, initial_parameters
-from modularity_lib.protocols import PROTOCOLS, Plateau
-from modularity_lib.sparse_images import sparse_images
+from modularity_lib.images.dataset import Dataset, train_validation_split
+from modularity_lib.training.compiled import Layout, Networks, SparseImages, Workspace, mean_cross_entropy, train_epoch
+from modularity_lib.training.config import Plateau, TrainingConfig
+from modularity_lib.training.layout import (
+    aligned_zeros,
+    drop_arguments,
+    layout_of,
+    mask_key,
+    pack,
+    sparse_images,
+    unpack,
+    workspace_of,
+)
+from modularity_lib.training.networks import Parameters, initial_parameters
 
-_BATCH_ORDER_STREAM = 2  # keeps this draw apart from the other random draws of a run (see networks.py, data.py)
+_BATCH_ORDER_STREAM = (
+    2  # keeps this draw apart from the other random draws of a run (see networks.py, images/dataset.py)
+)
 _SHARED_FIELDS = ("run", "hidden", "protocol", "batch_size")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How one network is trained. Every field is a column of the results tables.
-
-    Adam, with its default betas, minimises the mean over a batch of
-
-        cross-entropy (in nats) + l1 sum |W| + l2 sum W^2,    the sums over all weight matrices, not the biases.
-
-    Raises:
-        ValueError: a field is out of its range.
-    Source: Lange et al. (2022), Methods.
-
-    >>> TrainingConfig(dropout=0.3, run=2).hidden
-    (64, 64)
-    """
-
-    hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer
-    l2: float = 1e-5  # weight of the sum of squared weights in the loss
-    l1: float = 0.0  # weight of the sum of absolute weights in the loss
-    dropout: float = 0.0  # probability that a hidden unit is silenced in a training step, in [0, 1)
-    run: int = 0  # seed of the split, the initial weights, the order of the batches and the dropout masks
-    protocol: str = "v1"  # "v1": constant learning rate, last network; "final": it falls, network of lowest loss
-    epochs: int = 500  # v1: number of epochs; final: the most; 0: the initial network
-    batch_size: int = 200  # images
-    learning_rate: float = 1e-3  # of Adam, at the start
-
-    def __post_init__(self) -> None:
-        check_dropout(self.dropout)
-        for name in ("l1", "l2"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(
-                    f"{name} must be a finite number >= 0, got {value!r}. It is the weight of a penalty in the loss, 0 "
-                    "for none; the paper uses 1e-5 to 1e-1."
-                )
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate must be a finite number > 0, got {self.learning_rate!r}. Try 1e-3.")
-        if not self.hidden or any(int(units) != units or units < 1 for units in self.hidden):
-            raise ValueError(
-                f"hidden must give the number of units of at least one layer, got {self.hidden!r}. The paper's is "
-                "(64, 64)."
-            )
-        for name, least in (("run", 0), ("epochs", 0), ("batch_size", 1)):
-            value = getattr(self, name)
-            if int(value) != value or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}, got {self.protocol!r}.")
 
 
 @dataclass(frozen=True, eq=False)

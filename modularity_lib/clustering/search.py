@@ -5,8 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modularity_lib.modularity import dead_units, modularity_matrix, modularity_score, normalised_adjacency, strengths
-from modularity_lib.monte_carlo import IMPROVEMENT, best_of_walk
+from modularity_lib.clustering.compiled import IMPROVEMENT, best_of_walk
+from modularity_lib.clustering.modularity import (
+    dead_units,
+    modularity_matrix,
+    modularity_score,
+    normalised_adjacency,
+    strengths,
+)
 
 SPECTRAL_VARIANTS = ("paper", "newman")
 

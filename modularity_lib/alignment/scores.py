@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import rankdata
 
-from modularity_lib.matching import matched_share, matching_p_value, overlaps_of
-from modularity_lib.modularity import modularity_score
+from modularity_lib.alignment.compiled import matched_share, matching_p_value, overlaps_of
+from modularity_lib.clustering.modularity import modularity_score
 
 TRANSFER_OFFSET = 1e-3  # method: keeps the ratio of two scores finite where the modules of a measure score 0
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from modularity_lib.data import Dataset, train_validation_split
-from modularity_lib.networks import Parameters
-from modularity_lib.training import TrainedNetwork
+from modularity_lib.images.dataset import Dataset, train_validation_split
+from modularity_lib.training.networks import Parameters
+from modularity_lib.training.training import TrainedNetwork
 
 SMALL_WEIGHT = 1e-3  # a weight nearer to 0 counts as 0 in the sparsity
 

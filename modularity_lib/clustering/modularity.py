@@ -36,7 +36,7 @@ def to_adjacency(similarity: np.ndarray) -> np.ndarray:
     if given.ndim != 2 or given.shape[0] != given.shape[1] or given.dtype.kind not in "biuf":
         raise ValueError(
             f"similarity must be a square array of real numbers with shape (units, units), got shape {given.shape} of "
-            f"{given.dtype}. Pass the matrix of one layer; activity goes through a measure of similarity.py first."
+            f"{given.dtype}. Pass the matrix of one layer; activity goes through similarity/measures.py first."
         )
     adjacency = given.astype(np.float64)  # a copy: the caller's matrix keeps its diagonal
     _check_finite(adjacency)

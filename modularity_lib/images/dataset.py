@@ -6,9 +6,9 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from modularity_lib.sources import DATASETS, GreyImages
+from modularity_lib.images.sources import DATASETS, GreyImages
 
-_SPLIT_STREAM = 1  # keeps this draw apart from the other random draws of a run (see training.py)
+_SPLIT_STREAM = 1  # keeps this draw apart from the other random draws of a run (see training/training.py)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from modularity_lib.backpropagation import ADAM_BETAS, ADAM_EPSILON, DROP_LEVELS, Layout
-from modularity_lib.data import Dataset, train_validation_split
-from modularity_lib.training import _BATCH_ORDER_STREAM, TrainingState
+from modularity_lib.images.dataset import Dataset, train_validation_split
+from modularity_lib.training.compiled import ADAM_BETAS, ADAM_EPSILON, DROP_LEVELS, Layout
+from modularity_lib.training.training import _BATCH_ORDER_STREAM, TrainingState
 
 EAGER_STEPS = 3  # before a step is recorded, so that libraries have loaded their kernels and found their memory
 DROP_SHARE = 0.75  # networks that ended leave the batch once no more than this share of it still trains
@@ -36,7 +36,7 @@ SAVE_SECONDS = 20.0  # between two calls of `save`
 
 # As adam_step rounds them: 1 - 0.999 in float32 is 1.3e-5 of it off.
 _ONE_MINUS_BETAS = tuple(float(np.float32(1) - np.float32(beta)) for beta in ADAM_BETAS)
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # as in backpropagation.py, where the masks are defined
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # as in compiled.py, where the masks are defined
 _MULTIPLIERS = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))  # as signed numbers
 _SIGN_BITS = 0x8000800080008000 - (1 << 64)  # of the four 16-bit parts of a 64-bit number
 
@@ -191,7 +191,7 @@ def _masks(
 
 
 def _mix(bits: torch.Tensor) -> torch.Tensor:
-    """Function _mix of backpropagation.py in signed numbers: PyTorch has no products of unsigned ones."""
+    """Function _mix of compiled.py in signed numbers: PyTorch has no products of unsigned ones."""
     bits = (bits ^ _shifted(bits, 30)) * _MULTIPLIERS[0]
     bits = (bits ^ _shifted(bits, 27)) * _MULTIPLIERS[1]
     return bits ^ _shifted(bits, 31)
@@ -491,7 +491,7 @@ def _check_alike(states: Sequence[TrainingState]) -> None:
 def bytes_per_network(layout: Layout, batch_size: int) -> int:
     """About how much memory on the device one network takes in training.
 
-    >>> from modularity_lib.flat_networks import layout_of
+    >>> from modularity_lib.training.layout import layout_of
     >>> round(bytes_per_network(layout_of((784, 64, 64, 10)), 200) / 1e6)
     4
     """

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from modularity_lib import derivatives
-from modularity_lib.derivatives import Images
-from modularity_lib.networks import MLP, Parameters, parameters_of
+from modularity_lib.similarity import closed_form, derivatives
+from modularity_lib.similarity.derivatives import Images
+from modularity_lib.training.networks import MLP, Parameters, parameters_of
 from modularity_lib.vocabulary import MEASURES, _chosen
 
 _CHUNK_BYTES = 8_000_000  # working memory for one chunk of images
@@ -135,9 +135,9 @@ def _closed_form(
         biases=tuple(bias.astype(np.float64) for bias in given.biases),
     )
     sums = {
-        "input_gradient": derivatives.input_gradient_sums,
-        "output_gradient": derivatives.output_gradient_sums,
-        "output_hessian": derivatives.loss_hessian_sums,
+        "input_gradient": closed_form.input_gradient_sums,
+        "output_gradient": closed_form.output_gradient_sums,
+        "output_hessian": closed_form.loss_hessian_sums,
     }
     sums = {quantity: function for quantity, function in sums.items() if quantity in quantities}
     index_of = {layer: network.layers.index(layer) for layer in layers}
@@ -150,7 +150,7 @@ def _closed_form(
     floats_per_image = 2 * sum(network.sizes) + 3 * classes * max(network.sizes[1:]) + 4 * classes**2
     longest = max(1, _CHUNK_BYTES // (8 * floats_per_image))
     for start in range(0, len(images), longest):
-        passed = derivatives.forward_pass(parameters, images[start : start + longest])
+        passed = closed_form.forward_pass(parameters, images[start : start + longest])
         if not np.isfinite(passed.logits).all():
             raise ValueError("the network's logits are not all finite: did its training diverge?")
         for layer, covariance in covariances.items():

@@ -1,0 +1,5 @@
+"""How alike two clusterings are.
+
+Read `scores` first. `compiled` is the matching of modules in machine code, to skip at first reading. Imports
+`clustering` only.
+"""
