@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from measuring import keep, machine, medians_of, options
-from modularity_lib import analysis
 from modularity_lib.images.dataset import Dataset, load_dataset
+from modularity_lib.studies import measurement
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.training import train
 
@@ -37,12 +37,12 @@ def main() -> None:
         return
     dataset = dataset_of(n_train=4_000)
     network = train([TrainingConfig(dropout=0.3, epochs=5)], dataset)[0].parameters
-    matrices = analysis.measured_matrices(network, dataset)
-    modules = analysis.module_rows(matrices, seed=0, steps=STEPS)
+    matrices = measurement.measured_matrices(network, dataset)
+    modules = measurement.module_rows(matrices, seed=0, steps=STEPS)
     parts = {
-        "similarity matrices": partial(analysis.measured_matrices, network, dataset),
-        "module searches": partial(analysis.module_rows, matrices, seed=0, steps=STEPS),
-        "comparisons": partial(analysis.agreement_rows, matrices, modules, seed=0, permutations=PERMUTATIONS),
+        "similarity matrices": partial(measurement.measured_matrices, network, dataset),
+        "module searches": partial(measurement.module_rows, matrices, seed=0, steps=STEPS),
+        "comparisons": partial(measurement.agreement_rows, matrices, modules, seed=0, permutations=PERMUTATIONS),
     }
     seconds = dict(zip(parts, medians_of(list(parts.values()), arguments.repeats), strict=True))
     seconds["one network, all of it"] = sum(seconds.values())
@@ -75,9 +75,9 @@ def peak_memory() -> float:
     dataset = dataset_of(n_train=60_000)
     configs = [TrainingConfig(dropout=dropout / 10, epochs=1) for dropout in range(8)]
     network = train(configs, dataset)[0].parameters
-    matrices = analysis.measured_matrices(network, dataset)
-    modules = analysis.module_rows(matrices, seed=0, steps=STEPS)
-    analysis.agreement_rows(matrices, modules, seed=0, permutations=PERMUTATIONS)
+    matrices = measurement.measured_matrices(network, dataset)
+    modules = measurement.module_rows(matrices, seed=0, steps=STEPS)
+    measurement.agreement_rows(matrices, modules, seed=0, permutations=PERMUTATIONS)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 

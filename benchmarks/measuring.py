@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from modularity_lib.engine import cores
-from modularity_lib.store import provenance
+from modularity_lib.studies.engine import cores
+from modularity_lib.studies.provenance import provenance
 
 
 def options(description: str | None, *, repeats: int) -> argparse.ArgumentParser:

@@ -15,11 +15,11 @@ from statistics import median
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from measuring import keep, options
-from modularity_lib import analysis
-from modularity_lib.compute import dataset_of_study
-from modularity_lib.engine import open_tasks, run_here, run_on_dask
-from modularity_lib.experiments import Study
-from modularity_lib.store import Store
+from modularity_lib.studies import measurement
+from modularity_lib.studies.archive import dataset_of_study
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.engine import open_tasks, run_here, run_on_dask
+from modularity_lib.studies.store import Store
 from modularity_lib.training.performance import network_facts
 from modularity_lib.training.training import train
 
@@ -42,9 +42,9 @@ def bare() -> None:
     for config in STUDY.trained_configs() + STUDY.untrained_configs():
         [network] = train([config], dataset)
         network_facts(network, dataset)
-        matrices = analysis.measured_matrices(network.parameters, dataset)
-        rows = analysis.module_rows(matrices, seed=config.run, steps=STUDY.search_steps)
-        analysis.agreement_rows(matrices, rows, seed=config.run, permutations=STUDY.permutations)
+        matrices = measurement.measured_matrices(network.parameters, dataset)
+        rows = measurement.module_rows(matrices, seed=config.run, steps=STUDY.search_steps)
+        measurement.agreement_rows(matrices, rows, seed=config.run, permutations=STUDY.permutations)
 
 
 def one_round() -> dict[str, float]:

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from measuring import keep, machine, medians_of, options
-from modularity_lib.experiments import STUDIES
 from modularity_lib.images.dataset import Dataset, load_dataset
+from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.training.compiled import NETWORKS_PER_PASS, adam_step, loss_gradient, sort_by_pixel
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.gpu import device_title, train_on_device

@@ -14,14 +14,15 @@ from modularity_lib.alignment.scores import (
 from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
 from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.experiments import STUDIES, Study
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
-from modularity_lib.results import Results, StudyIncomplete
-from modularity_lib.shipped import ResultsAltered
 from modularity_lib.similarity.measures import similarity_matrices
-from modularity_lib.store import Store
-from modularity_lib.study import run_study, stored_matrices, stored_network
+from modularity_lib.studies.archive import stored_matrices, stored_network
+from modularity_lib.studies.catalogue import STUDIES, Study
+from modularity_lib.studies.results import Results, StudyIncomplete
+from modularity_lib.studies.run import run_study
+from modularity_lib.studies.shipped import ResultsAltered
+from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.networks import MLP, Parameters
 from modularity_lib.training.training import TrainedNetwork, train

@@ -7,9 +7,9 @@ import pandas as pd
 from scipy import stats
 
 from modularity_lib.alignment.scores import agreement_p_value
-from modularity_lib.claims import ALPHA, agreement_by_kind
+from modularity_lib.claims import ALPHA
 from modularity_lib.inference import Effect, effect_over_runs, holm
-from modularity_lib.results import LAYER_OF_NETWORK, Results
+from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind
 from modularity_lib.vocabulary import KINDS
 
 CODE = """import modularity_lib as ml

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.claims import agreement_by_kind
 from modularity_lib.clustering.modularity import AllUnitsDead
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.results import Results
 from modularity_lib.similarity.measures import similarity_matrices
-from modularity_lib.study import stored_matrices, stored_network
+from modularity_lib.studies.archive import stored_matrices, stored_network
+from modularity_lib.studies.results import Results, agreement_by_kind
 from modularity_lib.vocabulary import MEASURES, REGULARISERS
 
 _Matrices = Mapping[str, Mapping[str, np.ndarray]]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from modularity_lib.inference import Effect, effect_over_runs
 from modularity_lib.paper import published
-from modularity_lib.results import Results, sweep
+from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import BASELINE_L2, FAMILY, KINDS, MEASURES, SWEEP_NAMES, measure_in_words, pair_kind
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly reproduced", "not reproduced"
@@ -170,20 +170,6 @@ def _judge_penalties(results: Results) -> Verdict:
 def _listed(measures: list[str]) -> str:
     families = [FAMILY[measure] for measure in measures]
     return f"{len(measures)} of 8 ({families.count('upstream')} upstream, {families.count('downstream')} downstream)"
-
-
-def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame:
-    """Agreement rows of two different quantities, with `kind` and `corrected` = (agreement - chance) / (1 - chance).
-
-    `corrected` is 0 for clusterings that agree as shuffled ones do, 1 for identical ones.
-    """
-    rows = results.analysed("agreement", trained=trained)
-    kinds = [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]
-    chance = rows["element_centric_chance"]
-    # Two clusterings of one module each agree by necessity (chance = 1): they say nothing, so they count as chance.
-    room = (1 - chance).where(chance < 1, np.inf)
-    rows = rows.assign(kind=kinds, corrected=(rows["element_centric"] - chance) / room)
-    return rows[rows["kind"] != "same"]
 
 
 _NO_PAIRS = "In some kind of pair no clusterings could be compared."

@@ -12,17 +12,18 @@ from typing import Any
 import click
 import numpy as np
 
-from modularity_lib import survey
-from modularity_lib.compute import dataset_of_study
-from modularity_lib.engine import SchedulerUnavailable, cores, open_tasks
-from modularity_lib.experiments import Study, study_named
 from modularity_lib.images.sources import DATASETS, DatasetAltered, DatasetUnavailable
-from modularity_lib.results import IDENTIFYING, TABLES, StudyIncomplete
-from modularity_lib.shipped import ResultsAltered
-from modularity_lib.store import Store, StoreUnusable
-from modularity_lib.study import NetworksFailed, run_shard, run_study
-from modularity_lib.tables import export as export_tables
-from modularity_lib.tables import identity_of, matrices_to_ship, stored_results, tables_of, weights_to_ship
+from modularity_lib.studies import status as study_status
+from modularity_lib.studies import verify as verification
+from modularity_lib.studies.archive import dataset_of_study, identity_of, stored_results, tables_of
+from modularity_lib.studies.catalogue import Study, study_named
+from modularity_lib.studies.engine import SchedulerUnavailable, cores, open_tasks
+from modularity_lib.studies.results import IDENTIFYING, TABLES, StudyIncomplete
+from modularity_lib.studies.run import NetworksFailed, run_shard, run_study
+from modularity_lib.studies.shipped import ResultsAltered
+from modularity_lib.studies.shipping import export as export_tables
+from modularity_lib.studies.shipping import matrices_to_ship, weights_to_ship
+from modularity_lib.studies.store import Store, StoreUnusable
 from modularity_lib.training.gpu import device_named
 
 
@@ -164,7 +165,7 @@ def run(
     opened = Store(store)
     if dry_run:
         tasks = open_tasks(study, opened, shard=shard or (1, 1))
-        click.echo(survey.plan(study, tasks, opened, workers=1 if shard else workers or cores(), device=device))
+        click.echo(study_status.plan(study, tasks, opened, workers=1 if shard else workers or cores(), device=device))
         return
     if shard:
         run_shard(study, store=opened, shard=shard, progress=not quiet)
@@ -193,7 +194,7 @@ def status(study: Study, store: Path | None) -> None:
       modularity status v1
     """
     opened = Store(store)
-    progress = survey.status(study, opened)
+    progress = study_status.status(study, opened)
     click.echo(progress.text())
     for failure in progress.failures:
         click.echo(f"\nfailed three times: {failure['config']}\n{failure['traceback']}")
@@ -228,7 +229,7 @@ def why(
     configs = [config for config in configs if wanted.items() <= asdict(config).items()]
     if not configs:
         raise click.UsageError(f"the study {study.name!r} has no network with {wanted}.")
-    for line in survey.reasons(configs, study, Store(store)):
+    for line in study_status.reasons(configs, study, Store(store)):
         click.echo(line)
 
 
@@ -253,7 +254,7 @@ def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
     if not configs:
         raise StudyIncomplete(f"no trained network of the study {study.name!r} is there to be verified.")
     drawn = np.random.default_rng(seed).permutation(len(configs))[:sample]
-    report = survey.verify([configs[index] for index in drawn], study, stored)
+    report = verification.verify([configs[index] for index in drawn], study, stored)
     click.echo(report.text())
     sys.exit(0 if report.agrees else 1)
 

@@ -13,16 +13,17 @@ from tqdm import tqdm
 
 from modularity_lib.clustering.modularity import dead_units
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.experiments import STUDIES
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.keys import network_keys
-from modularity_lib.lineage import source_of
 from modularity_lib.paths import checkout
 from modularity_lib.planted import block_of, planted
-from modularity_lib.results import Results
-from modularity_lib.store import Entry, Store, key_of, provenance, read_entry, replace_entry
-from modularity_lib.study import stored_matrices
-from modularity_lib.tables import stored_results
+from modularity_lib.studies.archive import stored_matrices, stored_results
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.entries import Entry, key_of, read_entry, replace_entry
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.lineage import source_of
+from modularity_lib.studies.provenance import provenance
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.store import Store
 from modularity_lib.vocabulary import PANEL_ORDER, REGULARISERS
 
 NORMALISED = tuple(measure for measure in PANEL_ORDER if measure.endswith("_norm"))  # similarities from 0 to 1

@@ -8,7 +8,7 @@ import pandas as pd
 from modularity_lib.common_mode import NORMALISED
 from modularity_lib.figures import LOOKS
 from modularity_lib.inference import Effect, effect_over_runs
-from modularity_lib.results import Results, sweep
+from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import MEASURE_LABELS, REGULARISERS
 
 CLEAR = 0.02  # a rise of Q below it is not split, nor is Q so close to chance called above it

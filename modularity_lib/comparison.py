@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.paper import published
-from modularity_lib.results import LAYER_OF_NETWORK, Results, sweep
+from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, sweep
 from modularity_lib.vocabulary import REGULARISERS
 
 _METRICS = ("greedy", "rmi", "rmi_norm", "vi", "vi_norm", "element_centric", "similarity_spearman")

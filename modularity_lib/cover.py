@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from modularity_lib.figures import modularity_of_measure, modularity_table
 from modularity_lib.paths import checkout
 from modularity_lib.readme import shipped_results
-from modularity_lib.results import Results
+from modularity_lib.studies.results import Results
 
 COVER = checkout() / "_static" / "cover.png"
 TITLE = "Do hidden units form modules?"

@@ -5,7 +5,7 @@ import pandas as pd
 
 from modularity_lib.figures import LOOKS
 from modularity_lib.inference import Trial, effect_over_runs, holm, joint_sign_flips
-from modularity_lib.results import Results, sweep
+from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import MEASURE_LABELS, MEASURES, PANEL_ORDER, REGULARISERS
 
 LEVEL = 0.05

@@ -7,7 +7,7 @@ import pandas as pd
 
 from modularity_lib.claims import CLAIMS, Verdict, judge_all
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.results import Results
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import SWEEP_NAMES, measure_in_words
 
 AGREES, DIFFERS, NO_LIMIT = "agrees", "differs", "no limit set"

@@ -21,7 +21,7 @@ from modularity_lib.clustering.modularity import (
     to_adjacency,
 )
 from modularity_lib.clustering.search import find_modules, spectral_modules
-from modularity_lib.study import stored_matrices
+from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.vocabulary import FAMILY, MEASURES
 
 Method = Callable[[np.ndarray, int], np.ndarray]  # similarity matrix and seed -> labels

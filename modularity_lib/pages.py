@@ -12,12 +12,12 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 from myst_nb import glue
 
-from modularity_lib.experiments import study_named
 from modularity_lib.report import study_facts
-from modularity_lib.results import Results, StudyIncomplete
-from modularity_lib.shipped import shipped_tables
-from modularity_lib.store import Store
-from modularity_lib.tables import tables_of
+from modularity_lib.studies.archive import tables_of
+from modularity_lib.studies.catalogue import study_named
+from modularity_lib.studies.results import Results, StudyIncomplete
+from modularity_lib.studies.shipped import shipped_tables
+from modularity_lib.studies.store import Store
 
 
 def tell(facts: Mapping[str, object]) -> None:

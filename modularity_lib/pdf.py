@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from modularity_lib.paths import checkout
-from modularity_lib.store import provenance
+from modularity_lib.studies.provenance import provenance
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SINGLE_PAGE = Path("_build", "singlehtml")  # below the root of the book

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from modularity_lib.results import Results
-from modularity_lib.shipped import RESULTS_FOLDER
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.shipped import RESULTS_FOLDER
 
 
 def provenance_table(studies: Iterable[Results]) -> str:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 
 from modularity_lib.claims import judge_all
-from modularity_lib.experiments import STUDIES
 from modularity_lib.paths import checkout
 from modularity_lib.report import verdict_table
-from modularity_lib.results import Results
-from modularity_lib.shipped import shipped_tables
-from modularity_lib.store import Store
-from modularity_lib.tables import stored_results
+from modularity_lib.studies.archive import stored_results
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.shipped import shipped_tables
+from modularity_lib.studies.store import Store
 
 README = checkout() / "README.md"
 _TABLE = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- end of verdicts -->)", re.DOTALL)

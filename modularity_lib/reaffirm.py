@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from modularity_lib import common_mode, lineage
-from modularity_lib.analysis import Matrices, agreement_rows, measured_matrices, module_rows
-from modularity_lib.compute import dataset_of_study, parameters_of_arrays
-from modularity_lib.experiments import EXAMPLES, STUDIES, Study
-from modularity_lib.keys import network_keys
-from modularity_lib.lineage import ENTRIES, is_proven, unproven_libraries
-from modularity_lib.results import IDENTIFYING, StudyIncomplete
-from modularity_lib.shipped import ShippedTables, shipped_arrays, shipped_matrices, shipped_tables, triangle
-from modularity_lib.tables import identity_of
+from modularity_lib import common_mode
+from modularity_lib.studies import lineage
+from modularity_lib.studies.archive import dataset_of_study, identity_of, parameters_of_arrays
+from modularity_lib.studies.catalogue import EXAMPLES, STUDIES, Study
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.lineage import ENTRIES, is_proven, unproven_libraries
+from modularity_lib.studies.measurement import Matrices, agreement_rows, measured_matrices, module_rows
+from modularity_lib.studies.results import IDENTIFYING, StudyIncomplete
+from modularity_lib.studies.shipped import ShippedTables, shipped_arrays, shipped_matrices, shipped_tables, triangle
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.networks import Parameters
 from modularity_lib.training.performance import network_facts

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modularity_lib.experiments import STUDIES
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.paths import checkout
+from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.vocabulary import MEASURES
 
 BENCHMARKS_FOLDER = checkout() / "data" / "benchmarks"

@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 
 from modularity_lib.chapters import Chapter
-from modularity_lib.store import provenance
+from modularity_lib.studies.provenance import provenance
 
 PACKAGES = (
     *("torch", "numpy", "scipy", "numba", "pandas", "pyarrow", "matplotlib", "seaborn"),

@@ -13,10 +13,10 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from modularity_lib.experiments import STUDIES
-from modularity_lib.results import Results
-from modularity_lib.store import Store
-from modularity_lib.tables import stored_results
+from modularity_lib.studies.archive import stored_results
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.store import Store
 
 matplotlib.use("Agg")
 

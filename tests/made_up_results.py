@@ -5,8 +5,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pandas as pd
 
-from modularity_lib.experiments import Study
-from modularity_lib.results import Results
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES, pair_kind
 
 STUDY = Study(

@@ -14,13 +14,12 @@ from made_up_results import made_up_results
 from modularity_lib import ceiling, figures
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.experiments import STUDIES
 from modularity_lib.figures import agreement_maps as maps
 from modularity_lib.paper import published
-from modularity_lib.results import Results
-from modularity_lib.store import Store
-from modularity_lib.study import stored_matrices
-from modularity_lib.tables import stored_results
+from modularity_lib.studies.archive import stored_matrices, stored_results
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.store import Store
 from modularity_lib.vocabulary import MEASURES, pair_kind
 
 

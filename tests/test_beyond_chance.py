@@ -8,7 +8,7 @@ import pytest
 from made_up_results import STUDY, made_up_results
 from modularity_lib import beyond_chance
 from modularity_lib.beyond_chance import FalsePositives
-from modularity_lib.results import Results
+from modularity_lib.studies.results import Results
 
 
 def with_labels(results: Results, labels: list[list[int]]) -> Results:

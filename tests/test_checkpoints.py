@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modularity_lib.checkpoints import forget_checkpoints, has_checkpoint, train_with_checkpoints
 from modularity_lib.images.dataset import Dataset, dataset_of
 from modularity_lib.images.sources import GreyImages
-from modularity_lib.store import Store
+from modularity_lib.studies.checkpoints import forget_checkpoints, has_checkpoint, train_with_checkpoints
+from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.training import TrainedNetwork, train
 

@@ -5,15 +5,8 @@ import re
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.claims import (
-    CLAIMS,
-    COULD_NOT_TEST,
-    NOT_REPRODUCED,
-    PARTLY,
-    REPRODUCED,
-    agreement_by_kind,
-    judge_all,
-)
+from modularity_lib.claims import CLAIMS, COULD_NOT_TEST, NOT_REPRODUCED, PARTLY, REPRODUCED, judge_all
+from modularity_lib.studies.results import agreement_by_kind
 from modularity_lib.vocabulary import MEASURES
 
 DROPOUT, PENALTIES, WITHIN, ACROSS = (claim.id for claim in CLAIMS)

@@ -9,12 +9,15 @@ import pytest
 from click.testing import CliRunner, Result
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from modularity_lib import cli, study, survey
-from modularity_lib.analysis import measured_matrices
-from modularity_lib.compute import compute, dataset_of_study
-from modularity_lib.experiments import STUDIES, Study
-from modularity_lib.results import TABLES
-from modularity_lib.store import Store
+from modularity_lib import cli
+from modularity_lib.studies import measurement
+from modularity_lib.studies import run as study_run
+from modularity_lib.studies.archive import dataset_of_study
+from modularity_lib.studies.catalogue import STUDIES, Study
+from modularity_lib.studies.measurement import measured_matrices
+from modularity_lib.studies.results import TABLES
+from modularity_lib.studies.store import Store
+from modularity_lib.studies.worker import compute
 
 TINY = replace(
     STUDIES["smoke"],
@@ -41,7 +44,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         return failures
 
     monkeypatch.setitem(STUDIES, "tiny", TINY)
-    monkeypatch.setattr(study, "run_on_dask", run_here)
+    monkeypatch.setattr(study_run, "run_on_dask", run_here)
 
 
 def modularity(*arguments: object) -> Result:
@@ -121,7 +124,7 @@ def test_running_and_verifying_keep_to_one_thread(tmp_path: Path, monkeypatch: p
         threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
         return measured_matrices(parameters, dataset)
 
-    monkeypatch.setattr(survey.analysis, "measured_matrices", measured)
+    monkeypatch.setattr(measurement, "measured_matrices", measured)
     for command in ("run", "verify"):
         with threadpool_limits(2, user_api="blas"):
             assert modularity(command, "tiny", "--store", tmp_path).exit_code == 0
@@ -130,9 +133,9 @@ def test_running_and_verifying_keep_to_one_thread(tmp_path: Path, monkeypatch: p
 
 
 def test_verify_notices_results_that_cannot_be_repeated(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = survey.analysis.module_rows
+    rows = measurement.module_rows
     changed = lambda *args, **kwargs: [{**row, "score": row["score"] + 0.1} for row in rows(*args, **kwargs)]  # noqa: E731
-    monkeypatch.setattr(survey.analysis, "module_rows", changed)
+    monkeypatch.setattr(measurement, "module_rows", changed)
     shown = modularity("verify", "tiny", "--store", computed)
     assert shown.exit_code == 1
     assert "DO NOT AGREE" in shown.output

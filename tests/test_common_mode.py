@@ -13,9 +13,9 @@ from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import common_mode as drawn
 from modularity_lib.figures.looks import LOOKS
 from modularity_lib.planted import planted
-from modularity_lib.results import Results, sweep
-from modularity_lib.store import Store
-from modularity_lib.study import stored_matrices
+from modularity_lib.studies.archive import stored_matrices
+from modularity_lib.studies.results import Results, sweep
+from modularity_lib.studies.store import Store
 from modularity_lib.vocabulary import MEASURE_LABELS
 
 

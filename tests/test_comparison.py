@@ -6,9 +6,9 @@ import pytest
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib.comparison import _metric_agreement, choices_markdown, compare_with_paper, metric_choices
-from modularity_lib.experiments import STUDIES
 from modularity_lib.paper import published
-from modularity_lib.results import Results
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,16 @@ import torch
 from click.testing import CliRunner
 
 import oracles_training as oracles
-from modularity_lib import checkpoints, cli, compute, study
-from modularity_lib.checkpoints import begin, save, train_with_checkpoints
-from modularity_lib.engine import tasks_of
-from modularity_lib.estimate import cost_seen, expected_cost
-from modularity_lib.experiments import STUDIES, Study
+from modularity_lib import cli
 from modularity_lib.images.dataset import Dataset
-from modularity_lib.store import Store
-from modularity_lib.study import run_study
+from modularity_lib.studies import archive, checkpoints, worker
+from modularity_lib.studies import run as study_run
+from modularity_lib.studies.catalogue import STUDIES, Study
+from modularity_lib.studies.checkpoints import begin, save, train_with_checkpoints
+from modularity_lib.studies.engine import tasks_of
+from modularity_lib.studies.estimate import cost_seen, expected_cost
+from modularity_lib.studies.run import run_study
+from modularity_lib.studies.store import Store
 from modularity_lib.training import gpu
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.gpu import device_named, masks_on_device, step_keys_of, train_on_device
@@ -355,11 +357,11 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The processor stands for a GPU, and this process for those that measure the networks."""
 
     def run_here(tasks, chosen, store, **_):
-        return [failure for configs in tasks for failure in compute.compute(configs, chosen, str(store.root))]
+        return [failure for configs in tasks for failure in worker.compute(configs, chosen, str(store.root))]
 
-    monkeypatch.setattr(study, "device_named", lambda _: torch.device("cpu"))
-    monkeypatch.setattr(compute, "device_title", lambda _: "a GPU")
-    monkeypatch.setattr(study, "run_on_dask", run_here)
+    monkeypatch.setattr(study_run, "device_named", lambda _: torch.device("cpu"))
+    monkeypatch.setattr(worker, "device_title", lambda _: "a GPU")
+    monkeypatch.setattr(study_run, "run_on_dask", run_here)
 
 
 def test_a_study_is_trained_on_the_device_and_measured_as_ever(
@@ -373,7 +375,7 @@ def test_a_study_is_trained_on_the_device_and_measured_as_ever(
     results = run_study(TINY, store=store, device="cuda")
     assert set(results.networks["status"]) == {"ok"}
     assert len(results.networks) == 5
-    digits = compute.dataset_of_study(TINY.dataset)
+    digits = archive.dataset_of_study(TINY.dataset)
     expected = [network for run in (0, 1) for network in train(configs_of_run(TINY, run), digits)]
     losses = results.networks.query("trained").sort_values(["run", "dropout"])["validation_loss"]
     np.testing.assert_allclose(losses, [network.validation_loss for network in expected], rtol=1e-2)
@@ -392,9 +394,9 @@ def test_a_kill_of_a_training_on_the_device_is_made_good_by_a_run_on_the_process
     here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     long, store = replace(TINY, epochs=3), Store(tmp_path)
-    train_missing = compute.train_on_device
+    train_missing = worker.train_on_device
     monkeypatch.setattr(
-        compute,
+        worker,
         "train_on_device",
         lambda *args, progress, save: train_missing(*args, progress=stop_after(2), save=save, interval=0.0),
     )
@@ -413,17 +415,17 @@ def test_a_kill_of_a_training_on_the_device_is_made_good_by_a_run_on_the_process
 def test_a_kill_while_results_are_written_costs_no_training(
     here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    store, write = Store(tmp_path), compute._write
+    store, write = Store(tmp_path), worker._write
 
     def killed_at_the_second(*args: object) -> None:
         if store.keys("training"):
             raise KeyboardInterrupt
         write(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(compute, "_write", killed_at_the_second)
+    monkeypatch.setattr(worker, "_write", killed_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run_study(TINY, store=store, device="cuda", progress=False)
-    monkeypatch.setattr(compute, "_write", write)
+    monkeypatch.setattr(worker, "_write", write)
     monkeypatch.setattr(checkpoints, "advance", None)
     monkeypatch.setattr(gpu, "_Batch", None)
     assert len(run_study(TINY, store=store, device="cuda", progress=False).networks) == 5

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from modularity_lib.experiments import STUDIES, study_named
 from modularity_lib.paper import published
+from modularity_lib.studies.catalogue import STUDIES, study_named
 
 
 def test_v1_is_the_experiment_of_the_paper() -> None:

@@ -13,14 +13,15 @@ import pytest
 
 from modularity_lib import explorer
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.experiments import STUDIES
 from modularity_lib.explorer import Digits, NetworkView
 from modularity_lib.figures import modules_looked_at
 from modularity_lib.images.dataset import load_dataset
-from modularity_lib.results import Results
 from modularity_lib.similarity.derivatives import activity, input_jacobian
-from modularity_lib.store import Store
-from modularity_lib.study import run_study, stored_matrices, stored_network
+from modularity_lib.studies.archive import stored_matrices, stored_network
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.run import run_study
+from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import initial_parameters, network_of
 from modularity_lib.vocabulary import MEASURES
 

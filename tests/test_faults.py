@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib.checkpoints import CHECKPOINT_SECONDS
-from modularity_lib.compute import arrays_of
-from modularity_lib.experiments import STUDIES, Study
-from modularity_lib.keys import network_keys
-from modularity_lib.results import TABLES, Results
-from modularity_lib.store import Entry, Store
-from modularity_lib.tables import tables_of
+from modularity_lib.studies.archive import arrays_of, tables_of
+from modularity_lib.studies.catalogue import STUDIES, Study
+from modularity_lib.studies.checkpoints import CHECKPOINT_SECONDS
+from modularity_lib.studies.entries import Entry
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.results import TABLES, Results
+from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import initial_parameters
 
 pytestmark = pytest.mark.slow
@@ -38,9 +38,9 @@ DRIVER = """
 import os
 import sys
 import time
-from modularity_lib import checkpoints, study
-from modularity_lib.experiments import STUDIES
-from modularity_lib.store import Store
+from modularity_lib.studies import checkpoints, run
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.store import Store
 from test_faults import LONG, SECONDS_BETWEEN_CHECKPOINTS
 STUDIES["long"] = LONG
 checkpoints.train_with_checkpoints.__kwdefaults__["interval"] = SECONDS_BETWEEN_CHECKPOINTS  # in the workers, too
@@ -49,7 +49,7 @@ if "SLOW_DISK" in os.environ:
 if __name__ == "__main__":
     name, root, *address = sys.argv[1:]
     scheduler = address[0] if address else None
-    study.run_study(name, store=Store(root), workers=2, progress=False, scheduler=scheduler)
+    run.run_study(name, store=Store(root), workers=2, progress=False, scheduler=scheduler)
 """
 
 

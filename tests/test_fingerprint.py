@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modularity_lib import fingerprint as fingerprints
-from modularity_lib import lineage
-from modularity_lib.fingerprint import Unresolved, definitions, digests, fingerprint
+from modularity_lib.studies import fingerprint as fingerprints
+from modularity_lib.studies import lineage
+from modularity_lib.studies.fingerprint import Unresolved, definitions, digests, fingerprint
 
 LIBRARY = Path(fingerprints._ROOT)
 Edit = Callable[[str, str, str], None]

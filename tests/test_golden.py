@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from modularity_lib import cli, common_mode, keys, lineage, reaffirm
-from modularity_lib.analysis import module_rows
-from modularity_lib.experiments import STUDIES
+from modularity_lib import cli, common_mode, reaffirm
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.shipped import shipped_matrices
-from modularity_lib.store import Store
-from modularity_lib.survey import reasons, status
+from modularity_lib.studies import keys, lineage
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.measurement import module_rows
+from modularity_lib.studies.shipped import shipped_matrices
+from modularity_lib.studies.status import reasons, status
+from modularity_lib.studies.store import Store
 
 STUDY = STUDIES["v1"]
 
@@ -144,7 +145,7 @@ def test_another_version_of_a_library_is_noticed(
     assert lineage.unproven_libraries("v1") == {"numpy": ("9.9.9", here["numpy"])}
     assert "numpy 9.9.9 here" in status(STUDY, Store(tmp_path)).text()
     assert "modularity reaffirm" in reasons(STUDY.trained_configs(), STUDY, Store(tmp_path))[0]
-    from modularity_lib.tables import tables_of
+    from modularity_lib.studies.archive import tables_of
 
     with pytest.warns(lineage.OtherLibraries, match=r"numpy 9\.9\.9 here"):
         tables_of(STUDY, Store(tmp_path))

@@ -6,7 +6,7 @@ import pytest
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures, ledger
 from modularity_lib.claims import CLAIMS, judge_all
-from modularity_lib.results import Results
+from modularity_lib.studies.results import Results
 
 Q = "Q against regularisation"
 

@@ -12,7 +12,7 @@ from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import search
 from modularity_lib.planted import common_factor_table, floor_table, noise, planted
-from modularity_lib.study import stored_matrices
+from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.vocabulary import FAMILY, MEASURES
 
 

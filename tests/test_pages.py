@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib import pages
-from modularity_lib.results import Results, StudyIncomplete
+from modularity_lib.studies.results import Results, StudyIncomplete
 
 MADE_WITH = {
     "versions": {"commit": ["abc123", "def456"]},

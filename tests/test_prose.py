@@ -17,11 +17,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from modularity_lib import ceiling, common_mode, pages, shipped
+from modularity_lib import ceiling, common_mode, pages
 from modularity_lib.ceiling import searched_again
 from modularity_lib.chapters import Chapter, chapter_names, find_chapter
 from modularity_lib.claims import judge_all
-from modularity_lib.experiments import STUDIES
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.ledger import (
     ledger,
@@ -33,8 +32,10 @@ from modularity_lib.ledger import (
 )
 from modularity_lib.readme import README, shipped_results, with_table
 from modularity_lib.report import accuracy_table, all_claims_text, study_facts, verdict_table
-from modularity_lib.results import IDENTIFYING, Results
-from modularity_lib.store import Entry, read_entry, replace_entry
+from modularity_lib.studies import shipped
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.entries import Entry, read_entry, replace_entry
+from modularity_lib.studies.results import IDENTIFYING, Results
 from modularity_lib.training.config import TrainingConfig
 
 PROJECT = Path(__file__).resolve().parents[1]

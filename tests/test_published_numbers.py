@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from modularity_lib.comparison import compare_with_paper
-from modularity_lib.experiments import STUDIES
-from modularity_lib.keys import network_keys
 from modularity_lib.paper import published
-from modularity_lib.results import Results
-from modularity_lib.shipped import RESULTS_FOLDER, shipped_tables
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.shipped import RESULTS_FOLDER, shipped_tables
 
 
 def test_all_networks_of_v1_come_with_the_project(v1: Results) -> None:

@@ -10,7 +10,6 @@ from made_up_results import STUDY, made_up_results
 from modularity_lib.claims import CLAIMS, judge_all
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.experiments import STUDIES
 from modularity_lib.report import (
     accuracy_table,
     agreement_facts,
@@ -27,6 +26,7 @@ from modularity_lib.report import (
     study_facts,
     verdict_table,
 )
+from modularity_lib.studies.catalogue import STUDIES
 
 
 def test_the_verdict_table_has_a_row_per_claim_and_follows_the_results() -> None:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from made_up_results import made_up_results
 from modularity_lib import score_correlations as scores
-from modularity_lib.results import Results
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import KINDS, MEASURES, pair_kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PerformanceWarning")

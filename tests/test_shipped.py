@@ -9,16 +9,20 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from modularity_lib import cli, compute, keys, shipped, study, tables
-from modularity_lib.experiments import STUDIES
+from modularity_lib import cli
 from modularity_lib.images.dataset import load_dataset
-from modularity_lib.keys import network_keys
-from modularity_lib.results import TABLES, Results
-from modularity_lib.shipped import ResultsAltered, shipped_tables
 from modularity_lib.similarity.measures import similarity_matrices
-from modularity_lib.store import Store
-from modularity_lib.study import run_study, stored_matrices, stored_network
-from modularity_lib.tables import export, matrices_to_ship, stored_results, tables_of, weights_to_ship
+from modularity_lib.studies import archive, keys, shipped, worker
+from modularity_lib.studies import run as study_run
+from modularity_lib.studies import shipping as exporting
+from modularity_lib.studies.archive import stored_matrices, stored_network, stored_results, tables_of
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.results import TABLES, Results
+from modularity_lib.studies.run import run_study
+from modularity_lib.studies.shipped import ResultsAltered, shipped_tables
+from modularity_lib.studies.shipping import export, matrices_to_ship, weights_to_ship
+from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import parameters_of
 from modularity_lib.vocabulary import MEASURES
 
@@ -31,7 +35,7 @@ TINY = replace(
 def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Results]:
     store = Store(tmp_path_factory.mktemp("store"))
     for config in TINY.trained_configs() + TINY.untrained_configs():
-        assert compute.compute([config], TINY, str(store.root)) == []
+        assert worker.compute([config], TINY, str(store.root)) == []
     return store, tables_of(TINY, store)
 
 
@@ -50,8 +54,8 @@ def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     def computes(*_: object, **__: object) -> None:
         raise AssertionError("this must not compute anything")
 
-    monkeypatch.setattr(study, "run_on_dask", computes)
-    monkeypatch.setattr(compute, "load_dataset", computes)
+    monkeypatch.setattr(study_run, "run_on_dask", computes)
+    monkeypatch.setattr(archive, "load_dataset", computes)
 
 
 def assert_equal(ours: Results, theirs: Results) -> None:
@@ -85,10 +89,10 @@ def test_what_is_not_shipped_comes_from_the_store_in_the_order_of_the_study(
     second_run = {name: getattr(results, name).query("run == 1") for name in TABLES}
     ship(Results(TINY, **second_run, made_with=results.made_with), shipping)
     others = Store(tmp_path / "others")
-    assert [config.run for task in study.open_tasks(TINY, others) for config in task] == [0, 0, 1000]
-    with pytest.raises(tables.StudyIncomplete, match="3 of 5 networks"):
+    assert [config.run for task in study_run.open_tasks(TINY, others) for config in task] == [0, 0, 1000]
+    with pytest.raises(exporting.StudyIncomplete, match="3 of 5 networks"):
         tables_of(TINY, others)
-    compute.compute([config for task in study.open_tasks(TINY, others) for config in task], TINY, str(others.root))
+    worker.compute([config for task in study_run.open_tasks(TINY, others) for config in task], TINY, str(others.root))
     assert_equal(tables_of(TINY, others), results)
     united = tables_of(TINY, others).made_with
     assert united["core_seconds"]["training"] > results.made_with["core_seconds"]["training"]
@@ -159,7 +163,7 @@ def test_matrices_that_are_shipped_need_neither_store_nor_images(
     shipped_tables.cache_clear()
     images = load_dataset(TINY.dataset)
     measured = similarity_matrices(stored_network(TINY, dropout=0.3, store=store), images.test_images)
-    monkeypatch.setattr(study, "dataset_of_study", None)
+    monkeypatch.setattr(archive, "dataset_of_study", None)
     found = stored_matrices(TINY, dropout=0.3, store=Store(tmp_path))
     assert list(found) == list(measured)
     for layer, by_measure in measured.items():
@@ -208,4 +212,4 @@ def test_what_the_project_ships_is_whole() -> None:
 
 
 def test_the_checksums_of_datasets_that_keys_are_made_of_are_those_of_the_images() -> None:
-    assert keys.dataset_checksum("mnist-5k") == compute.dataset_of_study("mnist-5k").sha256
+    assert keys.dataset_checksum("mnist-5k") == archive.dataset_of_study("mnist-5k").sha256

@@ -9,8 +9,8 @@ import pytest
 from modularity_lib import silent_units
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.results import Results
-from modularity_lib.study import stored_matrices
+from modularity_lib.studies.archive import stored_matrices
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES
 
 

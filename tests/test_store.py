@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modularity_lib.store import Entry, Store, StoreUnusable, default_store_folder, key_of
+from modularity_lib.studies.entries import Entry, key_of
+from modularity_lib.studies.store import Store, StoreUnusable, default_store_folder
 
 INGREDIENTS = {"run": 3, "l2": 1e-5}
 KEY = key_of(INGREDIENTS)
@@ -166,14 +167,14 @@ def test_a_value_that_json_cannot_hold_is_refused_rather_than_stored_as_nan(stor
 
 def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_kept(store: Store) -> None:
     script = (
-        "import sys; from modularity_lib.store import _temporary_prefix;"
-        "import tempfile; print(tempfile.mkdtemp(prefix=_temporary_prefix(), dir=sys.argv[1]))"
+        "import sys; from modularity_lib.studies.entries import temporary_prefix;"
+        "import tempfile; print(tempfile.mkdtemp(prefix=temporary_prefix(), dir=sys.argv[1]))"
     )
     folder = place_of(store).parent
     dead = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True)
-    from modularity_lib.store import _temporary_prefix
+    from modularity_lib.studies.entries import temporary_prefix
 
-    living = folder / f"{_temporary_prefix()}abc"
+    living = folder / f"{temporary_prefix()}abc"
     living.mkdir()
     gone = int(Path(dead.stdout.strip()).name.split("~")[1])
     signs = store.root / "running" / "quick"

@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 
 import modularity_lib
-from modularity_lib import analysis, compute, keys, study
-from modularity_lib.experiments import STUDIES
 from modularity_lib.images.dataset import load_dataset
-from modularity_lib.keys import network_keys
-from modularity_lib.results import IDENTIFYING, Results, StudyIncomplete
-from modularity_lib.store import Store
-from modularity_lib.study import run_study, stored_network
-from modularity_lib.tables import tables_of
+from modularity_lib.studies import keys, measurement, worker
+from modularity_lib.studies import run as study_run
+from modularity_lib.studies.archive import stored_network, tables_of
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.results import IDENTIFYING, Results, StudyIncomplete
+from modularity_lib.studies.run import run_study
+from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.networks import initial_parameters, parameters_of
 from modularity_lib.training.performance import network_facts
@@ -52,12 +53,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         return counted
 
     def run_here(tasks, chosen, store, **_):
-        return [failure for configs in tasks for failure in compute.compute(configs, chosen, str(store.root))]
+        return [failure for configs in tasks for failure in worker.compute(configs, chosen, str(store.root))]
 
-    monkeypatch.setattr(compute, "train_with_checkpoints", count("training", compute.train_with_checkpoints))
-    monkeypatch.setattr(analysis, "module_rows", count("modules", analysis.module_rows))
-    monkeypatch.setattr(analysis, "agreement_rows", count("agreement", analysis.agreement_rows))
-    monkeypatch.setattr(study, "run_on_dask", run_here)
+    monkeypatch.setattr(worker, "train_with_checkpoints", count("training", worker.train_with_checkpoints))
+    monkeypatch.setattr(measurement, "module_rows", count("modules", measurement.module_rows))
+    monkeypatch.setattr(measurement, "agreement_rows", count("agreement", measurement.agreement_rows))
+    monkeypatch.setattr(study_run, "run_on_dask", run_here)
     return counts
 
 
@@ -111,9 +112,9 @@ def test_a_process_that_measures_gives_a_sign_of_life_for_every_network(
         signs.append(file.stat().st_mtime_ns)
         compute_analysis(keys, dataset, store)
 
-    compute_analysis = compute._analyse
-    monkeypatch.setattr(compute, "_analyse", analyse)
-    assert compute.compute(TINY.untrained_configs() + TINY.trained_configs(), TINY, str(tmp_path)) == []
+    compute_analysis = worker._analyse
+    monkeypatch.setattr(worker, "_analyse", analyse)
+    assert worker.compute(TINY.untrained_configs() + TINY.trained_configs(), TINY, str(tmp_path)) == []
     assert len(set(signs)) == len(signs) == 3
 
 
@@ -163,7 +164,7 @@ def test_changed_code_of_a_stage_makes_it_and_the_later_ones_stale(
 def test_a_diverged_network_is_a_row_with_a_reason_and_no_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: dict[str, int]
 ) -> None:
-    trained = compute.train_with_checkpoints
+    trained = worker.train_with_checkpoints
 
     def one_diverges(configs, dataset, store, **kwargs):
         networks = trained(configs, dataset, store, **kwargs)
@@ -174,7 +175,7 @@ def test_a_diverged_network_is_a_row_with_a_reason_and_no_numbers(
             for network in networks
         ]
 
-    monkeypatch.setattr(compute, "train_with_checkpoints", one_diverges)
+    monkeypatch.setattr(worker, "train_with_checkpoints", one_diverges)
     results = run_study(TINY, store=Store(tmp_path), progress=False)
     row = results.networks.query("status == 'diverged'").iloc[0]
     assert row["reason"] == "the loss was not finite in epoch 1"
@@ -187,12 +188,12 @@ def test_a_diverged_network_is_a_row_with_a_reason_and_no_numbers(
 def test_a_layer_of_dead_units_is_a_row_with_a_reason() -> None:
     parameters = initial_parameters((784, 16, 16, 10), seed=0)
     parameters.biases[1][:] = -100.0
-    matrices = analysis.measured_matrices(parameters, DIGITS)
-    rows = analysis.module_rows(matrices, seed=0, steps=10)
+    matrices = measurement.measured_matrices(parameters, DIGITS)
+    rows = measurement.module_rows(matrices, seed=0, steps=10)
     second = [row for row in rows if row["layer"] == 2 and row["measure"].startswith("input")]
     assert {row["status"] for row in second} == {"all_units_dead"}
     assert all(row["reason"] and row["score"] is None and row["dead_units"] == 16 for row in second)
-    pairs = analysis.agreement_rows(matrices, rows, seed=0, permutations=10)
+    pairs = measurement.agreement_rows(matrices, rows, seed=0, permutations=10)
     affected = [row for row in pairs if row["layer"] == 2 and "input" in row["measure_a"] + row["measure_b"]]
     assert {row["status"] for row in affected} == {"all_units_dead"}
     assert {row["element_centric"] for row in affected} == {None}
@@ -210,8 +211,8 @@ def test_the_facts_of_a_network_are_those_of_its_weights() -> None:
 
 
 def test_the_rows_hold_every_measure_and_pair_in_order() -> None:
-    matrices = analysis.measured_matrices(initial_parameters((784, 16, 16, 10), seed=0), DIGITS)
-    rows = analysis.module_rows(matrices, seed=0, steps=10)
+    matrices = measurement.measured_matrices(initial_parameters((784, 16, 16, 10), seed=0), DIGITS)
+    rows = measurement.module_rows(matrices, seed=0, steps=10)
     assert [row["measure"] for row in rows] == [*MEASURES, *MEASURES]
 
 

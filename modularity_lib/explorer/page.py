@@ -15,13 +15,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from modularity_lib.experiments import EXAMPLES, Study
 from modularity_lib.explorer.views import N_DIGITS, Digits, LayerView, NetworkView
 from modularity_lib.figures import LOOKS
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
-from modularity_lib.results import Results
-from modularity_lib.shipped import shipped_tables
+from modularity_lib.studies.catalogue import EXAMPLES, Study
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.shipped import shipped_tables
 from modularity_lib.vocabulary import BASELINE_L2, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 LEVELS = 255  # steps of a stored similarity, from 0 to the largest off the diagonal

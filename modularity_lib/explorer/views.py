@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
-from modularity_lib.experiments import Study, study_named
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.results import Results
 from modularity_lib.similarity.closed_form import forward_pass
-from modularity_lib.store import Store
-from modularity_lib.study import stored_matrices, stored_network
+from modularity_lib.studies.archive import stored_matrices, stored_network
+from modularity_lib.studies.catalogue import Study, study_named
+from modularity_lib.studies.results import Results
+from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import Parameters, parameters_of
 from modularity_lib.vocabulary import MEASURES
 

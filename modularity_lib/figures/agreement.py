@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.claims import agreement_by_kind
 from modularity_lib.figures.looks import LOOKS, STYLE, line
-from modularity_lib.results import Results, sweep
+from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS
 
 

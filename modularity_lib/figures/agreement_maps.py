@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.figures.looks import LOOKS, STYLE, repeats_the_paper, written
 from modularity_lib.paper import published
-from modularity_lib.results import Results, sweep
+from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES, REGULARISERS, pair_kind
 
 _METRIC_LABELS = {

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from modularity_lib.experiments import Study
+from modularity_lib.studies.catalogue import Study
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 

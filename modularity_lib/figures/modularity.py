@@ -19,7 +19,7 @@ from modularity_lib.figures.looks import (
     paper_points,
     repeats_the_paper,
 )
-from modularity_lib.results import Results, sweep
+from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGULARISERS
 
 QUANTITY_LABELS = {"score": "modularity Q", "n_modules": "number of modules"}

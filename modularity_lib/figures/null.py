@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from modularity_lib.comparison import compare_with_paper
 from modularity_lib.figures.looks import LOOKS, STYLE, UNTRAINED_COLOUR, repeats_the_paper
 from modularity_lib.figures.modularity import ALL_LAYERS, QUANTITY_LABELS
-from modularity_lib.results import Results
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 
 # All untrained, so all grey: a layer is told by its shade and its dashes.

@@ -22,7 +22,7 @@ from modularity_lib.figures.looks import (
     repeats_the_paper,
     untrained_band,
 )
-from modularity_lib.results import Results, sweep
+from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import REGULARISERS
 
 QUANTITIES = {

@@ -4,10 +4,10 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from modularity_lib.experiments import Study
 from modularity_lib.images.sources import DATASETS
-from modularity_lib.keys import network_keys
-from modularity_lib.store import Store
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 
 _PIXELS, _CLASSES = 784, 10

@@ -17,11 +17,12 @@ import dask
 import torch
 from distributed import Client, Future, KilledWorker, LocalCluster
 
-from modularity_lib.compute import ATTEMPTS, Failure, compute, is_computed, keep_failure, train_missing
-from modularity_lib.experiments import Study
-from modularity_lib.keys import network_keys
-from modularity_lib.shipped import is_shipped
-from modularity_lib.store import Store
+from modularity_lib.studies.archive import is_computed
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.shipped import is_shipped
+from modularity_lib.studies.store import Store
+from modularity_lib.studies.worker import ATTEMPTS, Failure, compute, keep_failure, train_missing
 from modularity_lib.training.config import TrainingConfig
 
 NETWORKS_PER_TASK = 8  # trained side by side; enough tasks remain to keep every core busy to the end

@@ -1,31 +1,19 @@
-"""Look at a study without running it: what is done, under way, failed, missing and why; and repeat a part of it."""
+"""Look at a study without running it: what is done, under way, failed, missing and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
-
-from modularity_lib import analysis
-from modularity_lib.compute import dataset_of_study, is_computed, running
-from modularity_lib.estimate import cost_seen
-from modularity_lib.experiments import Study
-from modularity_lib.keys import STAGES, network_keys
-from modularity_lib.lineage import changed_definitions, libraries_sentence
-from modularity_lib.results import Results
-from modularity_lib.shipped import is_shipped, shipped_tables
-from modularity_lib.store import Store
+from modularity_lib.studies.archive import is_computed
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.estimate import cost_seen
+from modularity_lib.studies.heartbeat import running
+from modularity_lib.studies.keys import STAGES, network_keys
+from modularity_lib.studies.lineage import changed_definitions, libraries_sentence
+from modularity_lib.studies.shipped import is_shipped, shipped_tables
+from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
-from modularity_lib.training.performance import network_facts
-from modularity_lib.training.training import train
 
-# What a recomputed network may differ by. On the same machine it does not at all; another processor rounds otherwise,
-# and hundreds of epochs carry that on: the network is another one of the same kind.
-SCORE_TOLERANCE = 0.05  # of Q, mean over measures and layers
-ACCURACY_TOLERANCE = 0.01
 _MANY = 20  # networks of which `why` says the same: beyond that, one line for all
 
 
@@ -180,60 +168,3 @@ def _code_changes(stage: str, source: str) -> str:
     names = changed_definitions(stage, source)
     listed = f": {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}" if names else ""
     return f"the code of this stage has changed{listed}"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Recomputed networks beside the stored ones."""
-
-    table: pd.DataFrame
-    agrees: bool
-
-    def text(self) -> str:
-        """The comparison, a line per network, and what is allowed."""
-        verdict = "agree" if self.agrees else "DO NOT AGREE"
-        return (
-            f"{self.table.to_string(index=False)}\nrecomputed and stored networks {verdict} (allowed: "
-            f"{ACCURACY_TOLERANCE} of accuracy, {SCORE_TOLERANCE} of Q on average over measures and layers)"
-        )
-
-
-def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
-    """Train and analyse networks again, from nothing, and compare with the rows of a study."""
-    with threadpool_limits(1, user_api="blas"):  # as in `compute.compute`
-        return _verify(configs, study, stored)
-
-
-def _verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
-    dataset = dataset_of_study(study.dataset)
-    rows = []
-    bar = tqdm(total=sum(config.epochs for config in configs), desc=f"training {len(configs)} networks", disable=None)
-    for config in configs:
-        network = train([config], dataset, progress=bar.update)[0]
-        facts = network_facts(network, dataset)
-        modules = pd.DataFrame(
-            analysis.module_rows(
-                analysis.measured_matrices(network.parameters, dataset), seed=config.run, steps=study.search_steps
-            )
-        )
-        chosen = {"run": config.run, "l2": config.l2, "l1": config.l1, "dropout": config.dropout}
-        networks, before = (
-            table[table["trained"] & (table[list(chosen)] == pd.Series(chosen)).all(axis=1)]
-            for table in (stored.networks, stored.modules)
-        )
-        gap = np.abs(before["score"].to_numpy(dtype=float) - modules["score"].to_numpy(dtype=float))
-        accuracies = float(networks["test_accuracy"].iloc[0]), facts["test_accuracy"]
-        rows.append(
-            {
-                **chosen,
-                "accuracy_stored": accuracies[0],
-                "accuracy_now": accuracies[1],
-                "mean_gap_of_Q": float(np.nanmean(gap)),
-                "largest_gap_of_Q": float(np.nanmax(gap)),
-            }
-        )
-    bar.close()
-    table = pd.DataFrame(rows)
-    accuracy_gap = (table["accuracy_stored"] - table["accuracy_now"]).abs()
-    agrees = (accuracy_gap <= ACCURACY_TOLERANCE).all() and (table["mean_gap_of_Q"] <= SCORE_TOLERANCE).all()
-    return Verification(table, bool(agrees))

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from modularity_lib.experiments import Study
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DATASETS
-from modularity_lib.lineage import source_of
-from modularity_lib.store import key_of
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.entries import key_of
+from modularity_lib.studies.lineage import source_of
 from modularity_lib.training.config import TrainingConfig
 
 STAGES = ("training", "modules", "agreement")

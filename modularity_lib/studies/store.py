@@ -1,49 +1,35 @@
-"""Finished results on disk: written whole or not at all, checked by SHA-256 whenever they are read."""
+"""The folder of finished results: what is done, under which key, and what is damaged or left over."""
 
 import errno
-import hashlib
-import io
 import json
 import logging
 import os
-import platform
 import re
 import shutil
 import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import platformdirs
-from safetensors.numpy import load, save
 
 from modularity_lib.paths import checkout
+from modularity_lib.studies.entries import (
+    FACTS,
+    Entry,
+    EntryDamaged,
+    read_entry,
+    temporary_beside,
+    temporary_prefix,
+    write_files,
+)
+from modularity_lib.studies.provenance import provenance
 
 _log = logging.getLogger(__name__)
-_CHECKSUMS = "SHA256SUMS"  # the format of sha256sum, so that `sha256sum -c SHA256SUMS` checks an entry by hand
-_FACTS = "facts.json"
-_ARRAYS = "arrays.safetensors"
 _SET_ASIDE = "set-aside"
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One finished result: facts that JSON can hold, named arrays, named tables."""
-
-    facts: dict[str, Any]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)  # what it was made with; filled in when it is read
 
 
 def default_store_folder() -> Path:
@@ -54,11 +40,6 @@ def default_store_folder() -> Path:
     if (root / "_toc.yml").exists():
         return root / ".modularity"
     return Path(platformdirs.user_data_dir("modularity-lib"))
-
-
-def key_of(ingredients: Mapping[str, Any]) -> str:
-    """Key of a result: SHA-256 of everything that determines it, 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()
 
 
 class StoreUnusable(OSError):
@@ -127,8 +108,8 @@ class Store:
         facts = {"key": key, "ingredients": ingredients, "facts": entry.facts, "provenance": made}
         place = self._place(stage, key)
         try:
-            with _temporary_beside(place) as temporary:
-                _write_files(temporary, facts, entry)
+            with temporary_beside(place) as temporary:
+                write_files(temporary, facts, entry)
                 try:
                     temporary.rename(place)
                 except OSError:
@@ -140,7 +121,7 @@ class Store:
     def check_writable(self) -> None:
         """Raise StoreUnusable where nothing could be written: before hours are spent, not after."""
         try:
-            with _temporary_beside(self.root / _SET_ASIDE):
+            with temporary_beside(self.root / _SET_ASIDE):
                 pass
         except OSError as error:
             raise self._unwritable(error) from error
@@ -152,7 +133,7 @@ class Store:
     def describe(self, stage: str, key: str) -> dict[str, Any]:
         """All that `facts.json` of an entry holds, unchecked, for estimates; empty where it is unreadable."""
         try:
-            return dict(json.loads((self._place(stage, key) / _FACTS).read_text()))
+            return dict(json.loads((self._place(stage, key) / FACTS).read_text()))
         except (OSError, ValueError):
             return {}
 
@@ -160,7 +141,7 @@ class Store:
         """Remove one entry of a stage, or all of them. Only what can be computed again at no cost is ever removed."""
         for name in [key] if key is not None else self.keys(stage):
             place = self._place(stage, name)
-            doomed = place.with_name(f"{_temporary_prefix()}{name}")
+            doomed = place.with_name(f"{temporary_prefix()}{name}")
             try:
                 place.rename(doomed)  # at once: another process must not read an entry that is half removed
             except OSError:
@@ -214,160 +195,7 @@ class Store:
         )
 
 
-class EntryDamaged(ValueError):
-    """The files of an entry are not those that were written; the message says which and how."""
-
-
-def read_entry(place: Path, *, key: str | None = None) -> Entry:
-    """Read the entry in a folder, and check every file against its SHA-256.
-
-    Args:
-        key: the key that it must have; None: any.
-    Raises:
-        EntryDamaged: a file is missing, changed, cut short, or belongs to another key.
-        OSError: the folder cannot be read for a reason that says nothing of its content.
-    """
-    try:
-        contents = _checked_contents(place)
-        facts = json.loads(contents[_FACTS])
-        if key is not None and facts["key"] != key:
-            raise EntryDamaged("it is the result of another key")
-        return Entry(
-            facts["facts"],
-            load(contents[_ARRAYS]) if _ARRAYS in contents else {},
-            {Path(name).stem: _read_table(file) for name, file in contents.items() if name.endswith(".parquet")},
-            facts["provenance"],
-        )
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, KeyError) as error:
-        raise EntryDamaged(f"it cannot be read: {error}") from error
-
-
-def replace_entry(place: Path, entry: Entry, *, key: str) -> None:
-    """Write an entry to a folder of any name, in place of the one that may be there.
-
-    Raises:
-        FileExistsError: the folder is there and holds something else.
-        OSError: the folder cannot be written.
-    """
-    if place.is_dir() and any(place.iterdir()) and not (place / _CHECKSUMS).exists():
-        raise FileExistsError(f"{place} holds other files than tables of a study. Choose a new or an empty folder.")
-    with _temporary_beside(place) as temporary:
-        _write_files(temporary, {"key": key, "facts": entry.facts, "provenance": entry.provenance}, entry, indent=1)
-        if not place.exists():
-            temporary.rename(place)
-            return
-        before = place.with_name(f"{_temporary_prefix()}before")
-        place.rename(before)
-        temporary.rename(place)
-        shutil.rmtree(before)
-
-
-@contextmanager
-def _temporary_beside(place: Path) -> Iterator[Path]:
-    """A new folder in the same folder as `place`, gone in the end unless it was renamed."""
-    for attempt in range(3):
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(), dir=place.parent))
-            break
-        except FileNotFoundError:  # another process has just removed the empty folder
-            if attempt == 2:
-                raise
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _write_files(folder: Path, facts: Mapping[str, Any], entry: Entry, *, indent: int | None = None) -> None:
-    contents = {_FACTS: json.dumps(facts, indent=indent, allow_nan=False).encode()}
-    if entry.arrays:
-        contents[_ARRAYS] = save({name: np.ascontiguousarray(array) for name, array in entry.arrays.items()})
-    for name, table in entry.tables.items():
-        contents[f"{name}.parquet"] = table.to_parquet(index=False, compression="zstd")
-    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(contents.items())]
-    contents[_CHECKSUMS] = "".join(sums).encode()
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    for name in contents:  # all are written by now: many file systems flush them together with the first
-        _flush(folder / name)
-    folder.chmod(0o755)
-
-
-def _checked_contents(place: Path) -> dict[str, bytes]:
-    """Contents of the files of an entry, by name; EntryDamaged unless they are the files that SHA256SUMS lists."""
-    try:
-        lines = [line.split("  ", 1) for line in (place / _CHECKSUMS).read_text().splitlines()]
-        listed = {name: checksum for checksum, name in lines}
-    except ValueError as error:
-        raise EntryDamaged(f"{_CHECKSUMS} cannot be read: {error}") from error
-    # Other files than those listed are none of ours: systems leave some, such as .DS_Store.
-    contents = {name: (place / name).read_bytes() for name in listed if Path(name).name == name}
-    for name, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != listed[name]:
-            raise EntryDamaged(f"{name} does not have the SHA-256 it was written with")
-    return contents
-
-
-def _read_table(content: bytes) -> pd.DataFrame:
-    """A table from the bytes of a Parquet file; lists in a column come back as lists."""
-    table = pd.read_parquet(io.BytesIO(content))
-    for name in table.columns:
-        if len(table) and isinstance(table[name].iloc[0], np.ndarray):
-            table[name] = [array.tolist() for array in table[name]]
-    return table
-
-
-@cache
-def provenance() -> dict[str, Any]:
-    """What a result was made with: versions, processor, threads, commit of the checkout (None outside one)."""
-    packages = ("modularity-lib", "numpy", "scipy", "numba", "torch")
-    return {
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "threads": 1,
-        "commit": _commit(),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    root = checkout()
-    if not (root / ".git").exists():
-        return None
-    git = ["git", "-C", str(root)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
-
-
-def _flush(file: Path) -> None:
-    """Make sure that a file outlasts a power cut (which may undo the rename: the entry is then absent)."""
-    descriptor = os.open(file, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _temporary_prefix() -> str:
-    return f".{socket.gethostname()}~{os.getpid()}~"  # no name of a host has a tilde
-
-
-# Temporary folders, and signs of life (compute.py) with their temporary files.
+# Temporary folders, and signs of life (heartbeat.py) with their temporary files.
 _LEFT = re.compile(r"\.?(?P<host>[^~.][^~]*)~(?P<process>\d+)(~.*|\.json)")
 
 

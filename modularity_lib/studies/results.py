@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from modularity_lib.experiments import Study
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.vocabulary import pair_kind
 
 TABLES = ("networks", "modules", "agreement")
 LAYER_OF_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]  # what tells one layer from another in a study
@@ -44,3 +46,17 @@ def sweep(table: pd.DataFrame, study: Study, regulariser: str) -> pd.DataFrame:
     others.pop(regulariser)
     chosen = (table[list(others)] == pd.Series(others)).all(axis=1)
     return table[chosen].assign(strength=table.loc[chosen, regulariser])
+
+
+def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame:
+    """Agreement rows of two different quantities, with `kind` and `corrected` = (agreement - chance) / (1 - chance).
+
+    `corrected` is 0 for clusterings that agree as shuffled ones do, 1 for identical ones.
+    """
+    rows = results.analysed("agreement", trained=trained)
+    kinds = [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]
+    chance = rows["element_centric_chance"]
+    # Two clusterings of one module each agree by necessity (chance = 1): they say nothing, so they count as chance.
+    room = (1 - chance).where(chance < 1, np.inf)
+    rows = rows.assign(kind=kinds, corrected=(rows["element_centric"] - chance) / room)
+    return rows[rows["kind"] != "same"]

@@ -1,25 +1,27 @@
-"""Tables of a study: read together from the store and from what comes with the project, and written as files."""
+"""What there is of a study, in the store or among the results that come with the project, read together."""
 
-import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from modularity_lib.analysis import measured_matrices
-from modularity_lib.compute import dataset_of_study, parameters_of_arrays
-from modularity_lib.experiments import EXAMPLES, Study
-from modularity_lib.keys import NetworkKeys, network_keys
-from modularity_lib.lineage import OtherLibraries, libraries_sentence
-from modularity_lib.results import IDENTIFYING, TABLES, Results, StudyIncomplete
-from modularity_lib.shipped import shipped_tables, triangle
-from modularity_lib.store import Entry, Store, key_of, replace_entry
+from modularity_lib.images.dataset import Dataset, load_dataset
+from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.studies.catalogue import Study, study_named
+from modularity_lib.studies.entries import Entry
+from modularity_lib.studies.keys import NetworkKeys, network_keys
+from modularity_lib.studies.lineage import OtherLibraries, libraries_sentence
+from modularity_lib.studies.results import IDENTIFYING, TABLES, Results, StudyIncomplete
+from modularity_lib.studies.shipped import is_shipped, shipped_arrays, shipped_matrices, shipped_tables
+from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.networks import MLP, Parameters, network_of
+from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
 
 _Entries = Mapping[str, Entry]  # of one network, by stage
 
@@ -72,81 +74,6 @@ def stored_results(study: Study, store: Store) -> Results:
         if shipped is None:
             raise
         return Results(study, **shipped.tables, made_with=shipped.facts["made_with"])
-
-
-def export(results: Results, folder: Path, *, arrays: Mapping[str, np.ndarray] | None = None) -> None:
-    """Write tables as Parquet files with their checksums and what they were made of: the form that can be shipped.
-
-    Args:
-        arrays: weights and matrices of some networks, see `weights_to_ship` and `matrices_to_ship`.
-    Raises:
-        FileExistsError: the folder holds something else.
-        OSError: the folder cannot be written.
-    """
-    study = results.study
-    keys = network_keys(study.trained_configs()[0], study)
-    facts = {
-        "study": {name: None if value == math.inf else value for name, value in asdict(study).items()},  # no limit
-        "networks": len(results.networks),
-        "networks_of_the_study": len(study.trained_configs()) + study.untrained,
-        "stages": keys.ingredients,  # those of the first network
-        "made_with": results.made_with,
-        "command": f"modularity run {study.name} && modularity export {study.name} --parquet --to {folder.name}",
-    }
-    tables = {name: getattr(results, name) for name in TABLES}
-    entry = Entry(facts, dict(arrays or {}), tables)
-    replace_entry(folder, entry, key=key_of({"networks": sorted(results.networks["key"])}))
-
-
-def weights_to_ship(study: Study, store: Store, *, runs: int) -> dict[str, np.ndarray]:
-    """Weights of the networks of the first runs: in half precision, those of `EXAMPLES` of run 0 in full.
-
-    Raises:
-        StudyIncomplete: one of these networks is not in the store.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    for config in study.trained_configs():
-        if config.run >= runs:
-            continue
-        key = network_keys(config, study).keys["training"]
-        entry = _trained(config, key, study, store)
-        in_full = config.run == 0 and (config.l2, config.l1, config.dropout) in EXAMPLES
-        precision = np.float32 if in_full else np.float16
-        arrays |= {f"{key}/{name}": array.astype(precision) for name, array in entry.arrays.items()}
-    return arrays
-
-
-def matrices_to_ship(study: Study, store: Store) -> dict[str, np.ndarray]:
-    """Similarity matrices of the networks of run 0 that did not diverge: upper triangles, see `triangle`.
-
-    Raises:
-        StudyIncomplete: one of these networks is not in the store.
-        DatasetUnavailable: the test images of the study cannot be had.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    dataset = dataset_of_study(study.dataset)
-    for config in study.trained_configs():
-        if config.run > 0:
-            continue
-        keys = network_keys(config, study).keys
-        entry = _trained(config, keys["training"], study, store)
-        if entry.facts["status"] == "ok":
-            measured = measured_matrices(parameters_of_arrays(entry.arrays), dataset)
-            for layer, by_measure in measured.items():
-                arrays |= {
-                    f"{keys['modules']}/{layer}/{measure}": triangle(matrix, measure)
-                    for measure, matrix in by_measure.items()
-                }
-    return arrays
-
-
-def _trained(config: TrainingConfig, key: str, study: Study, store: Store) -> Entry:
-    entry = store.read("training", key)
-    if entry is None:
-        raise StudyIncomplete(
-            f"the weights of {config} are not in the store {store.root}. `modularity run {study.name}` makes them."
-        )
-    return entry
 
 
 def _entries_of(keys: NetworkKeys, store: Store) -> _Entries | None:
@@ -226,3 +153,103 @@ def _united(parts: list[dict[str, Any]]) -> dict[str, Any]:
             "written": [min(first["written"][0], other["written"][0]), max(first["written"][1], other["written"][1])],
         }
     return first
+
+
+def stored_network(
+    study: str | Study,
+    *,
+    run: int = 0,
+    l2: float = BASELINE_L2,
+    l1: float = 0.0,
+    dropout: float = 0.0,
+    store: Store | None = None,
+) -> MLP:
+    """One trained network of a study that has been run, or whose weights are shipped, ready to be measured.
+
+    Raises:
+        LookupError: the study has no network of this run and regularisation, or it has not been computed yet.
+    """
+    study = study_named(study)
+    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
+    return _network_of(config, network_keys(config, study).keys["training"], study, store or Store())
+
+
+def stored_matrices(
+    study: str | Study,
+    *,
+    run: int = 0,
+    l2: float = BASELINE_L2,
+    l1: float = 0.0,
+    dropout: float = 0.0,
+    store: Store | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Similarity matrices of one trained network over the test images of its study: those shipped, or measured now.
+
+    Returns:
+        {layer: {measure: array}}, as of `similarity_matrices`. The normalised ones of those shipped are rounded to
+        float32.
+    Raises:
+        LookupError: as of `stored_network`.
+        DatasetUnavailable: they are not shipped, and the images cannot be had.
+    """
+    study = study_named(study)
+    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
+    keys = network_keys(config, study).keys
+    matrices = shipped_matrices(study.name, keys["modules"])
+    if matrices is not None:
+        return matrices
+    network = _network_of(config, keys["training"], study, store or Store())
+    dataset = dataset_of_study(study.dataset)
+    return similarity_matrices(network, dataset.test_images, dataset.test_labels)
+
+
+def _config_of(study: Study, **chosen: float) -> TrainingConfig:
+    for config in study.trained_configs():
+        if asdict(config).items() >= chosen.items():
+            return config
+    strengths = "; ".join(f"{name}: {', '.join(f'{x:g}' for x in study.strengths(name))}" for name in REGULARISERS)
+    raise LookupError(
+        f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
+        f"time beside the baseline, {strengths}."
+    )
+
+
+def _network_of(config: TrainingConfig, key: str, study: Study, store: Store) -> MLP:
+    entry = store.read("training", key)
+    arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
+    if arrays is None:
+        chosen = {name: getattr(config, name) for name in ("run", "l2", "l1", "dropout")}
+        raise LookupError(
+            f"the network {chosen} is neither in the store {store.root} nor shipped with the project. "
+            f"modularity_lib.run_study({study.name!r}) computes it."
+        )
+    return network_of(parameters_of_arrays(arrays), dropout=config.dropout)
+
+
+@lru_cache(maxsize=2)
+def dataset_of_study(name: str) -> Dataset:
+    """The dataset, read once in each process."""
+    return load_dataset(name)
+
+
+def is_computed(config: TrainingConfig, study: Study, store: Store) -> bool:
+    """Whether all results of a network are in the store, or come with the project."""
+    keys = network_keys(config, study).keys
+    return is_shipped(study.name, keys["agreement"]) or all(store.has(stage, key) for stage, key in keys.items())
+
+
+def arrays_of(parameters: Parameters) -> dict[str, Any]:
+    """Weights and biases as the named arrays of an entry."""
+    arrays: dict[str, Any] = {}
+    for index, (weight, bias) in enumerate(zip(parameters.weights, parameters.biases, strict=True)):
+        arrays |= {f"weight{index}": weight, f"bias{index}": bias}
+    return arrays
+
+
+def parameters_of_arrays(arrays: dict[str, Any]) -> Parameters:
+    """The inverse of `arrays_of`."""
+    layers = range(len(arrays) // 2)
+    return Parameters(
+        weights=tuple(arrays[f"weight{index}"] for index in layers),
+        biases=tuple(arrays[f"bias{index}"] for index in layers),
+    )

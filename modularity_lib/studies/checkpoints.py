@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from modularity_lib.images.dataset import Dataset
-from modularity_lib.store import Entry, Store, key_of
+from modularity_lib.studies.entries import Entry, key_of
+from modularity_lib.studies.store import Store
 from modularity_lib.training.config import Plateau, TrainingConfig
 from modularity_lib.training.training import TrainedNetwork, TrainingState, advance, finish, images_of_run, start
 

@@ -2,26 +2,21 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TextIO
 
-import numpy as np
 from tqdm import tqdm
 
-from modularity_lib.compute import Failure, dataset_of_study, misses_training, parameters_of_arrays, running
-from modularity_lib.engine import cores, open_tasks, run_here, run_on_dask, train_here
-from modularity_lib.estimate import Cost, cost_seen
-from modularity_lib.experiments import Study, study_named
-from modularity_lib.keys import network_keys
-from modularity_lib.results import Results, StudyIncomplete
-from modularity_lib.shipped import shipped_arrays, shipped_matrices
-from modularity_lib.similarity.measures import similarity_matrices
-from modularity_lib.store import Store
-from modularity_lib.tables import tables_of
+from modularity_lib.studies.archive import dataset_of_study, tables_of
+from modularity_lib.studies.catalogue import Study, study_named
+from modularity_lib.studies.engine import cores, open_tasks, run_here, run_on_dask, train_here
+from modularity_lib.studies.estimate import Cost, cost_seen
+from modularity_lib.studies.heartbeat import running
+from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.results import Results, StudyIncomplete
+from modularity_lib.studies.store import Store
+from modularity_lib.studies.worker import Failure, misses_training
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.gpu import device_named, device_title
-from modularity_lib.training.networks import MLP, network_of
-from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed} elapsed, {remaining} left{postfix}"
 _LINE = "{desc}: {percentage:3.0f}%, {elapsed} elapsed, {remaining} left{postfix}"
@@ -195,74 +190,3 @@ class _LogLines(tqdm):
         if not self.disable:
             self.display()
         self.disable = True  # tqdm would add an empty line
-
-
-def stored_network(
-    study: str | Study,
-    *,
-    run: int = 0,
-    l2: float = BASELINE_L2,
-    l1: float = 0.0,
-    dropout: float = 0.0,
-    store: Store | None = None,
-) -> MLP:
-    """One trained network of a study that has been run, or whose weights are shipped, ready to be measured.
-
-    Raises:
-        LookupError: the study has no network of this run and regularisation, or it has not been computed yet.
-    """
-    study = study_named(study)
-    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
-    return _network_of(config, network_keys(config, study).keys["training"], study, store or Store())
-
-
-def stored_matrices(
-    study: str | Study,
-    *,
-    run: int = 0,
-    l2: float = BASELINE_L2,
-    l1: float = 0.0,
-    dropout: float = 0.0,
-    store: Store | None = None,
-) -> dict[str, dict[str, np.ndarray]]:
-    """Similarity matrices of one trained network over the test images of its study: those shipped, or measured now.
-
-    Returns:
-        {layer: {measure: array}}, as of `similarity_matrices`. The normalised ones of those shipped are rounded to
-        float32.
-    Raises:
-        LookupError: as of `stored_network`.
-        DatasetUnavailable: they are not shipped, and the images cannot be had.
-    """
-    study = study_named(study)
-    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
-    keys = network_keys(config, study).keys
-    matrices = shipped_matrices(study.name, keys["modules"])
-    if matrices is not None:
-        return matrices
-    network = _network_of(config, keys["training"], study, store or Store())
-    dataset = dataset_of_study(study.dataset)
-    return similarity_matrices(network, dataset.test_images, dataset.test_labels)
-
-
-def _config_of(study: Study, **chosen: float) -> TrainingConfig:
-    for config in study.trained_configs():
-        if asdict(config).items() >= chosen.items():
-            return config
-    strengths = "; ".join(f"{name}: {', '.join(f'{x:g}' for x in study.strengths(name))}" for name in REGULARISERS)
-    raise LookupError(
-        f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
-        f"time beside the baseline, {strengths}."
-    )
-
-
-def _network_of(config: TrainingConfig, key: str, study: Study, store: Store) -> MLP:
-    entry = store.read("training", key)
-    arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
-    if arrays is None:
-        chosen = {name: getattr(config, name) for name in ("run", "l2", "l1", "dropout")}
-        raise LookupError(
-            f"the network {chosen} is neither in the store {store.root} nor shipped with the project. "
-            f"modularity_lib.run_study({study.name!r}) computes it."
-        )
-    return network_of(parameters_of_arrays(arrays), dropout=config.dropout)

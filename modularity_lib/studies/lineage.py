@@ -11,9 +11,9 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from modularity_lib.fingerprint import digests, fingerprint
-from modularity_lib.shipped import RESULTS_FOLDER, shipped_tables
-from modularity_lib.store import provenance
+from modularity_lib.studies.fingerprint import digests, fingerprint
+from modularity_lib.studies.provenance import provenance
+from modularity_lib.studies.shipped import RESULTS_FOLDER, shipped_tables
 
 LINEAGE = RESULTS_FOLDER / "lineage.json"
 
@@ -21,8 +21,8 @@ LINEAGE = RESULTS_FOLDER / "lineage.json"
 # another kind of processor would.
 ENTRIES = {
     "training": ("training.training.train", "training.performance.network_facts", "images.dataset.dataset_of"),
-    "modules": ("analysis.measured_matrices", "analysis.module_rows"),
-    "agreement": ("analysis.agreement_rows",),
+    "modules": ("studies.measurement.measured_matrices", "studies.measurement.module_rows"),
+    "agreement": ("studies.measurement.agreement_rows",),
     "common_mode": ("common_mode.measured",),
 }
 LIBRARIES = ("numpy", "scipy", "numba", "torch")  # whose versions can change numbers

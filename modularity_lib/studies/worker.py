@@ -1,22 +1,20 @@
 """Compute the results of some networks of a study, stage by stage, except what is in the store."""
 
-import json
-import math
-import os
-import socket
 import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from modularity_lib import analysis
-from modularity_lib.checkpoints import (
+from modularity_lib.images.dataset import Dataset
+from modularity_lib.studies import measurement
+from modularity_lib.studies.archive import arrays_of, dataset_of_study, parameters_of_arrays
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.checkpoints import (
     begin,
     device_of,
     forget_checkpoints,
@@ -24,14 +22,12 @@ from modularity_lib.checkpoints import (
     save,
     train_with_checkpoints,
 )
-from modularity_lib.experiments import Study
-from modularity_lib.images.dataset import Dataset, load_dataset
-from modularity_lib.keys import NetworkKeys, network_keys
-from modularity_lib.shipped import is_shipped
-from modularity_lib.store import Entry, Store, StoreUnusable, is_alive, key_of
+from modularity_lib.studies.entries import Entry, key_of
+from modularity_lib.studies.heartbeat import Heartbeat
+from modularity_lib.studies.keys import NetworkKeys, network_keys
+from modularity_lib.studies.store import Store, StoreUnusable
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.gpu import device_title, train_on_device
-from modularity_lib.training.networks import Parameters
 from modularity_lib.training.performance import network_facts
 from modularity_lib.training.training import TrainingState
 
@@ -47,18 +43,6 @@ class Failure:
     traceback: str
 
 
-@lru_cache(maxsize=2)
-def dataset_of_study(name: str) -> Dataset:
-    """The dataset, read once in each process."""
-    return load_dataset(name)
-
-
-def is_computed(config: TrainingConfig, study: Study, store: Store) -> bool:
-    """Whether all results of a network are in the store, or come with the project."""
-    keys = network_keys(config, study).keys
-    return is_shipped(study.name, keys["agreement"]) or all(store.has(stage, key) for stage, key in keys.items())
-
-
 def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[Failure]:
     """Compute the results of networks that were grouped by `engine.tasks_of`, unless they are in the store.
 
@@ -68,7 +52,7 @@ def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[
     store = Store(root)
     dataset = dataset_of_study(study.dataset)
     # One thread in each process, whoever calls: on these small products threads only wait for each other.
-    with threadpool_limits(1, user_api="blas"), _Heartbeat(store, study.name) as heartbeat:
+    with threadpool_limits(1, user_api="blas"), Heartbeat(store, study.name) as heartbeat:
         failures: list[Failure] = []
         for batch in _by_run(configs):
             try:
@@ -96,7 +80,7 @@ def train_missing(
     """
     store = Store(root)
     dataset = dataset_of_study(study.dataset)
-    with _Heartbeat(store, study.name) as heartbeat:
+    with Heartbeat(store, study.name) as heartbeat:
         states: list[TrainingState] = []
         names: list[str] = []
         devices: list[dict[str, Any] | None] = []
@@ -164,7 +148,7 @@ def _by_run(configs: Sequence[TrainingConfig]) -> list[list[TrainingConfig]]:
 
 
 def _compute_batch(
-    batch: Sequence[TrainingConfig], study: Study, dataset: Dataset, store: Store, heartbeat: "_Heartbeat"
+    batch: Sequence[TrainingConfig], study: Study, dataset: Dataset, store: Store, heartbeat: "Heartbeat"
 ) -> None:
     keys = {config: network_keys(config, study) for config in batch}
     chosen, name = _missing_of(batch, study, store)
@@ -185,7 +169,7 @@ def _compute_batch(
 
 
 def _try_alone(
-    config: TrainingConfig, study: Study, dataset: Dataset, store: Store, heartbeat: "_Heartbeat"
+    config: TrainingConfig, study: Study, dataset: Dataset, store: Store, heartbeat: "Heartbeat"
 ) -> list[Failure]:
     for _ in range(ATTEMPTS):
         try:
@@ -207,16 +191,16 @@ def _analyse(keys: NetworkKeys, dataset: Dataset, store: Store) -> None:
     trained = store.read("training", keys.keys["training"])
     assert trained is not None
     started = time.perf_counter()
-    matrices: analysis.Matrices = {}
+    matrices: measurement.Matrices = {}
     if trained.facts["status"] == "ok":
-        matrices = analysis.measured_matrices(parameters_of_arrays(trained.arrays), dataset)
+        matrices = measurement.measured_matrices(parameters_of_arrays(trained.arrays), dataset)
     if modules is None:
         search = keys.ingredients["modules"]
-        modules = Entry({"rows": analysis.module_rows(matrices, seed=search["seed"], steps=search["search_steps"])})
+        modules = Entry({"rows": measurement.module_rows(matrices, seed=search["seed"], steps=search["search_steps"])})
         _write(store, "modules", keys, modules, time.perf_counter() - started)
     started = time.perf_counter()
     test = keys.ingredients["agreement"]
-    rows = analysis.agreement_rows(
+    rows = measurement.agreement_rows(
         matrices, modules.facts["rows"], seed=test["seed"], permutations=test["permutations"]
     )
     _write(store, "agreement", keys, Entry({"rows": rows}), time.perf_counter() - started)
@@ -227,23 +211,6 @@ def _write(
 ) -> None:
     ingredients = keys.ingredients[stage]
     store.write(stage, keys.keys[stage], entry, ingredients=ingredients, seconds=seconds, device=device)
-
-
-def arrays_of(parameters: Parameters) -> dict[str, Any]:
-    """Weights and biases as the named arrays of an entry."""
-    arrays: dict[str, Any] = {}
-    for index, (weight, bias) in enumerate(zip(parameters.weights, parameters.biases, strict=True)):
-        arrays |= {f"weight{index}": weight, f"bias{index}": bias}
-    return arrays
-
-
-def parameters_of_arrays(arrays: dict[str, Any]) -> Parameters:
-    """The inverse of `arrays_of`."""
-    layers = range(len(arrays) // 2)
-    return Parameters(
-        weights=tuple(arrays[f"weight{index}"] for index in layers),
-        biases=tuple(arrays[f"bias{index}"] for index in layers),
-    )
 
 
 def keep_failure(store: Store, keys: NetworkKeys, failure: Failure) -> None:
@@ -257,57 +224,3 @@ def forget_failure(store: Store, keys: NetworkKeys) -> None:
     """Remove the note, if any: the network has been computed."""
     if store.has("failures", keys.keys["agreement"]):
         store.remove("failures", keys.keys["agreement"])
-
-
-class _Heartbeat:
-    """A small file that says what this process is at, for progress bars and `modularity status` in other processes."""
-
-    def __init__(self, store: Store, study: str) -> None:
-        folder = store.root / "running" / study
-        self._file = folder / f"{socket.gethostname()}~{os.getpid()}.json"
-        self.epochs = 0
-        self._said = -math.inf
-
-    def __enter__(self) -> "_Heartbeat":
-        self.say()
-        return self
-
-    def trained(self, network_epochs: int) -> None:
-        """Take note of network-epochs trained; the first are said at once, such as those of a checkpoint."""
-        is_first = self.epochs == 0
-        self.epochs += network_epochs
-        if is_first or time.monotonic() - self._said > 1.0:
-            self.say()
-
-    def written(self) -> None:
-        """The networks that were trained are in the store, where others can see them."""
-        self.epochs = 0
-        self.say()
-
-    def say(self) -> None:
-        """Write the file."""
-        self._said = time.monotonic()
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._file.with_name(f".{self._file.name}")
-            temporary.write_text(json.dumps({"network_epochs": self.epochs, "at": time.time()}))
-            temporary.replace(self._file)
-        except OSError:
-            pass  # a sign of life is not worth a failure; the store itself says what is wrong when a result is written
-
-    def __exit__(self, *_: object) -> None:
-        self._file.unlink(missing_ok=True)
-
-
-def running(store: Store, study: str) -> list[dict[str, Any]]:
-    """Signs of life of the processes that work on a study: from the last half minute, and not from a dead process."""
-    found = []
-    for file in (store.root / "running" / study).glob("[!.]*.json"):
-        host, _, process = file.stem.partition("~")
-        try:
-            sign = json.loads(file.read_text())
-        except (OSError, ValueError):
-            continue  # it ended in this moment
-        if time.time() - sign["at"] < 30.0 and (host != socket.gethostname() or is_alive(int(process))):
-            found.append(sign)
-    return found

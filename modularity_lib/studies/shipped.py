@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.paths import checkout
-from modularity_lib.store import EntryDamaged, read_entry
+from modularity_lib.studies.entries import EntryDamaged, read_entry
 from modularity_lib.vocabulary import MEASURES
 
 RESULTS_FOLDER = checkout() / "data" / "results"
