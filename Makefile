@@ -50,7 +50,7 @@ readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cove
 	$(BIN)/python -m modularity_lib.cover
 
 common-mode: $(INSTALLED) ## Measure what units have in common in all runs of v1, from the store, into data/common_mode
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m modularity_lib.common_mode
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m modularity_lib.findings.common_mode
 
 lock: ## Write requirements.lock, environment.yml and .binder/ from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \

@@ -13,7 +13,7 @@ from modularity_lib.alignment.scores import (
 )
 from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
 from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
-from modularity_lib.comparison import compare_with_paper
+from modularity_lib.findings.comparison import compare_with_paper
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
 from modularity_lib.similarity.measures import similarity_matrices

@@ -275,8 +275,8 @@ def reaffirm(sample: int) -> None:
       modularity reaffirm
     """
     # Imported here: the other commands do not need it.
-    from modularity_lib.reaffirm import NotTheSame
-    from modularity_lib.reaffirm import reaffirm as prove
+    from modularity_lib.findings.reaffirm import NotTheSame
+    from modularity_lib.findings.reaffirm import reaffirm as prove
 
     try:
         added = prove(sample=sample, say=click.echo)

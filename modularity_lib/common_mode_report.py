@@ -2,91 +2,26 @@
 
 from fractions import Fraction
 
-import numpy as np
 import pandas as pd
 
-from modularity_lib.common_mode import NORMALISED
 from modularity_lib.figures import LOOKS
-from modularity_lib.inference import Effect, effect_over_runs
+from modularity_lib.findings.common_mode import (
+    ANSWERS,
+    CHANCE,
+    CLEAR,
+    IN_COMMON,
+    LEAST,
+    MIXED,
+    MODULES,
+    MOST,
+    NORMALISED,
+    answer_of,
+    split_table,
+    strongest,
+)
+from modularity_lib.findings.inference import Effect, effect_over_runs
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import MEASURE_LABELS, REGULARISERS
-
-CLEAR = 0.02  # a rise of Q below it is not split, nor is Q so close to chance called above it
-MOST, LEAST = 2 / 3, 1 / 3  # of a rise: from the first on nearly all of it, up to the second hardly any
-
-# What a rise of Q can be, and what it means when most rises are that.
-MODULES, IN_COMMON, CHANCE, MIXED = "modules", "less in common", "chance", "in part less in common"
-ANSWERS = {
-    MODULES: "units form modules",
-    IN_COMMON: "units have less in common",
-    CHANCE: "Q rises as it does by chance",
-    MIXED: "units form modules and have less in common",
-}
-
-
-def split_table(table: pd.DataFrame, results: Results, regulariser: str) -> pd.DataFrame:
-    """Rises of Q along a sweep of `common_mode_table`, split in two, and what each counts as.
-
-    A rise of at least `CLEAR` is IN_COMMON where at most `LEAST` of it remain with as much in common; of the others it
-    is CHANCE where it is not by `CLEAR` larger than that of either null; of the others it is MODULES where at least
-    `MOST` of it remain, and MIXED between.
-
-    Returns:
-        the rows of the sweep but its left end, with `strength`; since the left end: `rise` of Q, `remains` and
-        `remains_shifted` of it with as much in common, `rise_shuffled`, `rise_directions`, and `mean_change`,
-        `across_change`, `live_change`, each in parts of what it was; `kind` and, by the shift, `kind_shifted` ("" for a
-        rise that is not split); `excess`, Q above random directions, and `excess_before`.
-    """
-    place = ["run", "layer", "measure"]
-    rows = sweep(table, results.study, regulariser)
-    left = rows["strength"] == results.study.settings()[0][regulariser]
-    start = rows[left].set_index(place)
-    rows = rows[~left].sort_values("strength", kind="stable")
-    first = start.reindex(pd.MultiIndex.from_frame(rows[place])).set_index(rows.index)
-    rows = rows.assign(
-        rise=rows["score"] - first["score"],
-        remains=rows["score_equal"] - first["score"],
-        remains_shifted=rows["score_shifted"] - first["score"],
-        rise_shuffled=rows["score_shuffled"] - first["score_shuffled"],
-        rise_directions=rows["score_directions"] - first["score_directions"],
-        mean_change=rows["mean"] / first["mean"] - 1,
-        across_change=rows["across"] / first["across"] - 1,
-        live_change=rows["live_units"] / first["live_units"] - 1,
-        excess=rows["score"] - rows["score_directions"],
-        excess_before=first["score"] - first["score_directions"],
-    )
-    return rows.assign(kind=_kinds(rows, "remains"), kind_shifted=_kinds(rows, "remains_shifted"))
-
-
-def _kinds(rows: pd.DataFrame, remains: str) -> np.ndarray:
-    by_chance = rows[["rise_shuffled", "rise_directions"]].max(axis=1)
-    rules = {
-        "": ~(rows["rise"] >= CLEAR),
-        IN_COMMON: rows[remains] <= LEAST * rows["rise"],
-        CHANCE: rows["rise"] - by_chance < CLEAR,
-        MODULES: rows[remains] >= MOST * rows["rise"],
-    }
-    return np.select(list(rules.values()), list(rules), default=MIXED)
-
-
-def strongest(splits: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a `split_table` at the strongest strength at which every layer and measure was analysed."""
-    counts = splits.groupby("strength").size()
-    complete = counts[counts == counts.max()].index
-    return splits[splits["strength"] == complete.max()] if len(complete) else splits
-
-
-def answer_of(kinds: pd.Series) -> str:
-    """What rises of these kinds mean together: that of which at least `MOST` are; rises that are not split are "".
-
-    >>> answer_of(pd.Series(["modules", "modules", "chance", ""]))
-    'units form modules'
-    """
-    shares = kinds[kinds != ""].value_counts(normalize=True)
-    if shares.empty:
-        return "there is no rise to split"
-    kind = str(shares.index[0])
-    return ANSWERS[kind] if shares.iloc[0] >= MOST - 1e-12 else "it depends on measure, layer and strength"
 
 
 def confounds_markdown(table: pd.DataFrame, results: Results) -> str:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.claims import CLAIMS, STATUSES, Verdict
 from modularity_lib.clustering.search import Clustering
 from modularity_lib.figures import LOOKS
+from modularity_lib.findings.claims import CLAIMS, STATUSES, Verdict
+from modularity_lib.findings.inference import Effect, smallest_sign_flip_p
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
-from modularity_lib.inference import Effect, smallest_sign_flip_p
 from modularity_lib.studies.catalogue import STUDIES, Study
 from modularity_lib.studies.estimate import expected_cost
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from modularity_lib.optima import METHODS, SEARCH
-from modularity_lib.planted import BLOCKS_IN_TEST, LEVEL, TESTED, rate_table
+from modularity_lib.findings.search_quality import METHODS, SEARCH
+from modularity_lib.findings.synthetic import BLOCKS_IN_TEST, LEVEL, TESTED, rate_table
 
 CLOSE = 0.99  # share of the best Q from which a search counts as nearly the best
 FOUND = 0.99  # element-centric similarity with the planted blocks from which they count as found

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from made_up_results import made_up_results
-from modularity_lib import ceiling, figures
+from modularity_lib import figures
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import agreement_maps as maps
-from modularity_lib.paper import published
+from modularity_lib.findings import beyond_chance, noise_ceiling
+from modularity_lib.findings.paper import published
 from modularity_lib.studies.archive import stored_matrices, stored_results
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.results import Results
@@ -174,7 +175,7 @@ def test_any_number_of_layers_has_a_row_each(tmp_path: Path) -> None:
 
 def test_agreement_within_families_minus_across_counts_both_families_alike() -> None:
     results = made_up_results(agreement={"upstream": 0.7, "downstream": 0.5, "across": 0.2})
-    found = maps.within_minus_across(maps.agreement_by_layer_table(results)).set_index(["layer", "networks"])
+    found = beyond_chance.within_minus_across(maps.agreement_by_layer_table(results)).set_index(["layer", "networks"])
     assert found["within"].to_numpy() == pytest.approx(0.6, abs=0.01)
     assert found["across"].to_numpy() == pytest.approx(0.2, abs=0.01)
     assert found["difference"].to_numpy() == pytest.approx(0.4, abs=0.01)
@@ -267,8 +268,8 @@ def test_metrics_are_drawn_beside_the_published_ones(v1: Results) -> None:
 
 def test_a_matrix_searched_twice_is_the_ceiling(v1: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     matrices = stored_matrices("v1", dropout=0.3)
-    monkeypatch.setattr(ceiling, "_analysed_matrices", lambda results, run: iter([(CHOSEN, matrices)]))
-    table = ceiling.ceiling_table(v1)
+    monkeypatch.setattr(noise_ceiling, "_analysed_matrices", lambda results, run: iter([(CHOSEN, matrices)]))
+    table = noise_ceiling.ceiling_table(v1)
     assert len(table) == 2 * 8
     row = table.query("layer == 2 and measure == 'input_gradient'")
     matrix = matrices["hidden2"]["input_gradient"]
@@ -288,8 +289,8 @@ CHOSEN = {"l2": 1e-5, "l1": 0.0, "dropout": 0.3}
 
 def test_searched_again_once_is_what_is_in_the_tables(v1: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     matrices = stored_matrices("v1", dropout=0.3)
-    monkeypatch.setattr(ceiling, "_analysed_matrices", lambda results, run: iter([(CHOSEN, matrices)]))
-    again = ceiling.searched_again(v1, restarts=1)
+    monkeypatch.setattr(noise_ceiling, "_analysed_matrices", lambda results, run: iter([(CHOSEN, matrices)]))
+    again = noise_ceiling.searched_again(v1, restarts=1)
     pair = ["layer", "measure_a", "measure_b"]
     before = v1.analysed("agreement", trained=True).query("run == 0 and dropout == 0.3").set_index(pair)
     after = again.analysed("agreement", trained=True).set_index(pair)
@@ -299,14 +300,14 @@ def test_searched_again_once_is_what_is_in_the_tables(v1: Results, monkeypatch: 
     assert after.loc[raw, "element_centric"].tolist() == before.loc[raw, "element_centric"].tolist()
     assert len(again.analysed("agreement", trained=False)) == len(v1.analysed("agreement", trained=False))
     with pytest.raises(ValueError, match="restarts must be at least 1"):
-        ceiling.searched_again(v1, restarts=0)
+        noise_ceiling.searched_again(v1, restarts=0)
 
 
 def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
     v1: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = v1.networks.query("run == 0 and l2 == 1e-5 and l1 == 0 and dropout == 0.3 and trained")
-    table = ceiling.halves_of(Results(v1.study, one, v1.modules, v1.agreement))
+    table = noise_ceiling.halves_of(Results(v1.study, one, v1.modules, v1.agreement))
     assert table is not None
     assert len(table) == 2 * 8
     assert 0.3 < table["element_centric"].mean() < 1
@@ -317,16 +318,16 @@ def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
     def nowhere(*_: object, **__: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr(ceiling, "stored_network", nowhere)
-    assert ceiling.halves_of(v1) is None
+    monkeypatch.setattr(noise_ceiling, "stored_network", nowhere)
+    assert noise_ceiling.halves_of(v1) is None
 
 
 def test_what_the_maps_cover_is_told(v1: Results) -> None:
-    told = ceiling.facts(v1, v1, restarts=0, layer=None)
+    told = noise_ceiling.facts(v1, v1, restarts=0, layer=None)
     assert told["maps_of"] == "all hidden layers of 250 analysed networks"
     assert told["ceiling_of"] == "over the networks of run 0"
-    assert ceiling.facts(v1, v1, restarts=20, layer=2)["maps_of"].startswith("hidden layer 2 of")
-    assert not ceiling.at_hand(made_up_results())
+    assert noise_ceiling.facts(v1, v1, restarts=20, layer=2)["maps_of"].startswith("hidden layer 2 of")
+    assert not noise_ceiling.at_hand(made_up_results())
 
 
 def test_single_searches_and_better_ones_are_compared_in_their_run_alone() -> None:
@@ -334,7 +335,7 @@ def test_single_searches_and_better_ones_are_compared_in_their_run_alone() -> No
     for source in (results, better):
         others = source.agreement["run"] != 1
         source.agreement["element_centric"] = source.agreement["element_centric"].where(~others, 0.0)
-    told = ceiling.restarts_text(results, better, restarts=20, run=1)
+    told = noise_ceiling.restarts_text(results, better, restarts=20, run=1)
     numbers = [float(number) for number in re.findall(r"0\.\d+", told)]
     assert numbers == pytest.approx([0.7, 0.8, 0.6, 0.6, 0.3, 0.3], abs=0.01)
     assert told.startswith("Mean element-centric similarity in run 1 by a single search and by the best of 20:")

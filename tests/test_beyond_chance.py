@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib import beyond_chance
-from modularity_lib.beyond_chance import FalsePositives
+from modularity_lib.findings import beyond_chance
+from modularity_lib.findings.beyond_chance import FalsePositives
 from modularity_lib.studies.results import Results
 
 

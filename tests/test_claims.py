@@ -5,7 +5,7 @@ import re
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.claims import CLAIMS, COULD_NOT_TEST, NOT_REPRODUCED, PARTLY, REPRODUCED, judge_all
+from modularity_lib.findings.claims import CLAIMS, COULD_NOT_TEST, NOT_REPRODUCED, PARTLY, REPRODUCED, judge_all
 from modularity_lib.studies.results import agreement_by_kind
 from modularity_lib.vocabulary import MEASURES
 

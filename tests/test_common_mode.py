@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib import common_mode, common_mode_report
+from modularity_lib import common_mode_report
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import common_mode as drawn
 from modularity_lib.figures.looks import LOOKS
-from modularity_lib.planted import planted
+from modularity_lib.findings import common_mode
+from modularity_lib.findings.synthetic import planted
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.studies.store import Store
@@ -60,9 +61,9 @@ def test_on_made_up_matrices_the_counterfactual_finds_the_truth() -> None:
     weaker, stronger = (
         shares.loc[kind] for kind in ("the common factor weakens", "blocks strengthen at the same mean")
     )
-    assert (rise > common_mode_report.CLEAR).all()
+    assert (rise > common_mode.CLEAR).all()
     assert weaker["max"] < 0.1  # Q rises, and hardly with as much in common
-    assert stronger["min"] > common_mode_report.MOST
+    assert stronger["min"] > common_mode.MOST
     missed = {name: (table[name] - table["truth"]).abs() for name in ("rescaled", "shifted")}
     assert (missed["rescaled"] < missed["shifted"]).all()
     assert (missed["rescaled"] / rise).max() < 0.1
@@ -95,10 +96,10 @@ def test_random_directions_have_as_few_dimensions_and_no_more_modules(dimensions
         np.square(matrix[pairs]).mean(), rel=0.05
     )  # an axis that counts in part is a little less
     q, expected = find_modules(matrix).score, np.mean([find_modules(null).score for null in nulls])
-    assert q == pytest.approx(expected, abs=common_mode_report.CLEAR)
+    assert q == pytest.approx(expected, abs=common_mode.CLEAR)
     blocks = planted(80, blocks=4, common=0.2, seed=0)
     chance = find_modules(common_mode.random_directions(blocks, np.random.default_rng(0))).score
-    assert find_modules(blocks).score > chance + 2 * common_mode_report.CLEAR
+    assert find_modules(blocks).score > chance + 2 * common_mode.CLEAR
 
 
 def test_confounds_are_those_of_a_matrix_done_by_hand() -> None:
@@ -189,17 +190,17 @@ SCORES = ("score", "score_equal", "score_shifted")
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        (rises([0.3]), common_mode_report.MODULES),
-        (rises([0.15]), common_mode_report.IN_COMMON),
-        (rises([0.2]), common_mode_report.MIXED),
-        (rises([0.3], shuffled=0.24), common_mode_report.CHANCE),
-        (rises([0.15], shuffled=0.24), common_mode_report.IN_COMMON),
+        (rises([0.3]), common_mode.MODULES),
+        (rises([0.15]), common_mode.IN_COMMON),
+        (rises([0.2]), common_mode.MIXED),
+        (rises([0.3], shuffled=0.24), common_mode.CHANCE),
+        (rises([0.15], shuffled=0.24), common_mode.IN_COMMON),
         (rises([0.3], score=0.11), ""),
         (rises([0.3], score=0.05), ""),
     ],
 )
 def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1: Results) -> None:
-    assert common_mode_report.split_table(table, v1, "dropout")["kind"].tolist() == [kind]
+    assert common_mode.split_table(table, v1, "dropout")["kind"].tolist() == [kind]
 
 
 @pytest.mark.parametrize(
@@ -211,12 +212,12 @@ def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1:
     ],
 )
 def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Results) -> None:
-    last = common_mode_report.strongest(common_mode_report.split_table(rises(equal), v1, "dropout"))
+    last = common_mode.strongest(common_mode.split_table(rises(equal), v1, "dropout"))
     said = common_mode_report.answer_text(last, "dropout")
     assert said.startswith("At dropout 0.7 Q has changed by +0.200 to +0.200")
     assert f"they would be {np.mean(equal) - 0.1:.3f}" in said
     assert words in said
-    none = common_mode_report.split_table(rises([0.1], score=0.1), v1, "dropout")
+    none = common_mode.split_table(rises([0.1], score=0.1), v1, "dropout")
     assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in common_mode_report.answer_text(
         none, "dropout"
     )
@@ -258,13 +259,13 @@ def test_the_figures_show_the_table_in_a_panel_per_layer_and_measure(v1: Results
 def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> None:
     second = rises([0.5], score=0.5).assign(run=1)
     second.loc[second["dropout"] == 0, list(SCORES)] = 0.2
-    splits = common_mode_report.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
+    splits = common_mode.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
     assert splits.set_index("run")["rise"].to_dict() == pytest.approx({0: 0.2, 1: 0.3})
     said = common_mode_report.answer_text(splits, "dropout")
     assert "in 2 of 2 combinations of measure, layer and run" in said
     assert "These rises are 0.250 on average" in said
     runs = [rises([0.3 + 0.01 * run], score=0.3 + 0.01 * run).assign(run=run) for run in range(6)]
-    many = common_mode_report.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
+    many = common_mode.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
     assert "These rises are 0.225 [0.2" in common_mode_report.answer_text(many, "dropout")
 
 

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.effects import effect_markdown, effect_summary, effect_table, trial_sentence, usable_strengths
-from modularity_lib.inference import Trial, holm
+from modularity_lib.findings.effects import (
+    effect_markdown,
+    effect_summary,
+    effect_table,
+    trial_sentence,
+    usable_strengths,
+)
+from modularity_lib.findings.inference import Trial, holm
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from modularity_lib.paper import published
+from modularity_lib.findings.paper import published
 from modularity_lib.studies.catalogue import STUDIES, study_named
 
 

@@ -7,9 +7,10 @@ import pytest
 from matplotlib.lines import Line2D
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib import figures, score_correlations, vocabulary
+from modularity_lib import figures, vocabulary
 from modularity_lib.clustering.search import Clustering, spectral_modules
 from modularity_lib.figures.agreement import agreement_against_dropout_table
+from modularity_lib.findings import score_correlations
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES, pair_kind
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from modularity_lib import cli, common_mode, reaffirm
+from modularity_lib import cli
+from modularity_lib.findings import common_mode, reaffirm
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies import keys, lineage

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from modularity_lib.inference import (
+from modularity_lib.findings.inference import (
     MOST_RUNS_ENUMERATED,
     effect_over_runs,
     holm,

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib import figures, ledger
-from modularity_lib.claims import CLAIMS, judge_all
+from modularity_lib import figures
+from modularity_lib.findings import ledger
+from modularity_lib.findings.claims import CLAIMS, judge_all
 from modularity_lib.studies.results import Results
 
 Q = "Q against regularisation"

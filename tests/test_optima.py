@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib import optima, search_report
+from modularity_lib import search_report
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import search
-from modularity_lib.planted import common_factor_table, floor_table, noise, planted
+from modularity_lib.findings import search_quality
+from modularity_lib.findings.synthetic import common_factor_table, floor_table, noise, planted
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.vocabulary import FAMILY, MEASURES
 
@@ -42,65 +43,65 @@ def test_all_partitions_are_tried() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_best_partition_is_the_best_of_all(units: int, seed: int) -> None:
     matrix = random_matrix(units, seed)
-    best, labels = optima.best_partition(matrix)
+    best, labels = search_quality.best_partition(matrix)
     assert best == pytest.approx(max(modularity_score(matrix, other) for other in partitions(units)))
     assert best == pytest.approx(modularity_score(matrix, labels))
 
 
 def test_too_many_units_are_refused() -> None:
     with pytest.raises(ValueError, match=r"at most 24 units, got 25.*Choose some"):
-        optima.best_partition(random_matrix(25, 0))
+        search_quality.best_partition(random_matrix(25, 0))
 
 
 def test_a_proof_that_takes_too_long_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    solved = optima.milp
+    solved = search_quality.milp
 
     def in_no_time(*args: Any, **options: Any) -> Any:
         return solved(*args, **{**options, "options": {"time_limit": 0.0}})
 
-    monkeypatch.setattr(optima, "milp", in_no_time)
+    monkeypatch.setattr(search_quality, "milp", in_no_time)
     with pytest.raises(RuntimeError, match=r"of 20 units was not found: .* Choose fewer units"):
-        optima.best_partition(noise(20, seed=0))
+        search_quality.best_partition(noise(20, seed=0))
 
 
 def test_no_method_exceeds_the_best_partition() -> None:
     for seed in range(4):
         matrix = random_matrix(7, seed)
-        best, _ = optima.best_partition(matrix)
-        for method, find in optima.METHODS.items():
+        best, _ = search_quality.best_partition(matrix)
+        for method, find in search_quality.METHODS.items():
             assert modularity_score(matrix, find(matrix, 0)) <= best + 1e-12, method
 
 
-@pytest.mark.parametrize("method", optima.METHODS)
+@pytest.mark.parametrize("method", search_quality.METHODS)
 def test_every_method_finds_planted_blocks_and_repeats_itself(method: str) -> None:
-    labels = optima.METHODS[method](planted(32, blocks=4, common=0.0, seed=0), 3)
+    labels = search_quality.METHODS[method](planted(32, blocks=4, common=0.0, seed=0), 3)
     assert len(set(labels)) == 4
     assert all(len(set(labels[block : block + 8])) == 1 for block in range(0, 32, 8))
     faint = noise(32, seed=1)
-    np.testing.assert_array_equal(optima.METHODS[method](faint, 3), optima.METHODS[method](faint, 3))
+    np.testing.assert_array_equal(search_quality.METHODS[method](faint, 3), search_quality.METHODS[method](faint, 3))
 
 
 def searched(searches: int, **matrices: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
     kinds = {"noise": matrices}
-    near = optima.near_optima_table(kinds, searches=searches)
-    return near, optima.gap_table(kinds, near)
+    near = search_quality.near_optima_table(kinds, searches=searches)
+    return near, search_quality.gap_table(kinds, near)
 
 
 def test_gaps_are_shares_of_the_best_score() -> None:
     near, table = searched(5, a=noise(20, seed=1), dead=np.zeros((4, 4)), alike=np.ones((4, 4)))
     assert set(near["matrix"]) == {"a", "alike"}  # all units of the other are dead
     assert set(table["matrix"]) == {"a"}  # units that are all alike have no modules to miss
-    assert set(table["method"]) == {*optima.METHODS, "best of 5 searches"}
+    assert set(table["method"]) == {*search_quality.METHODS, "best of 5 searches"}
     assert table["gap"].min() == 0
     np.testing.assert_allclose(table["gap"], 1 - table["score"] / table["score"].max())
     by_method = table.set_index("method")["score"]
-    assert by_method[optima.SEARCH] == find_modules(noise(20, seed=1), seed=0).score
+    assert by_method[search_quality.SEARCH] == find_modules(noise(20, seed=1), seed=0).score
     assert by_method["best of 5 searches"] == max(find_modules(noise(20, seed=1), seed=s).score for s in range(5))
 
 
 def test_near_optima_are_compared_with_the_best() -> None:
     matrix = noise(30, seed=3)
-    table = optima.near_optima(matrix, searches=4)
+    table = search_quality.near_optima(matrix, searches=4)
     assert table["score"].tolist() == [find_modules(matrix, seed=seed).score for seed in range(4)]
     assert table["is_best"].sum() == 1
     assert table.loc[table["is_best"], ["share", "alike"]].to_numpy().tolist() == [[1, 1]]
@@ -111,17 +112,17 @@ def test_near_optima_are_compared_with_the_best() -> None:
 def test_exact_optima_of_choices_of_live_units() -> None:
     matrix = random_matrix(12, 0)
     matrix[:6] = matrix[:, :6] = 0.0
-    table = optima.exact_table({"a": matrix, "dead": np.zeros((9, 9))}, units=6)
+    table = search_quality.exact_table({"a": matrix, "dead": np.zeros((9, 9))}, units=6)
     assert set(table["matrix"]) == {"a"}
-    assert table["method"].tolist() == list(optima.METHODS)
+    assert table["method"].tolist() == list(search_quality.METHODS)
     assert set(table["units"]) == {6}
     assert (table["gap"] >= -1e-12).all()
-    assert table["exact"].iloc[0] == pytest.approx(optima.best_partition(matrix[6:, 6:])[0])
+    assert table["exact"].iloc[0] == pytest.approx(search_quality.best_partition(matrix[6:, 6:])[0])
     np.testing.assert_allclose(table["gap"], table["exact"] - table["score"])
 
 
 def test_matrices_are_those_of_the_study_by_family() -> None:
-    found = optima.matrices_by_family("v1", dropouts=[0.3], measures=["input_gradient", "output_hessian"])
+    found = search_quality.matrices_by_family("v1", dropouts=[0.3], measures=["input_gradient", "output_hessian"])
     kept = stored_matrices("v1", dropout=0.3)
     assert {family: list(by_name) for family, by_name in found.items()} == {
         FAMILY[measure]: [f"dropout 0.3, {layer}, {measure}" for layer in kept]
@@ -130,9 +131,9 @@ def test_matrices_are_those_of_the_study_by_family() -> None:
     np.testing.assert_array_equal(
         found["upstream"]["dropout 0.3, hidden2, input_gradient"], kept["hidden2"]["input_gradient"]
     )
-    assert sum(map(len, optima.matrices_by_family("v1", dropouts=[0.3]).values())) == len(MEASURES) * len(kept)
+    assert sum(map(len, search_quality.matrices_by_family("v1", dropouts=[0.3]).values())) == len(MEASURES) * len(kept)
     with pytest.raises(ValueError, match=r"measures must be of .*input_gradient.*, got 'activity'"):
-        optima.matrices_by_family("v1", dropouts=[0.3], measures=["activity"])
+        search_quality.matrices_by_family("v1", dropouts=[0.3], measures=["activity"])
 
 
 def test_tables_and_words_follow_the_gaps() -> None:
@@ -142,20 +143,20 @@ def test_tables_and_words_follow_the_gaps() -> None:
             for kind, matrix, method, gap in [
                 ("upstream", "a", "Louvain", 0.02),
                 ("upstream", "b", "Louvain", 0.04),
-                ("upstream", "a", optima.SEARCH, 0.01),
-                ("upstream", "b", optima.SEARCH, 0.08),
+                ("upstream", "a", search_quality.SEARCH, 0.01),
+                ("upstream", "b", search_quality.SEARCH, 0.08),
                 ("noise", "a", "Louvain", 0.0),
-                ("noise", "a", optima.SEARCH, 0.5),
+                ("noise", "a", search_quality.SEARCH, 0.5),
             ]
         ]
     )
     assert "| Louvain | 3.0% (4.0%) | 0.0% (0.0%) |" in search_report.gap_markdown(gaps)
     sentence = search_report.gap_sentence(gaps)
     assert sentence.endswith("better on average: upstream: 4.5% on average and 8.0% at most, Louvain ends closer.")
-    closer = gaps.assign(gap=gaps["gap"].where(gaps["method"] != optima.SEARCH, 0.0))
+    closer = gaps.assign(gap=gaps["gap"].where(gaps["method"] != search_quality.SEARCH, 0.0))
     assert search_report.gap_sentence(closer).endswith("no other method ends closer.")
-    exact = pd.DataFrame({"method": [optima.SEARCH] * 2, "gap": [0.0, 0.02]})
-    assert f"| {optima.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in search_report.exact_markdown(exact)
+    exact = pd.DataFrame({"method": [search_quality.SEARCH] * 2, "gap": [0.0, 0.02]})
+    assert f"| {search_quality.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in search_report.exact_markdown(exact)
 
 
 def test_figures_show_every_matrix_and_search() -> None:

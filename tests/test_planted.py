@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib import planted as made_up
 from modularity_lib import search_report
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.figures import search
+from modularity_lib.findings import synthetic as made_up
 
 
 def test_planted_blocks_have_the_correlations_they_are_made_with() -> None:

@@ -17,12 +17,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from modularity_lib import ceiling, common_mode, pages
-from modularity_lib.ceiling import searched_again
+from modularity_lib import pages
 from modularity_lib.chapters import Chapter, chapter_names, find_chapter
-from modularity_lib.claims import judge_all
-from modularity_lib.images.dataset import load_dataset
-from modularity_lib.ledger import (
+from modularity_lib.findings import common_mode, noise_ceiling
+from modularity_lib.findings.claims import judge_all
+from modularity_lib.findings.ledger import (
     ledger,
     ledger_facts,
     ledger_text,
@@ -30,6 +29,8 @@ from modularity_lib.ledger import (
     verdicts_by_study,
     verdicts_text,
 )
+from modularity_lib.findings.noise_ceiling import searched_again
+from modularity_lib.images.dataset import load_dataset
 from modularity_lib.readme import README, shipped_results, with_table
 from modularity_lib.report import accuracy_table, all_claims_text, study_facts, verdict_table
 from modularity_lib.studies import shipped
@@ -223,7 +224,7 @@ def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> Told:
         patched.setattr(pages, "glue", glue)
         patched.setattr(pages, "show", show)
         # One search in place of many: as different from other results, and in a tenth of the time.
-        patched.setattr(ceiling, "searched_again", lambda results, restarts: searched_again(results, restarts=1))
+        patched.setattr(noise_ceiling, "searched_again", lambda results, restarts: searched_again(results, restarts=1))
         patched.chdir(PROJECT)
         names: dict[str, Any] = {"__name__": "__main__"}
         for number, cell in enumerate(chapter.notebook().cells):

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from modularity_lib.comparison import compare_with_paper
-from modularity_lib.paper import published
+from modularity_lib.findings.comparison import compare_with_paper
+from modularity_lib.findings.paper import published
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.results import Results

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.claims import CLAIMS, judge_all
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
+from modularity_lib.findings.claims import CLAIMS, judge_all
 from modularity_lib.report import (
     accuracy_table,
     agreement_facts,

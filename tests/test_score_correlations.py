@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from made_up_results import made_up_results
-from modularity_lib import score_correlations as scores
+from modularity_lib.findings import score_correlations as scores
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import KINDS, MEASURES, pair_kind
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib import silent_units
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.clustering.search import find_modules
+from modularity_lib.findings import silent_units
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES

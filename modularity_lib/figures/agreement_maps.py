@@ -12,11 +12,12 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from modularity_lib.comparison import compare_with_paper
-from modularity_lib.figures.looks import LOOKS, STYLE, repeats_the_paper, written
-from modularity_lib.paper import published
+from modularity_lib.figures.looks import LOOKS, STYLE, written
+from modularity_lib.findings.beyond_chance import within_minus_across
+from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
+from modularity_lib.findings.paper import published
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES, REGULARISERS, pair_kind
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 _METRIC_LABELS = {
     "greedy": "greedy matching",
@@ -119,21 +120,6 @@ def agreement_by_layer(results: Results) -> Figure:
         _bars(figure, panels, table, ["here"])
         _name_measures(panels)
         return figure
-
-
-def within_minus_across(table: pd.DataFrame) -> pd.DataFrame:
-    """Agreement within a family, across, and the difference: a row for each layer and kind of networks.
-
-    Pairs of a measure and its own normalised form are left out; both families count alike.
-
-    Args:
-        table: of `agreement_by_layer_table`.
-    """
-    kinds = [pair_kind(a, b) for a, b in zip(table["measure_a"], table["measure_b"], strict=True)]
-    rows = table.assign(kind=kinds)[table["networks"] != "minus"]
-    means = rows.pivot_table(index=["layer", "networks"], columns="kind", values="here").reindex(columns=KINDS)
-    means = means.assign(within=(means["upstream"] + means["downstream"]) / 2)
-    return means.assign(difference=means["within"] - means["across"]).reset_index()
 
 
 def layers_text(table: pd.DataFrame) -> str:

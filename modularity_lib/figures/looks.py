@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from modularity_lib.studies.catalogue import Study
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 
@@ -98,11 +97,6 @@ def written(values: pd.DataFrame) -> pd.DataFrame:
 
 def _short(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".")  # + 0.0: no minus before a zero
-
-
-def repeats_the_paper(study: Study) -> bool:
-    """Whether the published values belong beside those of a study: it is the paper's experiment, digits and all."""
-    return (study.dataset, study.protocol, tuple(study.hidden)) == ("mnist", "v1", (64, 64))
 
 
 def paper_points(axes: Axes, x: Sequence[float], values: pd.Series, errors: pd.Series, look: Look) -> None:

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from modularity_lib.comparison import compare_with_paper
 from modularity_lib.figures.looks import (
     LOOKS,
     PAPER_LABEL,
@@ -19,9 +18,9 @@ from modularity_lib.figures.looks import (
     line,
     paper_handle,
     paper_points,
-    repeats_the_paper,
     untrained_band,
 )
+from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import REGULARISERS
 

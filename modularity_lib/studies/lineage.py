@@ -23,7 +23,7 @@ ENTRIES = {
     "training": ("training.training.train", "training.performance.network_facts", "images.dataset.dataset_of"),
     "modules": ("studies.measurement.measured_matrices", "studies.measurement.module_rows"),
     "agreement": ("studies.measurement.agreement_rows",),
-    "common_mode": ("common_mode.measured",),
+    "common_mode": ("findings.common_mode.measured",),
 }
 LIBRARIES = ("numpy", "scipy", "numba", "torch")  # whose versions can change numbers
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from modularity_lib import common_mode
+from modularity_lib.findings import common_mode
 from modularity_lib.studies import lineage
 from modularity_lib.studies.archive import dataset_of_study, identity_of, parameters_of_arrays
 from modularity_lib.studies.catalogue import EXAMPLES, STUDIES, Study

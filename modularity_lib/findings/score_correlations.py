@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.inference import FEWEST_FOR_INTERVAL
+from modularity_lib.findings.inference import FEWEST_FOR_INTERVAL
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import BASELINE_L2, KINDS, MEASURES, REGULARISERS, SWEEP_NAMES, pair_kind
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from modularity_lib.claims import CLAIMS, Verdict, judge_all
-from modularity_lib.comparison import compare_with_paper
+from modularity_lib.findings.claims import CLAIMS, Verdict, judge_all
+from modularity_lib.findings.comparison import compare_with_paper
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import SWEEP_NAMES, measure_in_words
 
@@ -55,7 +55,7 @@ GROUPS = (
 
 
 CODE = """import modularity_lib as ml
-from modularity_lib import ledger
+from modularity_lib.findings import ledger
 
 ledger.verdicts_by_study([ml.run_study(name) for name in ("v1", "final-base", "final-wide", "final-deep")])"""
 

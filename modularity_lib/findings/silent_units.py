@@ -15,13 +15,13 @@ import pandas as pd
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.clustering.modularity import AllUnitsDead
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.comparison import compare_with_paper
+from modularity_lib.findings.comparison import compare_with_paper
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import MEASURES, REGULARISERS
 
 CODE = """import modularity_lib as ml
-from modularity_lib import silent_units
+from modularity_lib.findings import silent_units
 
 silent_units.rules_table(ml.run_study("v1"))"""
 

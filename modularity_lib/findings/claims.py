@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from modularity_lib.inference import Effect, effect_over_runs
-from modularity_lib.paper import published
+from modularity_lib.findings.inference import Effect, effect_over_runs
+from modularity_lib.findings.paper import published
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import BASELINE_L2, FAMILY, KINDS, MEASURES, SWEEP_NAMES, measure_in_words, pair_kind
 

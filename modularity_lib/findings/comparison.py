@@ -6,7 +6,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from modularity_lib.paper import published
+from modularity_lib.findings.paper import published
+from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, sweep
 from modularity_lib.vocabulary import REGULARISERS
 
@@ -32,7 +33,7 @@ def compare_with_paper(results: Results, table: str) -> pd.DataFrame:
     Raises:
         ValueError: unknown table.
 
-    >>> from modularity_lib.paper import published
+    >>> from modularity_lib.findings.paper import published
     >>> published("agreement").columns.tolist()
     ['networks', 'measure_a', 'measure_b', 'element_centric', 'reading_error']
     """
@@ -180,3 +181,8 @@ _COMPARISONS: dict[str, Callable[[Results], _Parts]] = {
     "performance_and_norms": _performance,
     "metric_agreement": _metric_agreement,
 }
+
+
+def repeats_the_paper(study: Study) -> bool:
+    """Whether the published values belong beside those of a study: it is the paper's experiment, digits and all."""
+    return (study.dataset, study.protocol, tuple(study.hidden)) == ("mnist", "v1", (64, 64))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.figures import LOOKS
-from modularity_lib.inference import Trial, effect_over_runs, holm, joint_sign_flips
+from modularity_lib.findings.inference import Trial, effect_over_runs, holm, joint_sign_flips
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import MEASURE_LABELS, MEASURES, PANEL_ORDER, REGULARISERS
 

@@ -7,13 +7,13 @@ import pandas as pd
 from scipy import stats
 
 from modularity_lib.alignment.scores import agreement_p_value
-from modularity_lib.claims import ALPHA
-from modularity_lib.inference import Effect, effect_over_runs, holm
+from modularity_lib.findings.claims import ALPHA
+from modularity_lib.findings.inference import Effect, effect_over_runs, holm
 from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind
-from modularity_lib.vocabulary import KINDS
+from modularity_lib.vocabulary import KINDS, pair_kind
 
 CODE = """import modularity_lib as ml
-from modularity_lib import beyond_chance
+from modularity_lib.findings import beyond_chance
 
 beyond_chance.beyond_chance_table(ml.run_study("v1"))"""
 
@@ -154,3 +154,18 @@ def _since(kind: str, effect: Effect) -> str:
         f"{names.get(kind, 'Measures of different families')} agree {how} in trained networks than in untrained ones "
         f"({effect.mean:+.3f}, {bounds} {low:+.3f} to {high:+.3f}; {effect.n_runs} runs)."
     )
+
+
+def within_minus_across(table: pd.DataFrame) -> pd.DataFrame:
+    """Agreement within a family, across, and the difference: a row for each layer and kind of networks.
+
+    Pairs of a measure and its own normalised form are left out; both families count alike.
+
+    Args:
+        table: of `agreement_by_layer_table`.
+    """
+    kinds = [pair_kind(a, b) for a, b in zip(table["measure_a"], table["measure_b"], strict=True)]
+    rows = table.assign(kind=kinds)[table["networks"] != "minus"]
+    means = rows.pivot_table(index=["layer", "networks"], columns="kind", values="here").reindex(columns=KINDS)
+    means = means.assign(within=(means["upstream"] + means["downstream"]) / 2)
+    return means.assign(difference=means["within"] - means["across"]).reset_index()
