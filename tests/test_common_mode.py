@@ -11,7 +11,7 @@ from made_up_results import made_up_results
 from modularity_lib import common_mode_report
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import common_mode as drawn
-from modularity_lib.figures.looks import LOOKS
+from modularity_lib.figures.style import LOOKS
 from modularity_lib.findings import common_mode
 from modularity_lib.findings.synthetic import planted
 from modularity_lib.studies.archive import stored_matrices

@@ -20,10 +20,8 @@ from modularity_lib.figures.agreement_maps import (
     metric_table,
 )
 from modularity_lib.figures.explorer import modules_looked_at
-from modularity_lib.figures.growth import growth_curves
 from modularity_lib.figures.ledger import published_against_ours
-from modularity_lib.figures.looks import LOOKS
-from modularity_lib.figures.matrices import (
+from modularity_lib.figures.measures import (
     against_dropout,
     against_dropout_table,
     all_measures,
@@ -38,14 +36,16 @@ from modularity_lib.figures.modularity import (
     modularity_of_measure,
     modularity_table,
 )
-from modularity_lib.figures.null import null_distributions, null_table
-from modularity_lib.figures.performance import QUANTITIES, performance_and_norms, performance_table
+from modularity_lib.figures.networks import QUANTITIES, performance_and_norms, performance_table
 from modularity_lib.figures.scores import (
     scatter_of_scores,
     scatter_table,
     score_correlation_matrices,
     score_correlations_by_kind,
 )
+from modularity_lib.figures.speed import growth_curves
+from modularity_lib.figures.style import LOOKS
+from modularity_lib.figures.untrained import null_distributions, null_table
 
 __all__ = [
     "LOOKS",

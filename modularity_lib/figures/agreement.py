@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, STYLE, line
+from modularity_lib.figures.style import LOOKS, STYLE, line
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS
 

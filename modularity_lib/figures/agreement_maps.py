@@ -12,7 +12,7 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from modularity_lib.figures.looks import LOOKS, STYLE, written
+from modularity_lib.figures.style import LOOKS, STYLE, written
 from modularity_lib.findings.beyond_chance import within_minus_across
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.findings.paper import published

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, STYLE
-from modularity_lib.figures.matrices import draw_matrix
+from modularity_lib.figures.measures import draw_matrix
+from modularity_lib.figures.style import LOOKS, STYLE
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS
 
 _PER_ROW = 2  # modules beside each other

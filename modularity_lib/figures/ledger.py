@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.style import STYLE, UNTRAINED_COLOUR
 
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "modularity Q": ("Q against regularisation", "Q of untrained networks, mean"),

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, PAPER_LABEL, SIDE_BY_SIDE, STYLE, band, line, paper_handle, paper_points
+from modularity_lib.figures.style import LOOKS, PAPER_LABEL, SIDE_BY_SIDE, STYLE, band, line, paper_handle, paper_points
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGULARISERS

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from modularity_lib.figures.looks import LOOKS, STYLE, UNTRAINED_COLOUR, measure_ticks, written
+from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR, measure_ticks, written
 from modularity_lib.findings.score_correlations import SWEEPS, score_correlations, scores_by_network
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES

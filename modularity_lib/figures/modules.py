@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR
 
 # Upstream and downstream as on every page, chance in grey; what is made up on purpose is black.
 KINDS = {

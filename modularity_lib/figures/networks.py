@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from modularity_lib.figures.looks import (
+from modularity_lib.figures.style import (
     LOOKS,
     PAPER_LABEL,
     SIDE_BY_SIDE,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from modularity_lib.clustering.search import Clustering
-from modularity_lib.figures.looks import LOOKS, STYLE
+from modularity_lib.figures.style import LOOKS, STYLE
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 
 STRIP = 0.16  # width of the strip that shows the modules beside a matrix, as a share of the matrix

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.looks import LOOKS, STYLE, UNTRAINED_COLOUR
 from modularity_lib.figures.modularity import ALL_LAYERS, QUANTITY_LABELS
+from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER

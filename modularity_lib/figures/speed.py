@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
-from modularity_lib.figures.looks import STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.style import STYLE, UNTRAINED_COLOUR
 
 POWERS = {1: "in proportion", 2: "with the square", 3: "with the cube"}  # of the grey lines
 
