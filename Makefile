@@ -19,13 +19,13 @@ book: $(INSTALLED) ## Compute what is missing and write the book: _build/html/in
 	$(BIN)/jupyter-book build . $(ARGS)
 
 pdf: $(INSTALLED) ## Print the book: _build/modularity-book.pdf; needs Chromium
-	@$(BIN)/python -m modularity_lib.pdf check
+	@$(BIN)/python -m modularity_lib.book.pdf check
 	$(BIN)/jupyter-book build . --builder singlehtml $(ARGS)
-	@$(BIN)/python -m modularity_lib.pdf
+	@$(BIN)/python -m modularity_lib.book.pdf
 
 chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropout=0.7 layer=2"
 	@test -n '$(NAME)' || { echo 'Say which chapter: make chapter NAME=measures PARAMETERS="dropout=0.7 layer=2"'; exit 2; }
-	$(BIN)/python -m modularity_lib.rerun $(NAME) $(foreach pair,$(PARAMETERS),-p $(subst =, ,$(pair)))
+	$(BIN)/python -m modularity_lib.book.rerun $(NAME) $(foreach pair,$(PARAMETERS),-p $(subst =, ,$(pair)))
 
 test: $(INSTALLED) ## Run the tests; those of the pages need the book and Chromium
 	$(BIN)/python -m pytest $(ARGS)
@@ -46,8 +46,8 @@ bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSO
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json $(JSON) || exit 1; done
 
 readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cover from the study v1
-	$(BIN)/python -m modularity_lib.readme
-	$(BIN)/python -m modularity_lib.cover
+	$(BIN)/python -m modularity_lib.book.readme
+	$(BIN)/python -m modularity_lib.book.cover
 
 common-mode: $(INSTALLED) ## Measure what units have in common in all runs of v1, from the store, into data/common_mode
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m modularity_lib.findings.common_mode

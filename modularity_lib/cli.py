@@ -340,8 +340,8 @@ def chapter(name: str, parameters: tuple[tuple[str, str], ...]) -> None:
       modularity chapter measures -p dropout 0.7 -p layer 2
     """
     # Imported here: the other commands need neither Jupyter nor Sphinx.
-    from modularity_lib.chapters import ChapterFailed, parse_value
-    from modularity_lib.rerun import rerun
+    from modularity_lib.book.execution import ChapterFailed, parse_value
+    from modularity_lib.book.rerun import rerun
 
     try:
         notebook, page = rerun(name, {key: parse_value(value) for key, value in parameters})

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from made_up_results import made_up_results
 from modularity_lib import figures
 from modularity_lib.alignment.scores import element_centric_similarity
+from modularity_lib.book.words import agreement as agreement_words
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import agreement_maps as maps
 from modularity_lib.findings import beyond_chance, noise_ceiling
@@ -193,12 +194,12 @@ def layers_with(levels: dict[int, tuple[float, float]]) -> pd.DataFrame:
 
 
 def test_what_differs_between_layers_is_told() -> None:
-    told = maps.layers_text(layers_with({1: (0.2, 0.1), 2: (0.1, 0.3), 3: (-0.1, -0.1)}))
+    told = agreement_words.layers_text(layers_with({1: (0.2, 0.1), 2: (0.1, 0.3), 3: (-0.1, -0.1)}))
     assert (
         "+0.20 in hidden layer 1 (+0.10), +0.10 in hidden layer 2 (+0.30) and −0.10 in hidden layer 3 (−0.10)." in told
     )
     assert told.endswith("Compared with untrained networks, it is larger in layer 1 and smaller in layer 2.")
-    alike = maps.layers_text(layers_with({1: (0.2, 0.2), 2: (0.3, 0.31)}))
+    alike = agreement_words.layers_text(layers_with({1: (0.2, 0.2), 2: (0.3, 0.31)}))
     assert alike.endswith("Compared with untrained networks, it differs little in any layer.")
 
 
@@ -323,10 +324,10 @@ def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
 
 
 def test_what_the_maps_cover_is_told(v1: Results) -> None:
-    told = noise_ceiling.facts(v1, v1, restarts=0, layer=None)
+    told = agreement_words.facts(v1, v1, restarts=0, layer=None)
     assert told["maps_of"] == "all hidden layers of 250 analysed networks"
     assert told["ceiling_of"] == "over the networks of run 0"
-    assert noise_ceiling.facts(v1, v1, restarts=20, layer=2)["maps_of"].startswith("hidden layer 2 of")
+    assert agreement_words.facts(v1, v1, restarts=20, layer=2)["maps_of"].startswith("hidden layer 2 of")
     assert not noise_ceiling.at_hand(made_up_results())
 
 
@@ -335,7 +336,7 @@ def test_single_searches_and_better_ones_are_compared_in_their_run_alone() -> No
     for source in (results, better):
         others = source.agreement["run"] != 1
         source.agreement["element_centric"] = source.agreement["element_centric"].where(~others, 0.0)
-    told = noise_ceiling.restarts_text(results, better, restarts=20, run=1)
+    told = agreement_words.restarts_text(results, better, restarts=20, run=1)
     numbers = [float(number) for number in re.findall(r"0\.\d+", told)]
     assert numbers == pytest.approx([0.7, 0.8, 0.6, 0.6, 0.3, 0.3], abs=0.01)
     assert told.startswith("Mean element-centric similarity in run 1 by a single search and by the best of 20:")

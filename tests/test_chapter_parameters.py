@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from modularity_lib.chapters import chapter_names, check_parameters, executed_notebook, find_chapter
+from modularity_lib.book.execution import chapter_names, check_parameters, executed_notebook, find_chapter
 
 # Besides its defaults, with which `make book` runs it. The studies quick and smoke are computed if they are not stored.
 PARAMETERS = {

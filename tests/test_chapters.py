@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from made_up_chapter import HEADER
-from modularity_lib import chapters
-from modularity_lib.chapters import (
+from modularity_lib.book import execution
+from modularity_lib.book.execution import (
     Chapter,
     ChapterFailed,
     chapter_key,
@@ -28,7 +28,7 @@ from modularity_lib.chapters import (
     surroundings,
     with_chosen_study,
 )
-from modularity_lib.rerun import parameters_table
+from modularity_lib.book.rerun import parameters_table
 
 # Each run adds a line to runs.txt, so that the tests can count them.
 ANSWER = """\
@@ -86,8 +86,11 @@ def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parame
     shutil.copy(project / "references.bib", root)
     (root / "_static").mkdir()
     shutil.copy(project / "_static" / "cover.png", root / "_static")
-    for name in ("book", "chapters", "paths", "progress", "rerun", "status", "store"):
-        shutil.copy(project / "modularity_lib" / f"{name}.py", root / "modularity_lib")
+    library = project / "modularity_lib"
+    shutil.copytree(library / "book", root / "modularity_lib" / "book", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "modularity_lib" / "studies").mkdir()
+    for name in ("paths.py", "studies/__init__.py", "studies/provenance.py"):
+        shutil.copy(library / name, root / "modularity_lib" / name)
     (root / "modularity_lib" / "__init__.py").touch()
     (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")
     (root / "data" / "numbers.csv").write_text("7\n")
@@ -240,7 +243,7 @@ def test_an_unchanged_book_is_built_with_its_present_status(book) -> None:
 
 def test_one_chapter_can_be_run_again_with_other_parameters(book) -> None:
     root, _ = book
-    rerun = run_python(root, "-m", "modularity_lib.rerun", "answer", "-p", "factor", "3", "-p", "label", "now")
+    rerun = run_python(root, "-m", "modularity_lib.book.rerun", "answer", "-p", "factor", "3", "-p", "label", "now")
     assert rerun.returncode == 0, rerun.stderr
     folder = root / "_build" / "chapters" / "answer"
     assert rerun.stdout == f"notebook: {folder}/answer.ipynb\npage: {folder}/html/chapters/answer.html\n"
@@ -265,7 +268,7 @@ def test_the_table_of_parameters_says_what_each_means_wherever_its_comment_stand
 def test_a_misspelt_parameter_on_the_command_line_fails_with_the_right_one(book) -> None:
     root, _ = book
     before = runs_of(root)
-    rerun = run_python(root, "-m", "modularity_lib.rerun", "answer", "-p", "facter", "3")
+    rerun = run_python(root, "-m", "modularity_lib.book.rerun", "answer", "-p", "facter", "3")
     assert rerun.returncode == 2
     assert "no parameter 'facter'; did you mean 'factor'? There are: factor, label." in rerun.stderr
     assert runs_of(root) == before
@@ -298,14 +301,14 @@ def test_a_chapter_whose_kernel_dies_fails_and_is_not_remembered(tmp_path: Path,
 def test_every_cell_knows_its_line(chapter: Chapter) -> None:
     lines = chapter.text.splitlines()
     for cell in chapter.notebook().cells:
-        assert lines[cell.metadata[chapters.LINE] - 1] == cell.source.splitlines()[0]
+        assert lines[cell.metadata[execution.LINE] - 1] == cell.source.splitlines()[0]
 
 
 def test_the_key_changes_with_everything_that_a_chapter_depends_on(
     chapter: Chapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = chapter.root
-    monkeypatch.setattr(chapters, "LIBRARY", root / "modularity_lib")
+    monkeypatch.setattr(execution, "LIBRARY", root / "modularity_lib")
 
     def key(parameters: dict[str, object] | None = None) -> str:
         return chapter_key(find_chapter(root, "answer"), parameters or {}, surroundings(root))
@@ -323,7 +326,7 @@ def test_the_key_changes_with_everything_that_a_chapter_depends_on(
         keys.append(key())
     monkeypatch.setattr(sys, "version", "3.99")
     keys.append(key())
-    monkeypatch.setattr(chapters.importlib.metadata, "distributions", list)
+    monkeypatch.setattr(execution.importlib.metadata, "distributions", list)
     keys.append(key())
     assert len(set(keys)) == len(keys)
     assert key() == keys[-1]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib import common_mode_report
+from modularity_lib.book.words import modularity as modularity_words
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import common_mode as drawn
 from modularity_lib.figures.style import LOOKS
@@ -163,10 +163,10 @@ def test_a_study_without_matrices_has_an_empty_table_and_says_so(v1: Results) ->
     absent = made_up_results()
     table = common_mode.common_mode_table(absent)
     assert table.empty
-    said = common_mode_report.facts(table, common_mode.made_up_table(draws=1), absent)
+    said = modularity_words.facts(table, common_mode.made_up_table(draws=1), absent)
     assert "are not at hand" in said["common_answer"]
-    assert said.keys() == common_mode_report.facts(rises([0.2]), common_mode.made_up_table(draws=1), v1).keys()
-    assert "not at hand" in common_mode_report.confounds_markdown(table, absent)
+    assert said.keys() == modularity_words.facts(rises([0.2]), common_mode.made_up_table(draws=1), v1).keys()
+    assert "not at hand" in modularity_words.confounds_markdown(table, absent)
     figure = drawn.q_with_as_much_in_common(table.assign(strength=[]))
     assert "no similarity matrices at hand" in {text.get_text() for text in figure.texts}
 
@@ -213,19 +213,19 @@ def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1:
 )
 def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Results) -> None:
     last = common_mode.strongest(common_mode.split_table(rises(equal), v1, "dropout"))
-    said = common_mode_report.answer_text(last, "dropout")
+    said = modularity_words.answer_text(last, "dropout")
     assert said.startswith("At dropout 0.7 Q has changed by +0.200 to +0.200")
     assert f"they would be {np.mean(equal) - 0.1:.3f}" in said
     assert words in said
     none = common_mode.split_table(rises([0.1], score=0.1), v1, "dropout")
-    assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in common_mode_report.answer_text(
+    assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in modularity_words.answer_text(
         none, "dropout"
     )
 
 
 def test_the_words_name_where_units_have_less_in_common_and_what_shuffling_shows(v1: Results) -> None:
     table = pd.concat([rises([0.12, 0.3]), rises([0.12, 0.3], strength=0.3).query("dropout > 0")], ignore_index=True)
-    said = common_mode_report.facts(table, common_mode.made_up_table(draws=1), v1)
+    said = modularity_words.facts(table, common_mode.made_up_table(draws=1), v1)
     name = MEASURE_LABELS[common_mode.NORMALISED[0]]
     assert f"2 of 2 are of one measure and layer, the {name} in layer 1 at dropout 0.3 to 0.7." in said["common_course"]
     assert "Shuffled similarities show 25% of these rises" in said["common_chance"]
@@ -234,7 +234,7 @@ def test_the_words_name_where_units_have_less_in_common_and_what_shuffling_shows
 
 
 def test_the_table_of_confounds_shows_no_dropout_and_the_strongest(v1: Results, table: pd.DataFrame) -> None:
-    lines = common_mode_report.confounds_markdown(table, v1).splitlines()
+    lines = modularity_words.confounds_markdown(table, v1).splitlines()
     assert len(lines) == 2 + 2 * 2 * len(common_mode.NORMALISED)
     row = table.query("dropout == 0.7 and layer == 1 and measure == 'input_gradient_norm'").iloc[0]
     assert f"| 0.7 | {row['live_units']} | {row['mean']:.2f}, {row['within']:.2f}, {row['across']:.2f} |" in lines[3]
@@ -261,12 +261,12 @@ def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> 
     second.loc[second["dropout"] == 0, list(SCORES)] = 0.2
     splits = common_mode.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
     assert splits.set_index("run")["rise"].to_dict() == pytest.approx({0: 0.2, 1: 0.3})
-    said = common_mode_report.answer_text(splits, "dropout")
+    said = modularity_words.answer_text(splits, "dropout")
     assert "in 2 of 2 combinations of measure, layer and run" in said
     assert "These rises are 0.250 on average" in said
     runs = [rises([0.3 + 0.01 * run], score=0.3 + 0.01 * run).assign(run=run) for run in range(6)]
     many = common_mode.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
-    assert "These rises are 0.225 [0.2" in common_mode_report.answer_text(many, "dropout")
+    assert "These rises are 0.225 [0.2" in modularity_words.answer_text(many, "dropout")
 
 
 def test_curves_are_means_over_runs() -> None:

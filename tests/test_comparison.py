@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.findings.comparison import _metric_agreement, choices_markdown, compare_with_paper, metric_choices
+from modularity_lib.book.words.ledger import choices_markdown
+from modularity_lib.findings.comparison import _metric_agreement, compare_with_paper, metric_choices
 from modularity_lib.findings.paper import published
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.results import Results

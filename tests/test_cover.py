@@ -5,8 +5,8 @@ from pathlib import Path
 from PIL import Image
 
 from made_up_results import made_up_results
-from modularity_lib.cover import COVER, cover_source, draw_cover
-from modularity_lib.readme import shipped_results
+from modularity_lib.book.cover import COVER, cover_source, draw_cover
+from modularity_lib.book.readme import shipped_results
 
 
 def test_the_cover_shows_the_shipped_results() -> None:

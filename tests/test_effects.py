@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.findings.effects import (
-    effect_markdown,
-    effect_summary,
-    effect_table,
-    trial_sentence,
-    usable_strengths,
-)
+from modularity_lib.book.words.modularity import effect_markdown, effect_summary, trial_sentence
+from modularity_lib.findings.effects import effect_table, usable_strengths
 from modularity_lib.findings.inference import Trial, holm
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES

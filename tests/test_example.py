@@ -6,8 +6,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from modularity_lib import example
-from modularity_lib.example import WorkedExample, as_latex, closest_pair, worked_example
+from modularity_lib.book import worked_example as example
+from modularity_lib.book.worked_example import WorkedExample, as_latex, closest_pair, worked_example
 
 
 @pytest.fixture(scope="module")

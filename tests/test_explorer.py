@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modularity_lib import explorer
+from modularity_lib.book import explorer
+from modularity_lib.book.explorer import Digits, NetworkView
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.explorer import Digits, NetworkView
 from modularity_lib.figures import modules_looked_at
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.similarity.derivatives import activity, input_jacobian

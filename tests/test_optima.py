@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib import search_report
+from modularity_lib.book.words import modules as modules_words
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures import modules
@@ -150,13 +150,13 @@ def test_tables_and_words_follow_the_gaps() -> None:
             ]
         ]
     )
-    assert "| Louvain | 3.0% (4.0%) | 0.0% (0.0%) |" in search_report.gap_markdown(gaps)
-    sentence = search_report.gap_sentence(gaps)
+    assert "| Louvain | 3.0% (4.0%) | 0.0% (0.0%) |" in modules_words.gap_markdown(gaps)
+    sentence = modules_words.gap_sentence(gaps)
     assert sentence.endswith("better on average: upstream: 4.5% on average and 8.0% at most, Louvain ends closer.")
     closer = gaps.assign(gap=gaps["gap"].where(gaps["method"] != search_quality.SEARCH, 0.0))
-    assert search_report.gap_sentence(closer).endswith("no other method ends closer.")
+    assert modules_words.gap_sentence(closer).endswith("no other method ends closer.")
     exact = pd.DataFrame({"method": [search_quality.SEARCH] * 2, "gap": [0.0, 0.02]})
-    assert f"| {search_quality.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in search_report.exact_markdown(exact)
+    assert f"| {search_quality.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in modules_words.exact_markdown(exact)
 
 
 def test_figures_show_every_matrix_and_search() -> None:

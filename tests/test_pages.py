@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib import pages
+from modularity_lib.book import pages
 from modularity_lib.studies.results import Results, StudyIncomplete
 
 MADE_WITH = {

@@ -8,7 +8,7 @@ import yaml
 from pypdf import PdfReader
 
 from chromium import cannot_run
-from modularity_lib import pdf
+from modularity_lib.book import pdf
 
 PROJECT = Path(__file__).resolve().parents[1]
 PIXEL = (

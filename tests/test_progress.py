@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from modularity_lib import progress
-from modularity_lib.progress import Progress
+from modularity_lib.book import progress
+from modularity_lib.book.progress import Progress
 
 INNER_BAR = "\r  5%|#         | 1/20\r 50%|#####     | 10/20"  # as tqdm writes it
 

@@ -17,22 +17,18 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from modularity_lib import pages
-from modularity_lib.chapters import Chapter, chapter_names, find_chapter
+from modularity_lib.book import pages
+from modularity_lib.book.execution import Chapter, chapter_names, find_chapter
+from modularity_lib.book.readme import README, shipped_results, with_table
+from modularity_lib.book.words.ledger import ledger_facts, ledger_text, verdicts_text
+from modularity_lib.book.words.networks import accuracy_table
+from modularity_lib.book.words.study import study_facts
+from modularity_lib.book.words.verdicts import all_claims_text, verdict_table
 from modularity_lib.findings import common_mode, noise_ceiling
 from modularity_lib.findings.claims import judge_all
-from modularity_lib.findings.ledger import (
-    ledger,
-    ledger_facts,
-    ledger_text,
-    published_beside_ours,
-    verdicts_by_study,
-    verdicts_text,
-)
+from modularity_lib.findings.ledger import ledger, published_beside_ours, verdicts_by_study
 from modularity_lib.findings.noise_ceiling import searched_again
 from modularity_lib.images.dataset import load_dataset
-from modularity_lib.readme import README, shipped_results, with_table
-from modularity_lib.report import accuracy_table, all_claims_text, study_facts, verdict_table
 from modularity_lib.studies import shipped
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.entries import Entry, read_entry, replace_entry

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib.readme import README, shipped_results, with_table
+from modularity_lib.book.readme import README, shipped_results, with_table
 
 
 def test_the_table_of_the_readme_is_that_of_the_shipped_studies() -> None:

@@ -7,25 +7,16 @@ import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
+from modularity_lib.book.words.agreement import agreement_facts, metrics_text, strength_text
+from modularity_lib.book.words.measures import pair_facts, series_facts
+from modularity_lib.book.words.modularity import module_facts
+from modularity_lib.book.words.networks import accuracy_table
+from modularity_lib.book.words.rerun import studies_table
+from modularity_lib.book.words.study import cost_facts, study_facts
+from modularity_lib.book.words.verdicts import all_claims_text, claim_text, effect_text, verdict_table
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings.claims import CLAIMS, judge_all
-from modularity_lib.report import (
-    accuracy_table,
-    agreement_facts,
-    all_claims_text,
-    claim_text,
-    cost_facts,
-    effect_text,
-    metrics_text,
-    module_facts,
-    pair_facts,
-    series_facts,
-    strength_text,
-    studies_table,
-    study_facts,
-    verdict_table,
-)
 from modularity_lib.studies.catalogue import STUDIES
 
 

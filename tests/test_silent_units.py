@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from modularity_lib.alignment.scores import element_centric_similarity
+from modularity_lib.book.words import ledger as ledger_words
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings import silent_units
 from modularity_lib.studies.archive import stored_matrices
@@ -93,9 +94,9 @@ def test_silent_units_take_no_part_in_the_search() -> None:
 def told(*rows: tuple[str, float, float]) -> str:
     columns: dict[str, Any] = {"silent": 1.0, "q_signed": -0.01, "agreement_signed": 0.0, "agreement_largest": 0.1}
     table = pd.DataFrame([{"rule": name, "q_mean": q, "agreement_mean": a, **columns} for name, q, a in rows])
-    assert len(silent_units.rules_markdown(table).splitlines()) == 2 + len(rows)
-    assert f"| {rows[0][0]} | 1.0 | -0.010, {rows[0][1]:.3f} | +0.000" in silent_units.rules_markdown(table)
-    return silent_units.rules_sentence(table)
+    assert len(ledger_words.rules_markdown(table).splitlines()) == 2 + len(rows)
+    assert f"| {rows[0][0]} | 1.0 | -0.010, {rows[0][1]:.3f} | +0.000" in ledger_words.rules_markdown(table)
+    return ledger_words.rules_sentence(table)
 
 
 def test_the_sentence_names_the_rules_that_come_closest() -> None:

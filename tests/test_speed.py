@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modularity_lib import figures, speed
+from modularity_lib import figures
+from modularity_lib.book.words import speed as speed_words
 
 FACTS = {"machine": "a machine, 2 cores", "versions": {"python": "3.11", "numpy": "2.4"}, "day": "2026-01-01"}
 TRAINING = {
@@ -50,10 +51,10 @@ AGREEMENT = {
 
 
 def test_the_tables_show_what_was_measured() -> None:
-    assert "| plain PyTorch loop | 1.500 | 2.5 | 1.00 | 0.25 |" in speed.training_table(TRAINING)
-    assert "| 500 | 0.010 | 2.00 | 200 | 1e-06 |" in speed.similarity_table(SIMILARITY)
-    assert "| noise | find_modules | 4.00 | 5.5 | 0.0712 |" in speed.module_search_table(SEARCH)
-    lines = speed.agreement_table(AGREEMENT).splitlines()
+    assert "| plain PyTorch loop | 1.500 | 2.5 | 1.00 | 0.25 |" in speed_words.training_table(TRAINING)
+    assert "| 500 | 0.010 | 2.00 | 200 | 1e-06 |" in speed_words.similarity_table(SIMILARITY)
+    assert "| noise | find_modules | 4.00 | 5.5 | 0.0712 |" in speed_words.module_search_table(SEARCH)
+    lines = speed_words.agreement_table(AGREEMENT).splitlines()
     assert lines[2:] == ["| 4 | rmi | 0.020 | 0.80 | 40 | clusim |", "| 4 | agreement() | 0.500 | – | – | – |"]
     assert len({line.count("|") for line in lines}) == 1
 
@@ -61,13 +62,13 @@ def test_the_tables_show_what_was_measured() -> None:
 def test_one_network_and_its_overhead_are_one_table() -> None:
     analysis = {**FACTS, "rows": {"seconds": {"module searches": 0.05}, "memory_gb": 1.25}}
     overhead = {**FACTS, "rows": {"store_ms": 7.25, "store_and_engine_ms": 12.0}}
-    table = speed.analysis_table(analysis, overhead)
+    table = speed_words.analysis_table(analysis, overhead)
     for line in ("| module searches | 0.050 s |", "| store and engine together | 12.0 ms |", "| 1.25 GB |"):
         assert line in table
 
 
 def test_growth_is_drawn_for_images_and_units_on_one_scale_of_images() -> None:
-    growth = speed.growth(SIMILARITY, SEARCH)
+    growth = speed_words.growth(SIMILARITY, SEARCH)
     units = growth["units"].set_index(["what", "x"])["seconds"]
     assert units["8 matrices of 2 layers", 128] == pytest.approx(0.9)  # 10,000 images, measured per 1,000
     assert units["one module search", 128] == pytest.approx(0.009)
@@ -83,20 +84,22 @@ def test_growth_is_drawn_for_images_and_units_on_one_scale_of_images() -> None:
 
 
 def test_the_powers_of_growth_are_those_of_the_points() -> None:
-    growth = speed.growth(SIMILARITY, SEARCH)
-    text = speed.growth_text(growth)
+    growth = speed_words.growth(SIMILARITY, SEARCH)
+    text = speed_words.growth_text(growth)
     assert "* 8 matrices of 2 layers, with images: power 1.00 over all sizes, 1.00 at the two largest" in text
     power = np.log2(9 / 4)
     assert f"* one module search, with units: power {power:.2f} over all sizes" in text
     steeper = {**SEARCH, "rows": {**SEARCH["rows"], "units": [{"units": n, "ms": float(n) ** 3} for n in (64, 128)]}}
-    assert "one module search, with units: power 3.00" in speed.growth_text(speed.growth(SIMILARITY, steeper))
-    table = speed.growth_table(growth)
+    assert "one module search, with units: power 3.00" in speed_words.growth_text(
+        speed_words.growth(SIMILARITY, steeper)
+    )
+    table = speed_words.growth_table(growth)
     assert len(table) == sum(map(len, growth.values()))
     assert set(table["against"]) == {"images", "units"}
 
 
 def test_the_scripts_measure_what_the_page_says(project: Path) -> None:
-    facts = speed.setup_facts()
+    facts = speed_words.setup_facts()
     numbers = {name: int(text.replace(",", "")) for name, text in facts.items() if name != "bench_hidden"}
     for script, line in {
         "analysis": f"STEPS = PERMUTATIONS = {numbers['bench_steps']}",
@@ -114,16 +117,16 @@ def test_the_scripts_measure_what_the_page_says(project: Path) -> None:
 
 def test_a_benchmark_that_was_not_run_or_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="make bench JSON=data/benchmarks"):
-        speed.benchmark("training", tmp_path)
+        speed_words.benchmark("training", tmp_path)
     with pytest.raises(ValueError, match="name must be one of 'training'"):
-        speed.benchmark("trainig")
+        speed_words.benchmark("trainig")
     (tmp_path / "training.json").write_text(json.dumps(TRAINING))
-    found = speed.benchmark("training", tmp_path)
-    assert speed.machine_text(found) == "a machine, 2 cores; python 3.11, numpy 2.4; 2026-01-01"
-    assert speed.origin({**found, "commit": "abc"}, "training")[-1] == "commit abc"
+    found = speed_words.benchmark("training", tmp_path)
+    assert speed_words.machine_text(found) == "a machine, 2 cores; python 3.11, numpy 2.4; 2026-01-01"
+    assert speed_words.origin({**found, "commit": "abc"}, "training")[-1] == "commit abc"
 
 
 def test_every_benchmark_that_the_page_shows_comes_with_the_project(project: Path) -> None:
-    for name in speed.NAMES:
+    for name in speed_words.NAMES:
         assert (project / "benchmarks" / f"{name}.py").exists()
-        assert {"machine", "versions", "commit", "day", "rows"} <= set(speed.benchmark(name))
+        assert {"machine", "versions", "commit", "day", "rows"} <= set(speed_words.benchmark(name))

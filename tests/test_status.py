@@ -9,9 +9,10 @@ import pytest
 
 from made_up_chapter import HEADER
 from made_up_results import made_up_results
-from modularity_lib import provenance, status
-from modularity_lib.chapters import Chapter
-from modularity_lib.status import Execution, chapters_text, execution_of
+from modularity_lib.book import build_status
+from modularity_lib.book.build_status import Execution, chapters_text, execution_of
+from modularity_lib.book.execution import Chapter
+from modularity_lib.book.words import study as study_words
 
 FIRST = Execution("first", {"study": "v1", "layer": 2}, frozenset({"layer"}), False, "2026-01-02T03:04:05", 1.25)
 DEAD = Execution("dead", {"folder": ""}, frozenset(), True, "", None)
@@ -54,19 +55,19 @@ def test_time_and_parameters_are_read_from_the_executed_notebook(tmp_path: Path)
 
 def test_the_environment_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     made = {"processor": "a processor", "system": "Linux", "commit": "abc+changes", "python": "3.99"}
-    monkeypatch.setattr(status, "provenance", lambda: made)
-    text = status.environment_text()
+    monkeypatch.setattr(build_status, "provenance", lambda: made)
+    text = build_status.environment_text()
     for row in ("| Python | 3.99 |", "| commit of this checkout | abc, with changes |"):
         assert row in text
     assert "| machine | a processor, " in text
-    for package in status.PACKAGES:
+    for package in build_status.PACKAGES:
         assert f" {package} {version(package)}" in text
 
 
 def test_a_study_is_a_row_with_its_age_size_cost_and_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "RESULTS_FOLDER", tmp_path)
+    monkeypatch.setattr(study_words, "RESULTS_FOLDER", tmp_path)
     results = replace(made_up_results(), made_with=MADE_WITH)
-    head, _, *rows = provenance.provenance_table([results, results]).splitlines()
+    head, _, *rows = study_words.provenance_table([results, results]).splitlines()
     assert rows == [rows[0]] * 2
     assert dict(zip(head.strip("| ").split(" | "), rows[0].strip("| ").split(" | "), strict=True)) == {
         "study": "made-up",
@@ -77,7 +78,7 @@ def test_a_study_is_a_row_with_its_age_size_cost_and_code(tmp_path: Path, monkey
         "commits": "abc, def",
         "with": "Python 3.11.7, torch 2.13.0, numpy 2.4 and 2.5; a machine",
     }
-    assert provenance.provenance_table([]) == ""
+    assert study_words.provenance_table([]) == ""
     (tmp_path / "made-up").mkdir()
     (tmp_path / "made-up" / "networks.parquet").write_bytes(bytes(1_500_000))
-    assert "| shipped, 1.5 MB |" in provenance.provenance_table([results])
+    assert "| shipped, 1.5 MB |" in study_words.provenance_table([results])

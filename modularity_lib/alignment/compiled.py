@@ -46,7 +46,7 @@ def _ranked(labels: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 
 def matched_share(overlaps: Overlaps) -> float:
-    """The score of `alignment.greedy_matching_score`."""
+    """The score of `scores.greedy_matching_score`."""
     n_clustered = min(overlaps.counts[: overlaps.n_modules_a].sum(), overlaps.counts[:, : overlaps.n_modules_b].sum())
     if n_clustered == 0:
         return 0.0
@@ -84,7 +84,7 @@ def _keys(overlaps: Overlaps, matching: _Matching) -> np.ndarray:
 
 
 def matching_p_value(overlaps: Overlaps, permutations: int, seed: int) -> float:
-    """The p-value of `alignment.agreement_p_value`."""
+    """The p-value of `scores.agreement_p_value`."""
     matching = _matching_without_units(overlaps)
     observed = _matched_units(_keys(overlaps, matching), matching)
     # The cell of a unit is (first cell of its row) + (its column), so either clustering can be the one that is

@@ -15,7 +15,6 @@ from modularity_lib.figures.agreement_maps import (
     agreement_by_strength_and_layer_table,
     agreement_by_strength_table,
     agreement_table,
-    layers_text,
     metric_agreement,
     metric_table,
 )
@@ -67,7 +66,6 @@ __all__ = [
     "chance_to_ceiling",
     "chance_to_ceiling_table",
     "growth_curves",
-    "layers_text",
     "measures_shown",
     "metric_agreement",
     "metric_table",

@@ -40,9 +40,9 @@ def agreement_against_dropout(results: Results) -> Figure:
 def chance_to_ceiling_table(
     results: Results, ceilings: pd.DataFrame | None, halves: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Agreement by kind of pair: mean of `chance`, `untrained`, `trained` and `ceiling` (see `ceiling.ceiling_table`).
+    """Agreement by kind of pair: mean of `chance`, `untrained`, `trained` and `ceiling` (see `ceiling_table`).
 
-    `ceiling, images` is the ceiling by `ceiling.halves_table`. The ceiling of a pair is the lower one of its two
+    `ceiling, images` is the ceiling by `halves_table`. The ceiling of a pair is the lower one of its two
     measures; NaN where there are no ceilings. `smallest_run` and `largest_run`: of the means of the runs, for trained
     networks alone.
     """

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from modularity_lib.figures.style import LOOKS, STYLE, written
-from modularity_lib.findings.beyond_chance import within_minus_across
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.findings.paper import published
 from modularity_lib.studies.results import Results, sweep
@@ -31,7 +30,6 @@ _METRIC_LABELS = {
 _STRENGTHS_SHOWN = 4
 _NETWORKS = {"trained": "trained", "untrained": "untrained", "minus": "trained minus untrained"}
 _SOURCES = {"here": "here", "published": "published", "difference": "here minus published"}
-_ALIKE = 0.03  # agreements that differ by no more are called alike in prose
 _PAIR = ["measure_a", "measure_b"]
 _WIDTH = 7.4  # inches; a page shows this as some 740 pixels, so that text of 7 points is 10 pixels high
 _BAR: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 30, "pad": 0.02}
@@ -120,25 +118,6 @@ def agreement_by_layer(results: Results) -> Figure:
         _bars(figure, panels, table, ["here"])
         _name_measures(panels)
         return figure
-
-
-def layers_text(table: pd.DataFrame) -> str:
-    """What `agreement_by_layer_table` says of families, in words."""
-    levels = within_minus_across(table).pivot_table(index="layer", columns="networks", values="difference")
-    told = [
-        f"{_signed(trained)} in hidden layer {layer} ({_signed(before)})"
-        for layer, trained, before in levels[["trained", "untrained"]].itertuples()
-    ]
-    wider, narrower = (
-        [f"{layer}" for layer, rise in (levels["trained"] - levels["untrained"]).items() if sign * rise > _ALIKE]
-        for sign in (1, -1)
-    )
-    compared = [f"{word} in {_layers(layers)}" for word, layers in (("larger", wider), ("smaller", narrower)) if layers]
-    than = f"it is {' and '.join(compared)}" if compared else "it differs little in any layer"
-    return (
-        "Agreement of two measures of one family minus that of two of different families, in trained networks and, in "
-        f"brackets, in untrained ones: {_listed(told)}. Compared with untrained networks, {than}."
-    )
 
 
 def agreement_by_strength_table(
@@ -260,19 +239,6 @@ def _limit(values: pd.Series, *, step: float) -> float:
     """Smallest multiple of a step that no value exceeds in size: the end of a scale that cuts nothing off."""
     largest = values.abs().max()
     return step if np.isnan(largest) else step * max(1, np.ceil(round(largest / step, 6)))
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-
-
-def _layers(numbers: Sequence[str]) -> str:
-    return f"layer{'s' if len(numbers) > 1 else ''} {_listed(numbers)}"
-
-
-def _signed(value: float) -> str:
-    """A number with its sign, + or a true minus."""
-    return f"{value:+.2f}".replace("-", "−")
 
 
 def _scale_of(table: pd.DataFrame, networks: str, columns: Sequence[str]) -> _Scale:

@@ -25,7 +25,7 @@ def _title_colour(kind: str) -> str:
 
 
 def gaps_of_methods(table: pd.DataFrame) -> Figure:
-    """`optima.gap_table`: how far below the best Q each method stays, a point per matrix, a bar for the mean."""
+    """`gap_table`: how far below the best Q each method stays, a point per matrix, a bar for the mean."""
     kinds, methods = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["method"]))[::-1]
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
@@ -51,7 +51,7 @@ def gaps_of_methods(table: pd.DataFrame) -> Figure:
 
 
 def near_optima(table: pd.DataFrame) -> Figure:
-    """`optima.near_optima_table`: how far below the best each search ends, and how like the best its modules are."""
+    """`near_optima_table`: how far below the best each search ends, and how like the best its modules are."""
     kinds = list(dict.fromkeys(table["kind"]))
     others = table[~table["is_best"]]
     with plt.rc_context(STYLE):
@@ -112,7 +112,7 @@ def floor_and_common_factor(floor: pd.DataFrame, common: pd.DataFrame) -> Figure
 
 
 def p_values_of_tests(table: pd.DataFrame) -> Figure:
-    """`planted.p_value_table`: share of matrices with a p-value up to each level; dotted: a valid test."""
+    """`p_value_table`: share of matrices with a p-value up to each level; dotted: a valid test."""
     kinds, tests = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["test"]))
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(

@@ -12,11 +12,6 @@ from modularity_lib.findings.inference import Effect, effect_over_runs, holm
 from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind
 from modularity_lib.vocabulary import KINDS, pair_kind
 
-CODE = """import modularity_lib as ml
-from modularity_lib.findings import beyond_chance
-
-beyond_chance.beyond_chance_table(ml.run_study("v1"))"""
-
 
 def beyond_chance_table(results: Results) -> pd.DataFrame:
     """Share of comparisons that agree beyond chance, by kind of pair, with and without correction.
@@ -95,65 +90,6 @@ def since_training(results: Results) -> dict[str, Effect]:
         for kind in KINDS
         if kind in before.index and kind in by_run.columns
     }
-
-
-def beyond_chance_facts(
-    results: Results, shares: pd.DataFrame, errors: FalsePositives, effects: dict[str, Effect]
-) -> dict[str, str]:
-    """The same in sentences: `little_is_not_nothing`, `holm_over_all`, `false_positives`, `since_training`."""
-    comparisons = int(shares.loc[shares["networks"] == "trained", "comparisons"].sum())
-    least = comparisons / (results.study.permutations + 1)
-    across = shares[(shares["kind"] == "across") & (shares["networks"] == "trained")]
-    little = "There are no comparisons across the families."
-    if len(across):
-        row = across.iloc[0]
-        little = (
-            f"Of {row['comparisons']:,} comparisons across the families {row['alone']:.0%} have p < {ALPHA:g}; "
-            f"{row['false_discovery']:.0%} remain when the rate of false discoveries is held at {ALPHA:.0%}, "
-            f"{row['holm']:.0%} when Holm's method is applied within each layer of a network. Among untrained networks "
-            f"{_untrained_share(shares)} remain at the same rate of false discoveries."
-        )
-    holds = errors.low <= ALPHA
-    return {
-        "little_is_not_nothing": little,
-        "holm_over_all": (
-            f"Holm's method over all {comparisons:,} comparisons of trained networks "
-            f"{'could call none of them' if least >= ALPHA else 'is possible, but stricter'}: "
-            f"{results.study.permutations:,} relabellings cannot give a smaller p than 1 / "
-            f"{results.study.permutations + 1:,}, which it multiplies to {min(least, 1):.2g}."
-        ),
-        "false_positives": (
-            f"On {errors.pairs:,} pairs with the units of one clustering shuffled the test finds agreement in "
-            f"{round(errors.rate * errors.pairs)} (95 % interval {errors.low:.0%} to {errors.high:.0%} of them): it "
-            f"{'keeps' if holds else 'does not keep'} its level of {ALPHA:.0%}."
-        ),
-        "since_training": since_training_text(effects),
-    }
-
-
-def since_training_text(effects: dict[str, Effect]) -> str:
-    """What `since_training` says, a sentence per kind of pair."""
-    told = " ".join(_since(kind, effect) for kind, effect in effects.items())
-    return told or "There are no untrained networks to compare with."
-
-
-def _untrained_share(shares: pd.DataFrame) -> str:
-    chosen = shares[(shares["kind"] == "across") & (shares["networks"] == "untrained")]
-    return f"{chosen['false_discovery'].iloc[0]:.1%}" if len(chosen) else "none"
-
-
-def _since(kind: str, effect: Effect) -> str:
-    names = {"upstream": "Two upstream measures", "downstream": "Two downstream measures"}
-    has_interval = effect.low is not None and effect.high is not None
-    low, high = (effect.low, effect.high) if has_interval else (effect.smallest, effect.largest)
-    assert low is not None
-    assert high is not None
-    how = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
-    bounds = "95 % interval" if has_interval else "single runs"
-    return (
-        f"{names.get(kind, 'Measures of different families')} agree {how} in trained networks than in untrained ones "
-        f"({effect.mean:+.3f}, {bounds} {low:+.3f} to {high:+.3f}; {effect.n_runs} runs)."
-    )
 
 
 def within_minus_across(table: pd.DataFrame) -> pd.DataFrame:

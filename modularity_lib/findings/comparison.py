@@ -163,17 +163,6 @@ def metric_choices(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def choices_markdown(table: pd.DataFrame) -> str:
-    """Markdown table of `metric_choices`."""
-    head = "| entries | size of difference: mean, largest | signed mean | in 2 errors |\n|---|---|---|---|"
-    rows = [
-        f"| {row['entries']} | {row['mean']:.4f}, {row['largest']:.3f} | {row['signed']:+.4f} "
-        f"| {row['within_two']:.0%} |"
-        for row in table.to_dict("records")
-    ]
-    return "\n".join([head, *rows])
-
-
 _COMPARISONS: dict[str, Callable[[Results], _Parts]] = {
     "q_vs_regularisation": _q,
     "untrained_q": _untrained_q,

@@ -8,7 +8,6 @@ import pandas as pd
 from modularity_lib.findings.claims import CLAIMS, Verdict, judge_all
 from modularity_lib.findings.comparison import compare_with_paper
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import SWEEP_NAMES, measure_in_words
 
 AGREES, DIFFERS, NO_LIMIT = "agrees", "differs", "no limit set"
 
@@ -52,12 +51,6 @@ GROUPS = (
     PublishedNumbers("share of small weights", "P1", "performance_and_norms", {"quantity": ["sparsity"]}),
     PublishedNumbers("correlation of agreement metrics", "P12", "metric_agreement", {}),
 )
-
-
-CODE = """import modularity_lib as ml
-from modularity_lib.findings import ledger
-
-ledger.verdicts_by_study([ml.run_study(name) for name in ("v1", "final-base", "final-wide", "final-deep")])"""
 
 
 def published_beside_ours(results: Results) -> pd.DataFrame:
@@ -132,84 +125,6 @@ def _limit_text(limits: Limits) -> str:
     return ", ".join(filter(None, parts))
 
 
-def ledger_facts(numbers: pd.DataFrame) -> dict[str, str]:
-    """What `published_beside_ours` says, in words."""
-    groups = ledger(numbers)
-    limited = groups[groups["verdict"] != NO_LIMIT]
-    agreeing = limited[limited["verdict"] == AGREES]
-    farthest = groups.iloc[int(groups["within_two"].argmin())]
-    return {
-        "n_numbers": f"{(groups['numbers'] - groups['missing']).sum():,}",
-        "ledger_sentence": (
-            f"{len(agreeing)} of the {len(limited)} groups with a limit keep to it. The smallest share of numbers "
-            f"within two errors has “{farthest['group']}”, with {farthest['within_two']:.0%}."
-        ),
-        "far_sentence": far_sentence(numbers),
-    }
-
-
-def far_sentence(numbers: pd.DataFrame) -> str:
-    """Which published values of Q lie more than two errors off, and whether they have something in common."""
-    q = numbers[numbers["group"] == GROUPS[0].title].dropna(subset=["here"])
-    far = q[q["in_errors"].abs() > 2]
-    if far.empty:
-        return f"No published Q lies more than two errors off ({len(q)} were compared)."
-    names = far["what"].str.split(", ", expand=True)
-    kinds = names[0].map(measure_in_words) + " under " + names[1].replace(SWEEP_NAMES)
-    counts = kinds.value_counts()
-    most = counts[counts >= 3]
-    below = int((far["difference"] < 0).sum())
-    common = "; ".join(f"{kind} {count}" for kind, count in most.items()) or "no measure and sweep has more than two"
-    return (
-        f"Of {len(q)} published values of Q {len(far)} lie more than two errors off, {below} of them below: {common}; "
-        f"others {len(far) - int(most.sum())}."
-    )
-
-
-def missed_text(verdicts_of: Mapping[str, Mapping[str, Verdict]]) -> str:
-    """What the rules asked for and did not find, claim by claim, in sentences.
-
-    Args:
-        verdicts_of: {study: verdicts of `judge_all`}.
-    """
-    parts = []
-    for number, claim in enumerate(CLAIMS, start=1):
-        found = {study: verdicts[claim.id].missed for study, verdicts in verdicts_of.items()}
-        missed = [f"{study}, {what}" for study, what in found.items() if what]
-        if missed:
-            parts.append(f"Claim {number} in part: {'; '.join(missed)}.")
-    return " ".join(parts) or "Every claim is reproduced in full."
-
-
-def runs_text(studies: Sequence[Results]) -> str:
-    """How many networks and runs each study has, in a sentence."""
-    parts = [
-        f"{results.study.name} {results.study.runs} runs of {len(results.study.settings())} settings and "
-        f"{results.study.untrained} untrained networks"
-        for results in studies
-    ]
-    return f"Behind each study: {'; '.join(parts)}."
-
-
-def ledger_text(table: pd.DataFrame) -> str:
-    """The ledger as a Markdown table."""
-    lines = [
-        "| published numbers | how many | size of difference: mean, largest (where) | signed mean | in 2 errors | "
-        "farthest, in errors (where) | verdict (limits) |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in table.to_dict("records"):
-        counted = f"{row['numbers'] - row['missing']}" + (f" of {row['numbers']}" if row["missing"] else "")
-        places = [str(row[name]).replace("_", " ") for name in ("at", "farthest_at")]
-        limits = f" ({row['limit']})" if row["limit"] else ""
-        lines.append(
-            f"| {row['group']} ({row['figure']}) | {counted} | {row['mean']:.4f}, {row['largest']:.3f} ({places[0]}) "
-            f"| {row['signed']:+.4f} | {row['within_two']:.0%} | {row['farthest']:.1f} ({places[1]}) "
-            f"| {row['verdict']}{limits} |"
-        )
-    return "\n".join(lines)
-
-
 def verdicts_by_study(studies: Sequence[Results]) -> pd.DataFrame:
     """Every claim on every study: `study`, `claim`, `status`, `missed` (what the rule asks for and is not so), then the
     effect: paper, mean, interval, p, runs."""
@@ -227,27 +142,3 @@ def _numbers(verdict: Verdict) -> dict[str, float | int | None]:
     effect = verdict.effect
     names = ("mean", "low", "high", "smallest", "largest", "p_value", "smallest_p", "n_runs")
     return {"paper": verdict.paper, **{name: getattr(effect, name) if effect else None for name in names}}
-
-
-def verdicts_text(table: pd.DataFrame) -> str:
-    """The claims on every study as a Markdown table: verdict and effect in each cell."""
-    studies = list(dict.fromkeys(table["study"]))
-    lines = ["| claim | " + " | ".join(f"`{name}`" for name in studies) + " |", "|---|" + "---|" * len(studies)]
-    for claim in CLAIMS:
-        rows = table[table["claim"] == claim.id].set_index("study")
-        cells = [_cell(rows.loc[name]) for name in studies]
-        lines.append(f"| {claim.statement} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _cell(row: pd.Series) -> str:
-    missed = f"; but {row['missed']}" if row["missed"] else ""
-    return f"{row['status']}: {_effect_text(row)}{missed}"
-
-
-def _effect_text(row: pd.Series) -> str:
-    if pd.isna(row["mean"]):
-        return "–"
-    if pd.isna(row["low"]):
-        return f"{row['mean']:.3f} ({row['smallest']:.3f} to {row['largest']:.3f})"
-    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"

@@ -15,7 +15,7 @@ from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.studies.archive import stored_matrices, stored_network
-from modularity_lib.studies.results import Results, agreement_by_kind
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES, REGULARISERS
 
 _Matrices = Mapping[str, Mapping[str, np.ndarray]]
@@ -28,7 +28,7 @@ def ceiling_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     agree more than this.
 
     Args:
-        run: whose matrices; all analysed networks of it that are at hand (`study.stored_matrices`).
+        run: whose matrices; all analysed networks of it that are at hand (`archive.stored_matrices`).
     Returns:
         A row per network, layer and measure: `l2`, `l1`, `dropout`, `layer`, `measure`, `element_centric`.
     """
@@ -108,31 +108,6 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
     return replace(results, agreement=pd.concat([pd.DataFrame(rows), untrained], ignore_index=True))
 
 
-def restarts_text(results: Results, better: Results, *, restarts: int, run: int = 0) -> str:
-    """Agreement within families and across by a single search of each matrix, and by the best of several, in words.
-
-    Args:
-        better: of `searched_again`, with as many restarts and the same run.
-    """
-    means = []
-    for source in (results, better):
-        rows = agreement_by_kind(source)
-        means.append(rows[rows["run"] == run].groupby("kind")["element_centric"].mean())
-    single, best = means
-    parts = [
-        f"{name} {single[kind]:.3f} and {best[kind]:.3f}"
-        for kind, name in (
-            ("upstream", "two upstream measures"),
-            ("downstream", "two downstream measures"),
-            ("across", "one of each family"),
-        )
-    ]
-    return (
-        f"Mean element-centric similarity in run {run} by a single search and by the best of {restarts}: "
-        f"{'; '.join(parts)}."
-    )
-
-
 def at_hand(results: Results, *, run: int = 0) -> bool:
     """Whether the similarity matrices of a run come with the project or can be measured from what is stored."""
     try:
@@ -140,16 +115,6 @@ def at_hand(results: Results, *, run: int = 0) -> bool:
     except (LookupError, DatasetUnavailable):
         return False
     return True
-
-
-def facts(results: Results, shown: Results, *, restarts: int, layer: int | None) -> dict[str, str]:
-    """What the maps of agreement cover, in words: networks and layers, and the searches behind them."""
-    trained = shown.analysed("agreement", trained=True)
-    count = len(trained[["run", *REGULARISERS]].drop_duplicates())
-    layers = "all hidden layers" if layer is None else f"hidden layer {layer}"
-    searched = f", modules by the best of {restarts} searches" if restarts else ""
-    ceiling = "over the networks of run 0" if at_hand(results) else "not at hand for this study"
-    return {"maps_of": f"{layers} of {count} analysed networks{searched}", "ceiling_of": ceiling}
 
 
 def _self_agreement(

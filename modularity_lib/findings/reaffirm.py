@@ -78,7 +78,7 @@ def reaffirm(*, sample: int = 0, say: Callable[[str], object] = print) -> list[s
         return []
     to_train = [*TRAINED] if "training" in new or other_versions else []
     to_train += _drawn(sample)
-    with threadpool_limits(1, user_api="blas"):  # as in `compute.compute`
+    with threadpool_limits(1, user_api="blas"):  # as in `worker.compute`
         checks = [*_shipped_weights(), *_trained(to_train)]
         if "common_mode" in new or other_versions:
             checks.append(("v1 run 0, common mode", _common_mode_differences))

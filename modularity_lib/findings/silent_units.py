@@ -20,11 +20,6 @@ from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import MEASURES, REGULARISERS
 
-CODE = """import modularity_lib as ml
-from modularity_lib.findings import silent_units
-
-silent_units.rules_table(ml.run_study("v1"))"""
-
 SMALLEST_SINGLE = float(np.finfo(np.float32).smallest_subnormal)
 EQUALLY_CLOSE = 0.001  # means of differences that differ by no more do not tell rules apart
 NEGLIGIBLE = 1e-12  # share of the largest self-similarity of a layer
@@ -73,7 +68,7 @@ def rules_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     """Modules of one run under each rule, beside the published numbers.
 
     Args:
-        run: whose matrices are used (`study.stored_matrices`); all its analysed networks.
+        run: whose matrices are used (`archive.stored_matrices`); all its analysed networks.
     Returns:
         A row per rule: `rule`; `silent` (units per layer and normalised downstream measure under L2, mean); `q_signed`,
         `q_mean` (difference from the published Q of these measures under L2, mean over measures and strengths, signed
@@ -175,40 +170,3 @@ def _agreement_beside(found: pd.DataFrame, results: Results) -> pd.Series:
     paper = compare_with_paper(results, "agreement").query("networks == 'trained'")
     joined = ours.merge(paper, on=["measure_a", "measure_b"])
     return joined["alike"] - joined["paper"]
-
-
-def rules_markdown(table: pd.DataFrame) -> str:
-    """Markdown table of `rules_table`."""
-    head = (
-        "| which units count as silent | how many | Q − published: mean, mean size | agreement − published: mean, mean "
-        "size, largest |\n|---|---|---|---|"
-    )
-    rows = [
-        f"| {row['rule']} | {row['silent']:.1f} | {row['q_signed']:+.3f}, {row['q_mean']:.3f} | "
-        f"{row['agreement_signed']:+.3f}, {row['agreement_mean']:.3f}, {row['agreement_largest']:.3f} |"
-        for row in table.to_dict("records")
-    ]
-    return "\n".join([head, *rows]).replace("S_ii", "$S_{ii}$")
-
-
-def rules_sentence(table: pd.DataFrame) -> str:
-    """Which rule comes closest to the published numbers, in Q and in agreement."""
-    q, agreement = (
-        table.loc[table[name] <= table[name].min() + EQUALLY_CLOSE, "rule"].tolist()
-        for name in ("q_mean", "agreement_mean")
-    )
-    both = [rule for rule in q if rule in agreement]
-    told = (
-        f"By the mean size of the difference, and within {EQUALLY_CLOSE:g}, Q comes closest to the published one by "
-        f"the rules {_quoted(q)}, and agreement by {_quoted(agreement)}."
-    )
-    if both:
-        return (
-            f"{told} {_quoted(both)} alone {'is' if len(both) == 1 else 'are'} in both lists, and may be what the "
-            "paper's program did; the paper does not say."
-        )
-    return f"{told} No rule is in both lists; the paper does not state its own."
-
-
-def _quoted(rules: list[str]) -> str:
-    return " and ".join(f"“{rule}”" for rule in rules)

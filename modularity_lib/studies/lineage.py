@@ -2,7 +2,7 @@
 
 `data/results/lineage.json` is append-only. A line says of the code of a stage, by its fingerprint, which older code it
 is the same as, and how that was seen: "definitions", one source was fingerprinted in two ways; or "recomputed", a
-sample of the shipped results came out the same to the last bit (`reaffirm.py`). What is not proven is stale.
+sample of the shipped results came out the same to the last bit (`findings/reaffirm.py`). What is not proven is stale.
 """
 
 import json

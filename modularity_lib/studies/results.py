@@ -32,7 +32,7 @@ class Results:
     networks: pd.DataFrame
     modules: pd.DataFrame
     agreement: pd.DataFrame
-    made_with: dict[str, Any] = field(default_factory=dict)  # versions, processors, commits, seconds: see `tables`
+    made_with: dict[str, Any] = field(default_factory=dict)  # versions, processors, commits, seconds: see `archive`
 
     def analysed(self, table: str, *, trained: bool) -> pd.DataFrame:
         """Rows of a table that enter the figures: analysed networks, clusterings with status "ok"."""

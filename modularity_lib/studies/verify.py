@@ -40,7 +40,7 @@ class Verification:
 
 def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
     """Train and analyse networks again, from nothing, and compare with the rows of a study."""
-    with threadpool_limits(1, user_api="blas"):  # as in `compute.compute`
+    with threadpool_limits(1, user_api="blas"):  # as in `worker.compute`
         return _verify(configs, study, stored)
 
 

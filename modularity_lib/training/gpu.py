@@ -304,7 +304,7 @@ class _Batch:
         self._steps.clear()
 
     def _gathered(self, name: str) -> np.ndarray:
-        """One of the arrays of `backpropagation.Networks`, of the networks of this batch."""
+        """One of the arrays of `compiled.Networks`, of the networks of this batch."""
         return np.stack([getattr(self._states[s].networks, name)[n] for s, n in self._places])
 
     def _all_that_must_be_finite(self) -> tuple[torch.Tensor, ...]:
@@ -391,7 +391,7 @@ class _Batch:
                 delta.mul_(self._factors).mul_(activities[layer] > 0)
 
     def _adam(self) -> None:
-        """Add the slopes of the penalties to the weights' gradient, and take a step: `backpropagation.adam_step`."""
+        """Add the slopes of the penalties to the weights' gradient, and take a step: `compiled.adam_step`."""
         for (weights, _), (gradient, _) in zip(self._maps, self._gradient_maps, strict=True):
             gradient.addcmul_(weights, self._double_l2)
             if self._has_l1:

@@ -42,7 +42,7 @@ class WorkedExample:
     output_jacobians: np.ndarray  # (images, logits, units)
     hessians: np.ndarray  # (images, units, units)
     averages: dict[str, np.ndarray]  # {quantity: signed (units, units)}
-    measures: dict[str, np.ndarray]  # {measure: (units, units)}, the eight of `similarity.MEASURES`
+    measures: dict[str, np.ndarray]  # {measure: (units, units)}, the eight of `vocabulary.MEASURES`
 
     @property
     def activity(self) -> np.ndarray:

@@ -29,8 +29,8 @@ from myst_nb.core.read import is_myst_markdown_notebook
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
+from modularity_lib.book.progress import Progress
 from modularity_lib.paths import checkout
-from modularity_lib.progress import Progress
 
 LIBRARY = checkout() / "modularity_lib"
 CHAPTERS = "chapters"  # folder of the chapters, in the root of the book

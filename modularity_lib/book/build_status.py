@@ -1,6 +1,7 @@
 """The status of a build: what every chapter was executed with, and on what; shown by the page of that name.
 
-The directive `build-status` (see book.py) writes these texts anew in every build, also where no chapter had to run.
+The directive `build-status` (see extension.py) writes these texts anew in every build, also where no chapter
+had to run.
 """
 
 import importlib.metadata
@@ -12,7 +13,7 @@ from typing import Any
 
 import nbformat
 
-from modularity_lib.chapters import Chapter
+from modularity_lib.book.execution import Chapter
 from modularity_lib.studies.provenance import provenance
 
 PACKAGES = (

@@ -41,7 +41,7 @@ def facts(
     common: pd.DataFrame,
     p_values: pd.DataFrame,
 ) -> dict[str, str]:
-    """What the tables of `optima` and `planted` say, in words."""
+    """What the tables of `search_quality` and `synthetic` say, in words."""
     kinds = gaps.groupby("kind", sort=False)["matrix"].nunique()
     close = near[~near["is_best"] & (near["share"] >= CLOSE)]
     return {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from modularity_lib.book.readme import shipped_results
 from modularity_lib.figures import modularity_of_measure, modularity_table
 from modularity_lib.paths import checkout
-from modularity_lib.readme import shipped_results
 from modularity_lib.studies.results import Results
 
 COVER = checkout() / "_static" / "cover.png"

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from modularity_lib.book.words.verdicts import verdict_table
 from modularity_lib.findings.claims import judge_all
 from modularity_lib.paths import checkout
-from modularity_lib.report import verdict_table
 from modularity_lib.studies.archive import stored_results
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.results import Results

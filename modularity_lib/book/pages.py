@@ -12,7 +12,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 from myst_nb import glue
 
-from modularity_lib.report import study_facts
+from modularity_lib.book.words.study import study_facts
 from modularity_lib.studies.archive import tables_of
 from modularity_lib.studies.catalogue import study_named
 from modularity_lib.studies.results import Results, StudyIncomplete
@@ -27,7 +27,7 @@ def tell(facts: Mapping[str, object]) -> None:
 
 
 def tell_study(results: Results) -> None:
-    """Make the facts of a study (`report.study_facts`) available to the prose."""
+    """Make the facts of a study (`words.study.study_facts`) available to the prose."""
     tell(study_facts(results))
 
 

@@ -1,6 +1,6 @@
 """Look at every network of a run: what can be seen of it (`views`), and the page that shows it (`page`)."""
 
-from modularity_lib.explorer.page import (
+from modularity_lib.book.explorer.page import (
     LEVELS,
     chosen_layer,
     facts,
@@ -11,7 +11,7 @@ from modularity_lib.explorer.page import (
     still_picture,
     weights_label,
 )
-from modularity_lib.explorer.views import (
+from modularity_lib.book.explorer.views import (
     N_DIGITS,
     Digits,
     LayerView,

@@ -1,6 +1,6 @@
 """Runs one chapter again with other parameters: a notebook and a page of its own, beside the book.
 
-    python -m modularity_lib.rerun measures -p dropout 0.7 -p layer 2
+    python -m modularity_lib.book.rerun measures -p dropout 0.7 -p layer 2
 
 The notebook is `_build/chapters/measures/measures.ipynb`, the page `html/chapters/measures.html` beside it. The book
 itself stays as it is.
@@ -21,7 +21,7 @@ from myst_nb.core.read import is_myst_markdown_notebook
 from nbformat import NotebookNode
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from modularity_lib.chapters import (
+from modularity_lib.book.execution import (
     CHAPTERS,
     LIBRARY,
     ChapterFailed,
@@ -149,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m modularity_lib.rerun", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m modularity_lib.book.rerun", description=__doc__.splitlines()[0])
     add_arguments(parser)
     return run(parser.parse_args(arguments))
 

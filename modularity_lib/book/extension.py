@@ -1,0 +1,155 @@
+"""Sphinx extension: runs the chapters of the book through Papermill, and keeps its pages readable offline.
+
+`_config.yml` lists it, so that plain `jupyter-book build .` does it all. A chapter whose key (see execution.py) is new
+is executed before any page is read; its page is then rendered from the executed notebook. A chapter that fails is
+shown as far as it got, and the build ends with an error.
+"""
+
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from docutils.statemachine import StringList
+from myst_nb.core.read import is_myst_markdown_notebook
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from modularity_lib.book.build_status import chapters_text, environment_text, execution_of
+from modularity_lib.book.execution import (
+    CHAPTERS,
+    Chapter,
+    ChapterFailed,
+    chapter_key,
+    check_parameters,
+    executed_notebook,
+    find_chapter,
+    surroundings,
+    with_chosen_study,
+)
+from modularity_lib.book.html import (
+    arrange_tables,
+    close_cell,
+    close_image,
+    describe_page,
+    leave_out_thebe,
+    mend_roles,
+    open_cell,
+    open_image,
+    ship_mathjax,
+)
+
+_log = logging.getLogger(__name__)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.add_config_value("chapter_parameters", {}, "")  # chapter -> parameter -> value
+    app.add_directive("build-status", BuildStatus)
+    app.connect("config-inited", ship_mathjax)
+    app.connect("env-get-outdated", execute_chapters)
+    app.connect("doctree-resolved", arrange_tables)
+    app.add_node(nodes.image, override=True, html=(open_image, close_image))
+    app.add_node(nodes.entry, override=True, html=(open_cell, close_cell))
+    app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", describe_page)
+    app.connect("config-inited", leave_out_thebe)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def execute_chapters(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Execute what is not in the cache, have each chapter read from its executed notebook; return outdated pages."""
+    around = surroundings(Path(app.srcdir))
+    parameters_of = dict(app.config.chapter_parameters)
+    keys, formats, executions = {}, {}, []
+    for chapter in _chapters(app, env):
+        parameters = with_chosen_study(chapter, parameters_of.pop(chapter.name, {}))
+        key = chapter_key(chapter, parameters, around)
+        try:
+            check_parameters(chapter, parameters)
+            notebook = executed_notebook(chapter, parameters, key)
+            keys[chapter.name] = key
+            executions.append(execution_of(chapter, parameters, notebook, failed=False))
+        except ChapterFailed as failure:
+            _fail(app, f"chapter {chapter.name!r} failed: {failure}", (f"{CHAPTERS}/{chapter.name}", failure.line))
+            notebook = failure.notebook
+            executions.append(execution_of(chapter, parameters, notebook, failed=True))
+        except ValueError as error:
+            _fail(app, str(error))
+            continue
+        # The renderer picks a reader by the longest matching end of the path, so a full path means one chapter. In
+        # app.config the same would force a full rebuild each time.
+        formats[str(chapter.path)] = ["modularity_lib.book.extension.read_executed", {"path": str(notebook)}, False]
+    for name in parameters_of:
+        _fail_for_unknown_chapter(app, name)
+    config = env.mystnb_config  # type: ignore[attr-defined]
+    env.mystnb_config = config.copy(custom_formats={**config.custom_formats, **formats})  # type: ignore[attr-defined]
+
+    # Any page may show a number of any chapter, so one new key outdates them all. A failed chapter has no key.
+    unchanged = keys == getattr(env, "chapter_keys", None) and len(keys) == len(formats)
+    env.chapter_keys = keys  # type: ignore[attr-defined]
+    # The commit, say, may be another one although no chapter had to run.
+    status = {"chapters": chapters_text(executions), "environment": environment_text()}
+    told = status == getattr(env, "build_status", None)
+    env.build_status = status  # type: ignore[attr-defined]
+    if unchanged:
+        return [] if told else _pages_with_status(env)
+    return sorted(env.found_docs)
+
+
+class BuildStatus(SphinxDirective):
+    """{build-status} chapters | environment: a table of build_status.py as it is in this build."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Nodes of the table."""
+        tables: dict[str, str] = self.env.build_status  # type: ignore[attr-defined]
+        if self.arguments[0] not in tables:
+            raise self.error(f"build-status must be one of {', '.join(tables)}, got {self.arguments[0]!r}.")
+        around = nodes.container()
+        lines = StringList(tables[self.arguments[0]].splitlines(), source=self.get_source_info()[0])
+        self.state.nested_parse(lines, self.content_offset, around)
+        return [around]
+
+
+def read_executed(text: str, path: str) -> NotebookNode:
+    """Executed notebook of a chapter, in place of the text of its file."""
+    return nbformat.read(path, as_version=4)
+
+
+def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:
+    """The chapters with code, in the order of the table of contents."""
+    pages = [page for page in app.config.external_site_map if page in env.found_docs]
+    chapters = []
+    for page in pages:
+        path = Path(env.doc2path(page))
+        text = path.read_text(encoding="utf-8")
+        if path.parent == Path(app.srcdir, CHAPTERS) and is_myst_markdown_notebook(text):
+            chapters.append(Chapter(Path(app.srcdir), path.stem, text))
+    return chapters
+
+
+def _pages_with_status(env: BuildEnvironment) -> list[str]:
+    return [page for page in sorted(env.found_docs) if "{build-status}" in Path(env.doc2path(page)).read_text("utf-8")]
+
+
+def _fail_for_unknown_chapter(app: Sphinx, name: str) -> None:
+    try:
+        find_chapter(Path(app.srcdir), name)
+    except ValueError as error:
+        _fail(app, f"chapter_parameters: {error}")
+
+
+def _fail(app: Sphinx, message: str, location: tuple[str, int] | None = None) -> None:
+    """Say what is wrong now; let the build end with status 1. An exception would bury the message."""
+    _log.error(message, location=location)
+    app.connect("build-finished", _end_with_failure)
+
+
+def _end_with_failure(app: Sphinx, error: Exception | None) -> None:
+    app.statuscode = 1
