@@ -26,7 +26,7 @@ USERS_FOLDER = os.environ.get("MODULARITY_DATA")  # read before `own_cache` hide
 needs_full_mnist = pytest.mark.skipif(
     not USERS_FOLDER, reason="set MODULARITY_DATA to a folder with the four files of MNIST to run this test"
 )
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "data" / "README.md").read_text(encoding="utf-8")
 
 

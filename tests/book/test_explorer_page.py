@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from chromium import browser_for
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 # The page of the book; another one, such as that of `modularity chapter explorer`, can be named.
 PAGE = Path(os.environ.get("MODULARITY_EXPLORER", PROJECT / "_build" / "html" / "chapters" / "explorer.html"))
 MATRIX, PAIR = '[data-part="matrix"]', '[data-part="pair"]'

@@ -195,4 +195,4 @@ def test_the_folder_of_the_store_can_be_chosen(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("MODULARITY_STORE", str(tmp_path))
     assert default_store_folder() == tmp_path
     monkeypatch.delenv("MODULARITY_STORE")
-    assert default_store_folder() == Path(__file__).parents[1] / ".modularity"
+    assert default_store_folder() == Path(__file__).parents[2] / ".modularity"

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, TimeoutError
 
 from chromium import browser_for, cannot_run
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 HTML = PROJECT / "_build" / "html"
 CONTENTS = yaml.safe_load((PROJECT / "_toc.yml").read_text())
 TITLE = yaml.safe_load((PROJECT / "_config.yml").read_text())["title"]

@@ -54,8 +54,13 @@ if __name__ == "__main__":
 
 
 def environment() -> dict[str, str]:
-    tests = Path(__file__).parent
-    paths = [str(tests.parent), str(tests), *filter(None, [os.environ.get("PYTHONPATH")])]
+    project = Path(__file__).parents[2]
+    paths = [
+        str(project),
+        str(project / "tests"),
+        str(project / "tests" / "studies"),
+        *filter(None, [os.environ.get("PYTHONPATH")]),
+    ]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 

@@ -35,7 +35,7 @@ from modularity_lib.studies.entries import Entry, read_entry, replace_entry
 from modularity_lib.studies.results import IDENTIFYING, Results
 from modularity_lib.training.config import TrainingConfig
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 
 # What prose may say with digits: names, conventions, and the ends of scales.
 ALLOWED = {
