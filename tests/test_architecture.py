@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,99 +11,59 @@ import pytest
 import modularity_lib
 
 PACKAGE = Path(modularity_lib.__file__).parent
-# In the order of the paper: a module imports only from those before it.
-ORDER = [
-    "sources",
-    "data",
-    "networks",
-    "backpropagation",
-    "sparse_images",
-    "dropout",
-    "flat_networks",
-    "protocols",
-    "training",
-    "device_training",
-    "performance",
-    "derivatives",
-    "similarity",
-    "modularity",
-    "monte_carlo",
-    "clustering",
-    "matching",
-    "alignment",
-    "planted",
-    "analysis",
-    "experiments",
-    "store",
-    "results",
-    "shipped",
-    "fingerprint",
-    "lineage",
-    "keys",
-    "estimate",
-    "checkpoints",
-    "compute",
-    "engine",
-    "tables",
-    "study",
-    "survey",
-    "optima",
-    "inference",
-    "paper",
-    "comparison",
-    "claims",
-    "ceiling",
-    "score_correlations",
-    "beyond_chance",
-    "silent_units",
-    "ledger",
-    "figures",
-    "effects",
-    "common_mode",
-    "reaffirm",
-    "common_mode_report",
-    "report",
-    "search_report",
-    "example",
-    "explorer",
-    "pages",
-    "provenance",
-    "readme",
-    "cover",
-    "speed",
-    "progress",
-    "chapters",
-    "status",
-    "rerun",
-    "book",
-    "pdf",
-    "cli",
-]
+STEPS = {"images", "training", "similarity", "clustering", "alignment"}
+BELOW_FIGURES = {"findings", "studies.results", "studies.catalogue", "clustering", "vocabulary"}
+# What a folder, or a file beside the folders, may import besides itself and `paths`.
+ALLOWED: dict[str, set[str]] = {
+    "paths": set(),
+    "vocabulary": set(),
+    "images": set(),
+    "clustering": set(),
+    "training": {"images"},
+    "alignment": {"clustering"},
+    "similarity": {"training.networks", "vocabulary"},
+    "studies": STEPS | {"vocabulary"},
+    "findings": STEPS | {"vocabulary", "studies"},
+    "figures": BELOW_FIGURES,
+    "book": STEPS | {"vocabulary", "studies", "findings", "figures"},
+    "cli": STEPS | {"vocabulary", "studies", "findings", "figures", "book"},
+    "__init__": STEPS | {"vocabulary", "studies", "findings"},
+}
 
 
 def imports_of(file: Path) -> set[str]:
-    return {
-        node.module.split(".")[1]
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("modularity_lib.")
-    }
+    """The modules of the library that a file imports, such as "studies.results"."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "modularity_lib":
+            for alias in node.names:
+                *above, name = [*node.module.split(".")[1:], alias.name]
+                place = PACKAGE.joinpath(*above, name)
+                found.add(".".join([*above, name] if place.is_dir() or place.with_suffix(".py").exists() else above))
+    return found
 
 
-def files_of(name: str) -> list[Path]:
-    """The file of a module, or those of a package."""
-    return [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").exists() else sorted((PACKAGE / name).glob("*.py"))
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_imports_follow_the_order_of_the_paper(name: str) -> None:
-    for file in files_of(name):
-        assert imports_of(file) - {name} <= set(ORDER[: ORDER.index(name)]), file
+IMPORTS = {module_of(file): imports_of(file) for file in sorted(PACKAGE.rglob("*.py"))}
 
 
-def test_what_is_drawn_or_judged_comes_from_tables() -> None:
-    for name in ("claims", "figures"):
-        for file in files_of(name):
-            assert not imports_of(file) & {"training", "study", "store", "analysis"}, file
+@pytest.mark.parametrize("module", IMPORTS)
+def test_a_folder_imports_only_what_the_table_allows(module: str) -> None:
+    folder = module.split(".")[0]
+    allowed = ALLOWED[folder] | {folder, "paths"}
+    assert [name for name in IMPORTS[module] if not {name, name.split(".")[0]} & allowed] == []
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    TopologicalSorter(IMPORTS).prepare()
+
+
+def test_claims_are_judged_on_tables() -> None:
+    judged_on = {"findings.inference", "findings.paper", "studies.catalogue", "studies.results", "vocabulary"}
+    assert IMPORTS["findings.claims"] <= judged_on
 
 
 def test_nothing_unsafe_is_read_or_run() -> None:

@@ -1,4 +1,8 @@
-"""Figures, drawn from the tables of a study alone; a colour means the same on every page."""
+"""Figures, drawn from the tables of a study alone; a colour means the same on every page.
+
+One file for each chapter: `agreement.md` shows what `agreement` and `agreement_maps` draw, and so on. Read `style`
+first, how things look. Imports `findings`, `studies.results`, `studies.catalogue`, `clustering` and `vocabulary`.
+"""
 
 from modularity_lib.figures.agreement import (
     agreement_against_dropout,
