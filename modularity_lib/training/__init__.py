@@ -1,6 +1,7 @@
 """How networks are trained.
 
-Read `config`, `networks`, `training` and `performance`, in this order. The others are fast twins, to skip at first
-reading: `compiled` is what `training` does, in machine code, on the flat vectors of `layout`; `gpu` does the same on a
-GPU. Imports `images` only.
+Read `plain` first: the training of one network in plain PyTorch. `config` holds its settings, `networks` the perceptron,
+`performance` what is noted of a network in the end. The rest is the same training, faster, and can be skipped at first:
+`training` trains the networks of a run side by side, `compiled` is its machine code, on the flat vectors of `layout`, and
+`gpu` does the same on a GPU. Imports `images` only.
 """

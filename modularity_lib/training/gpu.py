@@ -27,7 +27,7 @@ import torch
 
 from modularity_lib.images.dataset import Dataset, train_validation_split
 from modularity_lib.training.compiled import ADAM_BETAS, ADAM_EPSILON, DROP_LEVELS, Layout
-from modularity_lib.training.training import _BATCH_ORDER_STREAM, TrainingState
+from modularity_lib.training.training import BATCH_ORDER_STREAM, TrainingState
 
 EAGER_STEPS = 3  # before a step is recorded, so that libraries have loaded their kernels and found their memory
 DROP_SHARE = 0.75  # networks that ended leave the batch once no more than this share of it still trains
@@ -317,7 +317,7 @@ class _Batch:
         for state, train_index, order in zip(self._states, self._train_index, orders, strict=True):
             key = (state.configs[0].run, state.epoch + epochs)
             if key not in permutations:
-                random = np.random.default_rng([key[0], _BATCH_ORDER_STREAM, key[1]])
+                random = np.random.default_rng([key[0], BATCH_ORDER_STREAM, key[1]])
                 permutations[key] = random.permutation(self._n_images)
             order[: self._n_images] = train_index[permutations[key]]
         return orders

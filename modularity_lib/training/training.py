@@ -21,9 +21,7 @@ from modularity_lib.training.layout import (
 )
 from modularity_lib.training.networks import Parameters, initial_parameters
 
-_BATCH_ORDER_STREAM = (
-    2  # keeps this draw apart from the other random draws of a run (see networks.py, images/dataset.py)
-)
+BATCH_ORDER_STREAM = 2  # keeps this draw apart from the others of a run (see networks.py, images/dataset.py)
 _SHARED_FIELDS = ("run", "hidden", "protocol", "batch_size")
 
 
@@ -152,7 +150,7 @@ def mask_key_of(config: TrainingConfig) -> np.uint64:
 def advance(state: TrainingState, images: RunImages) -> None:
     """Train for one more epoch, in place, and decide for each network whether it goes on."""
     config = state.configs[0]
-    order = np.random.default_rng([config.run, _BATCH_ORDER_STREAM, state.epoch]).permutation(len(images.train_labels))
+    order = np.random.default_rng([config.run, BATCH_ORDER_STREAM, state.epoch]).permutation(len(images.train_labels))
     steps_done = state.epoch * -(-len(order) // config.batch_size)
     workspace = workspace_of(state.layout, min(config.batch_size, len(order)))
     trained = np.flatnonzero(state.training).tolist()

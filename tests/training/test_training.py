@@ -12,6 +12,7 @@ from modularity_lib.training.compiled import PIXELS_PER_BLOCK, adam_step, mean_c
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.layout import layout_of, pack, unpack, workspace_of
 from modularity_lib.training.networks import Parameters, initial_parameters
+from modularity_lib.training.plain import Epoch, PlainNetwork, train_plain
 from modularity_lib.training.training import TrainedNetwork, advance, images_of_run, start, train
 
 # 450 images to train on: 9 steps an epoch. Widths that are and are not multiples of the 16 that rows are padded to.
@@ -34,21 +35,18 @@ def flat(parameters: Parameters) -> np.ndarray:
     return np.concatenate([array.ravel() for array in (*parameters.weights, *parameters.biases)])
 
 
-def plain_flat(plain: oracles.PlainTraining, epoch: int) -> np.ndarray:
-    return np.concatenate([array.ravel() for array in (*plain.weights[epoch], *plain.biases[epoch])])
-
-
-def assert_alike(network: TrainedNetwork, plain: oracles.PlainTraining, *, epoch: int = -1) -> None:
+def assert_alike(network: TrainedNetwork, plain: TrainedNetwork) -> None:
     """Equal to float tolerance after some dozen steps in which the typical weight moves by 0.05.
 
     The sums of float32 numbers are taken in another order. Mostly that changes parameters by 1e-6. In one training of
     twenty it decides whether a unit at the kink of its ReLU is active for an image; Adam divides a gradient by its own
     size, so that a weight that had none before then differs by up to a step, the learning rate.
     """
-    difference = np.abs(flat(network.parameters) - plain_flat(plain, epoch))
+    difference = np.abs(flat(network.parameters) - flat(plain.parameters))
     assert np.median(difference) < 1e-4
     assert np.max(difference) < 2 * network.config.learning_rate
-    assert network.validation_loss == pytest.approx(plain.validation_losses[epoch], rel=1e-2)
+    assert network.validation_loss == pytest.approx(plain.validation_loss, rel=1e-2)
+    assert (network.epochs, network.status) == (plain.epochs, plain.status)
 
 
 def same_bits(a: Sequence[TrainedNetwork], b: Sequence[TrainedNetwork]) -> bool:
@@ -66,7 +64,7 @@ def assert_gradient_is_that_of_autograd(config: TrainingConfig, dataset: Dataset
     state.networks.parameters[:] *= np.float32(scale)
     advance(state, images_of_run(dataset, run=0))
     gradient = unpack(state.networks.first_moments[0] / np.float32(1 - 0.9), state.layout)  # moments start at 0
-    network = oracles.PlainNetwork(config, dataset)
+    network = PlainNetwork(config, dataset)
     for parameter in (*network.weights, *network.biases):
         parameter.data *= scale
     order = np.random.default_rng([0, 2, 0]).permutation(len(train_index))  # decides which image has which mask
@@ -114,8 +112,8 @@ def test_the_loss_of_a_network_does_not_depend_on_how_many_images_are_computed_a
 def test_side_by_side_training_is_the_plain_loop(dataset: Dataset, name: str) -> None:
     configs = list(REGULARISED.values())
     network = train(configs, dataset)[list(REGULARISED).index(name)]
-    plain = oracles.plain_training(REGULARISED[name], dataset)
-    assert network.epochs == len(plain.weights) == 4
+    plain = train_plain(REGULARISED[name], dataset)
+    assert plain.epochs == 4
     assert_alike(network, plain)
     initial = flat(initial_parameters((40, 16, 12, 4), seed=0))
     assert np.median(np.abs(flat(network.parameters) - initial)) > 0.02
@@ -126,14 +124,14 @@ def test_layers_of_any_width_and_number_train_as_in_the_plain_loop(dataset: Data
     config = replace(REGULARISED["all"], hidden=hidden, run=3, epochs=2)
     (network,) = train([config], dataset)
     assert network.parameters.sizes == (40, *hidden, 4)
-    plain = oracles.plain_training(config, dataset)
+    plain = train_plain(config, dataset)
     assert_alike(network, plain)
 
 
 def test_a_last_batch_that_is_not_full_is_a_smaller_batch(dataset: Dataset) -> None:
     config = replace(REGULARISED["all"], batch_size=200, epochs=3)  # 200 + 200 + 50
     (network,) = train([config], dataset)
-    plain = oracles.plain_training(config, dataset)
+    plain = train_plain(config, dataset)
     assert_alike(network, plain)
 
 
@@ -149,11 +147,10 @@ def test_the_final_protocol_is_that_of_the_plain_loop(dataset: Dataset) -> None:
         rates.append(state.networks.learning_rates.copy())
     networks = train(configs, dataset)
     for index, (config, network) in enumerate(zip(configs, networks, strict=True)):
-        plain = oracles.plain_training(config, dataset)
-        best = int(np.argmin(plain.validation_losses))
-        assert network.epochs == len(plain.weights)
-        assert [rate[index] for rate in rates[: network.epochs]] == plain.learning_rates
-        assert_alike(network, plain, epoch=best)
+        epochs: list[Epoch] = []
+        assert_alike(network, train_plain(config, dataset, after_epoch=epochs.append))
+        best = int(np.argmin([epoch.validation_loss for epoch in epochs]))
+        assert [rate[index] for rate in rates[: network.epochs]] == [epoch.learning_rate for epoch in epochs]
         assert 0 < best < network.epochs - 1 < 59  # it stopped early, and not at its best
         assert rates[network.epochs - 1][index] < config.learning_rate
     assert len({network.epochs for network in networks}) == 3  # some went on without the others
@@ -215,7 +212,7 @@ def test_an_untrained_network_has_its_initial_parameters(dataset: Dataset) -> No
     assert np.array_equal(flat(network.parameters), flat(initial_parameters((40, 16, 12, 4), seed=5)))
     _, validation_index = train_validation_split(len(dataset.train_labels), seed=5)
     images, labels = dataset.train_images[validation_index], dataset.train_labels[validation_index]
-    expected = oracles.PlainNetwork(config, dataset).validation_loss(images, labels)
+    expected = PlainNetwork(config, dataset).validation_loss(images, labels)
     assert (network.epochs, network.status) == (0, "ok")
     assert network.validation_loss == pytest.approx(expected, rel=1e-5)
 
