@@ -392,7 +392,10 @@ class _Seen(ast.NodeTransformer):
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Leaves out what an error says."""
+    """Leaves out what an error says, and texts that stand by themselves: docstrings of fields, say."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         if isinstance(node.exc, ast.Call):

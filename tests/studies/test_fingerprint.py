@@ -59,6 +59,7 @@ def replace(copy: Path, old: str, new: str) -> None:
         ("must be a probability in [0, 1), got", "lies in [0, 1), got"),
         ('    """Which units of a module go to the second half."""\n', ""),
         ("# of Q over the start", "# since the start"),
+        ("    weights: tuple[np.ndarray, ...]\n", '    weights: tuple[np.ndarray, ...]\n    """Of each map."""\n'),
         ("    learning_rate: float = 1e-3  # of Adam", "    learning_rate: np.float64 = 1e-3  # of Adam"),
         (
             "def strengths(similarity: np.ndarray) -> np.ndarray:",
