@@ -42,7 +42,7 @@ lint: $(INSTALLED) ## Check format, style and types
 	$(BIN)/mypy
 
 bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSON=folder keeps the figures elsewhere
-	@for name in training module_search similarity agreement analysis overhead; do echo "== $$name"; \
+	@for name in imports training module_search similarity agreement analysis overhead; do echo "== $$name"; \
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json $(JSON) || exit 1; done
 
 readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cover from the study v1

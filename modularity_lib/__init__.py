@@ -1,68 +1,87 @@
-"""Modules of hidden units in neural networks, from upstream and downstream information."""
+"""Modules of hidden units in neural networks, from upstream and downstream information.
 
-from modularity_lib.alignment.scores import (
-    agreement,
-    agreement_p_value,
-    element_centric_similarity,
-    expected_element_centric_similarity,
-    greedy_matching_score,
-    reduced_mutual_information,
-    similarity_spearman,
-    transfer,
-    variation_of_information,
-)
-from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
-from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
-from modularity_lib.findings.comparison import compare_with_paper
-from modularity_lib.images.dataset import Dataset, load_dataset
-from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
-from modularity_lib.similarity.measures import similarity_matrices
-from modularity_lib.studies.archive import stored_matrices, stored_network
-from modularity_lib.studies.catalogue import STUDIES, Study
-from modularity_lib.studies.results import Results, StudyIncomplete
-from modularity_lib.studies.run import run_study
-from modularity_lib.studies.shipped import ResultsAltered
-from modularity_lib.studies.store import Store
-from modularity_lib.training.config import TrainingConfig
-from modularity_lib.training.networks import MLP, Parameters
-from modularity_lib.training.training import TrainedNetwork, train
-from modularity_lib.vocabulary import FAMILY, MEASURES
+A public name is loaded when it is first used: PyTorch, Numba and Dask start only where they have something to do.
+"""
 
-__all__ = [
-    "FAMILY",
-    "MEASURES",
-    "MLP",
-    "STUDIES",
-    "AllUnitsDead",
-    "Clustering",
-    "Dataset",
-    "DatasetAltered",
-    "DatasetUnavailable",
-    "Parameters",
-    "Results",
-    "ResultsAltered",
-    "Store",
-    "Study",
-    "StudyIncomplete",
-    "TrainedNetwork",
-    "TrainingConfig",
-    "agreement",
-    "agreement_p_value",
-    "compare_with_paper",
-    "element_centric_similarity",
-    "expected_element_centric_similarity",
-    "find_modules",
-    "greedy_matching_score",
-    "load_dataset",
-    "modularity_score",
-    "reduced_mutual_information",
-    "run_study",
-    "similarity_matrices",
-    "similarity_spearman",
-    "spectral_modules",
-    "stored_matrices",
-    "stored_network",
-    "train",
-    "transfer",
-    "variation_of_information",
-]
+# ruff: noqa: F401 - what type checkers import here stands in `_MODULES`, and so in `__all__`, too
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modularity_lib.alignment.scores import (
+        agreement,
+        agreement_p_value,
+        element_centric_similarity,
+        expected_element_centric_similarity,
+        greedy_matching_score,
+        reduced_mutual_information,
+        similarity_spearman,
+        transfer,
+        variation_of_information,
+    )
+    from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
+    from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
+    from modularity_lib.findings.comparison import compare_with_paper
+    from modularity_lib.images.dataset import Dataset, load_dataset
+    from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
+    from modularity_lib.similarity.measures import similarity_matrices
+    from modularity_lib.studies.archive import stored_matrices, stored_network
+    from modularity_lib.studies.catalogue import STUDIES, Study
+    from modularity_lib.studies.results import Results, StudyIncomplete
+    from modularity_lib.studies.run import run_study
+    from modularity_lib.studies.shipped import ResultsAltered
+    from modularity_lib.studies.store import Store
+    from modularity_lib.training.config import TrainingConfig
+    from modularity_lib.training.networks import MLP, Parameters
+    from modularity_lib.training.training import TrainedNetwork, train
+    from modularity_lib.vocabulary import FAMILY, MEASURES
+
+_MODULES = {
+    "alignment.scores": (
+        "agreement",
+        "agreement_p_value",
+        "element_centric_similarity",
+        "expected_element_centric_similarity",
+        "greedy_matching_score",
+        "reduced_mutual_information",
+        "similarity_spearman",
+        "transfer",
+        "variation_of_information",
+    ),
+    "clustering.modularity": ("AllUnitsDead", "modularity_score"),
+    "clustering.search": ("Clustering", "find_modules", "spectral_modules"),
+    "findings.comparison": ("compare_with_paper",),
+    "images.dataset": ("Dataset", "load_dataset"),
+    "images.sources": ("DatasetAltered", "DatasetUnavailable"),
+    "similarity.measures": ("similarity_matrices",),
+    "studies.archive": ("stored_matrices", "stored_network"),
+    "studies.catalogue": ("STUDIES", "Study"),
+    "studies.results": ("Results", "StudyIncomplete"),
+    "studies.run": ("run_study",),
+    "studies.shipped": ("ResultsAltered",),
+    "studies.store": ("Store",),
+    "training.config": ("TrainingConfig",),
+    "training.networks": ("MLP", "Parameters"),
+    "training.training": ("TrainedNetwork", "train"),
+    "vocabulary": ("FAMILY", "MEASURES"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        from modularity_lib.vocabulary import did_you_mean
+
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}.{did_you_mean(name, _MODULE_OF)}", name=name
+        )
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value  # so that this is asked once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

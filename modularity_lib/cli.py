@@ -4,33 +4,25 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from modularity_lib.images.sources import DATASETS, DatasetAltered, DatasetUnavailable
-from modularity_lib.studies import status as study_status
-from modularity_lib.studies import verify as verification
-from modularity_lib.studies.archive import dataset_of_study, identity_of, stored_results, tables_of
-from modularity_lib.studies.catalogue import Study, study_named
-from modularity_lib.studies.engine import SchedulerUnavailable, cores, open_tasks
-from modularity_lib.studies.results import IDENTIFYING, TABLES, StudyIncomplete
-from modularity_lib.studies.run import NetworksFailed, run_shard, run_study
-from modularity_lib.studies.shipped import ResultsAltered
-from modularity_lib.studies.shipping import export as export_tables
-from modularity_lib.studies.shipping import matrices_to_ship, weights_to_ship
-from modularity_lib.studies.store import Store, StoreUnusable
-from modularity_lib.training.gpu import device_named
+from modularity_lib.vocabulary import DATASET_NAMES
+
+if TYPE_CHECKING:
+    # The rest of the library is imported inside the commands that use it, so that `modularity --help` is there at once.
+    from modularity_lib.studies.catalogue import Study
 
 
 class _StudyName(click.ParamType):
     name = "study"
 
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Study:
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> "Study":
+        from modularity_lib.studies.catalogue import study_named
+
         try:
             return study_named(value)
         except ValueError as error:
@@ -54,6 +46,10 @@ class _Device(click.ParamType):
     name = "device"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        if value == "cpu":
+            return str(value)  # to look for a GPU takes PyTorch
+        from modularity_lib.training.gpu import device_named
+
         try:
             device_named(value)
         except ValueError as error:
@@ -74,6 +70,12 @@ def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
+        from modularity_lib.studies.results import StudyIncomplete
+        from modularity_lib.studies.run import NetworksFailed
+        from modularity_lib.studies.shipped import ResultsAltered
+        from modularity_lib.studies.store import StoreUnusable
+
         before = signal.signal(signal.SIGINT, _stop)
         try:
             command(*args, **kwargs)
@@ -138,7 +140,7 @@ def main() -> None:
 @click.option("--quiet", is_flag=True, help="No progress.")
 @_says_what_is_wrong
 def run(
-    study: Study,
+    study: "Study",
     store: Path | None,
     workers: int | None,
     scheduler: str | None,
@@ -156,6 +158,11 @@ def run(
       modularity run v1 --scheduler tcp://10.0.0.1:8786
       modularity run v1 --device cuda
     """
+    from modularity_lib.studies import status
+    from modularity_lib.studies.engine import SchedulerUnavailable, cores, open_tasks
+    from modularity_lib.studies.run import run_shard, run_study
+    from modularity_lib.studies.store import Store
+
     if device != "cpu" and (scheduler or shard):
         raise click.UsageError(
             f"--device {device} trains all networks in this process: leave out {'--shard' if shard else '--scheduler'}."
@@ -165,7 +172,7 @@ def run(
     opened = Store(store)
     if dry_run:
         tasks = open_tasks(study, opened, shard=shard or (1, 1))
-        click.echo(study_status.plan(study, tasks, opened, workers=1 if shard else workers or cores(), device=device))
+        click.echo(status.plan(study, tasks, opened, workers=1 if shard else workers or cores(), device=device))
         return
     if shard:
         run_shard(study, store=opened, shard=shard, progress=not quiet)
@@ -186,15 +193,17 @@ def run(
 @_study
 @_store
 @_says_what_is_wrong
-def status(study: Study, store: Path | None) -> None:
+def status(study: "Study", store: Path | None) -> None:
     """Show how far a study is: networks done, under way, failed (with the reason), and the time left.
 
     \b
     Example:
       modularity status v1
     """
-    opened = Store(store)
-    progress = study_status.status(study, opened)
+    from modularity_lib.studies import status as study_status
+    from modularity_lib.studies.store import Store
+
+    progress = study_status.status(study, Store(store))
     click.echo(progress.text())
     for failure in progress.failures:
         click.echo(f"\nfailed three times: {failure['config']}\n{failure['traceback']}")
@@ -210,7 +219,7 @@ def status(study: Study, store: Path | None) -> None:
 @click.option("--dropout", type=float, help="Only networks with this dropout.")
 @_says_what_is_wrong
 def why(
-    study: Study,
+    study: "Study",
     store: Path | None,
     run_number: int | None,
     l2: float | None,
@@ -223,13 +232,18 @@ def why(
     Example:
       modularity why quick --run 0 --dropout 0.3
     """
+    from dataclasses import asdict
+
+    from modularity_lib.studies.status import reasons
+    from modularity_lib.studies.store import Store
+
     chosen = {"run": run_number, "l2": l2, "l1": l1, "dropout": dropout}
     wanted = {name: value for name, value in chosen.items() if value is not None}
     configs = study.trained_configs() + study.untrained_configs()
     configs = [config for config in configs if wanted.items() <= asdict(config).items()]
     if not configs:
         raise click.UsageError(f"the study {study.name!r} has no network with {wanted}.")
-    for line in study_status.reasons(configs, study, Store(store)):
+    for line in reasons(configs, study, Store(store)):
         click.echo(line)
 
 
@@ -241,13 +255,20 @@ def why(
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Which ones: seed of the draw.")
 @_says_what_is_wrong
-def verify(study: Study, store: Path | None, sample: int, seed: int) -> None:
+def verify(study: "Study", store: Path | None, sample: int, seed: int) -> None:
     """Recompute some networks from scratch and compare them with the stored rows.
 
     \b
     Example:
       modularity verify quick --sample 3
     """
+    import numpy as np
+
+    from modularity_lib.studies import verify as verification
+    from modularity_lib.studies.archive import identity_of, stored_results
+    from modularity_lib.studies.results import IDENTIFYING, StudyIncomplete
+    from modularity_lib.studies.store import Store
+
     stored = stored_results(study, Store(store))
     present = set(stored.networks.loc[stored.networks["trained"], IDENTIFYING].itertuples(index=False, name=None))
     configs = [config for config in study.trained_configs() if identity_of(config, study) in present]
@@ -274,7 +295,6 @@ def reaffirm(sample: int) -> None:
     Example:
       modularity reaffirm
     """
-    # Imported here: the other commands do not need it.
     from modularity_lib.findings.reaffirm import NotTheSame
     from modularity_lib.findings.reaffirm import reaffirm as prove
 
@@ -301,23 +321,29 @@ def reaffirm(sample: int) -> None:
 )
 @click.option("--incomplete", is_flag=True, help="Write what there is, though networks are missing.")
 @_says_what_is_wrong
-def export(study: Study, store: Path | None, folder: Path, parquet: bool, weights: int, incomplete: bool) -> None:
+def export(study: "Study", store: Path | None, folder: Path, parquet: bool, weights: int, incomplete: bool) -> None:
     """Write the tables of a study as CSV files, or as Parquet.
 
     \b
     Example:
       modularity export quick --to tables
     """
+    from modularity_lib.studies.archive import tables_of
+    from modularity_lib.studies.results import TABLES
+    from modularity_lib.studies.store import Store
+
     if weights and not parquet:
         raise click.UsageError("--weights goes with --parquet.")
     opened = Store(store)
     results = tables_of(study, opened, incomplete=incomplete)
     try:
         if parquet:
-            arrays = weights_to_ship(study, opened, runs=weights)
+            from modularity_lib.studies import shipping
+
+            arrays = shipping.weights_to_ship(study, opened, runs=weights)
             if weights:
-                arrays |= matrices_to_ship(study, opened)
-            export_tables(results, folder, arrays=arrays)
+                arrays |= shipping.matrices_to_ship(study, opened)
+            shipping.export(results, folder, arrays=arrays)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             for name in TABLES:
@@ -339,7 +365,6 @@ def chapter(name: str, parameters: tuple[tuple[str, str], ...]) -> None:
     Example:
       modularity chapter measures -p dropout 0.7 -p layer 2
     """
-    # Imported here: the other commands need neither Jupyter nor Sphinx.
     from modularity_lib.book.execution import ChapterFailed, parse_value
     from modularity_lib.book.rerun import rerun
 
@@ -359,7 +384,7 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("dataset", type=click.Choice(sorted(DATASETS)))
+@click.argument("dataset", type=click.Choice(DATASET_NAMES))
 @_says_what_is_wrong
 def fetch(dataset: str) -> None:
     """Make sure that a dataset is at hand and unaltered; download it if it is not.
@@ -368,7 +393,9 @@ def fetch(dataset: str) -> None:
     Example:
       modularity data fetch mnist
     """
-    loaded = dataset_of_study(dataset)
+    from modularity_lib.images.dataset import load_dataset
+
+    loaded = load_dataset(dataset)
     click.echo(
         f"{dataset}: {len(loaded.train_labels):,} training and {len(loaded.test_labels):,} test images, "
         f"SHA-256 {loaded.sha256}"

@@ -1,7 +1,6 @@
 """The words of the field: measures, their families, regularisers, kinds of pairs, and how they are called."""
 
-from collections.abc import Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Sequence
 
 MEASURES = (
     "output_hessian",
@@ -25,10 +24,27 @@ MEASURE_LABELS = {name: name.replace("_norm", " (norm)").replace("_", " ") for n
 PANEL_ORDER = [name for family in ("upstream", "downstream") for name in reversed(MEASURES) if FAMILY[name] == family]
 
 
-def _chosen(
+DATASET_NAMES = ("fashion-mnist", "mnist", "mnist-5k")  # see `images.sources.DATASETS`
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """What to end an error about an unknown name with: the known name that is nearest, if one is near.
+
+    >>> did_you_mean("mnist-5", DATASET_NAMES)
+    " Did you mean 'mnist-5k'?"
+    """
+    from difflib import get_close_matches  # only errors need it
+
+    close = get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def chosen_names(
     argument: str, wanted: Sequence[str] | None, available: Sequence[str], *, default: Sequence[str] | None
 ) -> tuple[str, ...]:
     """The wanted names without repetition, or the default; ValueError if one is not available."""
+    from difflib import get_close_matches
+
     if wanted is None:
         if default is None:
             raise ValueError(f"{argument} must be given for a network other than MLP: some of {', '.join(available)}.")
@@ -45,7 +61,7 @@ def _chosen(
 
 def two_measures(measure_a: str, measure_b: str) -> tuple[str, str]:
     """The names of two different measures, as they are; ValueError if one is unknown or both are the same."""
-    pair = _chosen("measures", [measure_a, measure_b], MEASURES, default=None)
+    pair = chosen_names("measures", [measure_a, measure_b], MEASURES, default=None)
     if len(pair) < 2:
         raise ValueError(f"measures must be two different ones, got {measure_a!r} twice.")
     return pair[0], pair[1]

@@ -1,48 +1,11 @@
 """Greedy matching of the modules of two clusterings, and how often chance matches as many units; compiled."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-
-@dataclass(frozen=True)
-class Overlaps:
-    """Units shared by each cluster of a and each of b.
-
-    Modules come by size, largest first, of equal sizes the one with the first unit last: the later, the earlier its
-    turn among equal overlaps. Dead units follow.
-    """
-
-    counts: np.ndarray  # (clusters of a, clusters of b)
-    rows: np.ndarray  # (units,) row of each unit
-    columns: np.ndarray  # (units,) column of each unit
-    n_modules_a: int  # clusters of a but for the dead units
-    n_modules_b: int
-
-
-def overlaps_of(a: np.ndarray, b: np.ndarray) -> Overlaps:
-    """Table of the units shared by each cluster of a and each of b; ValueError unless both label the same units."""
-    a, b = _checked_labels("a", a), _checked_labels("b", b)
-    if a.size != b.size:
-        raise ValueError(
-            f"a and b must label the same units, got {a.size} and {b.size} labels. Two clusterings are compared within "
-            "one layer of one network."
-        )
-    rows, n_clusters_a, n_modules_a = _ranked(a)
-    columns, n_clusters_b, n_modules_b = _ranked(b)
-    counts = np.bincount(rows * n_clusters_b + columns, minlength=n_clusters_a * n_clusters_b)
-    return Overlaps(counts.reshape(n_clusters_a, n_clusters_b), rows, columns, n_modules_a, n_modules_b)
-
-
-def _ranked(labels: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Rename clusters 0, 1, ... in the order of `Overlaps`; with the number of clusters and of modules."""
-    names, first_unit, index, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
-    is_dead = names == -1
-    rank = np.empty(names.size, dtype=np.int64)
-    rank[np.lexsort((-first_unit, -sizes, is_dead))] = np.arange(names.size)
-    return rank[index], names.size, names.size - int(np.count_nonzero(is_dead))
+from modularity_lib.alignment.overlaps import Overlaps
 
 
 def matched_share(overlaps: Overlaps) -> float:
@@ -175,19 +138,3 @@ def _relabellings_as_high(
             keys[fixed[unit] + shuffled[unit]] += unit_of_overlap
         as_high += _matches_at_least(observed, keys, matching)
     return as_high
-
-
-def _checked_labels(name: str, labels: np.ndarray) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.size == 0:
-        raise ValueError(
-            f"{name} must be one label per unit, shape (units,) with at least one unit, got shape {labels.shape}."
-        )
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"{name} must hold whole numbers, got dtype {labels.dtype}. A label is the number of a module, or -1 for a "
-            "dead unit; convert with .astype(int)."
-        )
-    if labels.min() < -1:
-        raise ValueError(f"{name} must be module numbers >= 0, or -1 for a dead unit, got {labels.min()}.")
-    return labels

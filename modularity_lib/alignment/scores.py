@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import rankdata
 
-from modularity_lib.alignment.compiled import matched_share, matching_p_value, overlaps_of
+from modularity_lib.alignment.overlaps import overlaps_of
 from modularity_lib.clustering.modularity import modularity_score
 
 TRANSFER_OFFSET = 1e-3  # method: keeps the ratio of two scores finite where the modules of a measure score 0
@@ -44,6 +44,9 @@ def agreement(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000, seed: i
     >>> result.element_centric, result.vi, result.greedy
     (1.0, 0.0, 1.0)
     """
+    # Numba is loaded only where modules are matched: the tables of a study can be read without it.
+    from modularity_lib.alignment.compiled import matched_share, matching_p_value
+
     overlaps = overlaps_of(a, b)
     _check_whole_number("permutations", permutations, at_least=1)
     _check_whole_number("seed", seed, at_least=0)
@@ -210,6 +213,8 @@ def greedy_matching_score(a: np.ndarray, b: np.ndarray) -> float:
     >>> greedy_matching_score(np.array([0, 0, 0, 1, 1, -1]), np.array([1, 1, 0, 0, 0, 0]))   # (2 + 2) / 5
     0.8
     """
+    from modularity_lib.alignment.compiled import matched_share  # here for the reason given in `agreement`
+
     return matched_share(overlaps_of(a, b))
 
 
@@ -235,6 +240,8 @@ def agreement_p_value(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000,
     >>> agreement_p_value(np.arange(64) % 8, np.arange(64) % 8, permutations=99)
     0.01
     """
+    from modularity_lib.alignment.compiled import matching_p_value  # here for the reason given in `agreement`
+
     overlaps = overlaps_of(a, b)
     _check_whole_number("permutations", permutations, at_least=1)
     _check_whole_number("seed", seed, at_least=0)

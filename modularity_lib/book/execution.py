@@ -4,7 +4,6 @@ A chapter is a MyST Markdown file with a Jupytext header. What it gave is kept u
 a key of everything it may depend on, so that a chapter runs again when something has changed and only then.
 """
 
-import difflib
 import hashlib
 import importlib.metadata
 import json
@@ -31,6 +30,7 @@ from nbformat import NotebookNode
 
 from modularity_lib.book.progress import Progress
 from modularity_lib.paths import checkout
+from modularity_lib.vocabulary import did_you_mean
 
 LIBRARY = checkout() / "modularity_lib"
 CHAPTERS = "chapters"  # folder of the chapters, in the root of the book
@@ -286,6 +286,4 @@ def _closest(name: str, known: Mapping[str, Any]) -> str:
     """End of a message about an unknown name: the closest known one, and all of them."""
     if not known:
         return "; it has none."
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{guess} There are: {', '.join(known)}."
+    return f".{did_you_mean(name, known)} There are: {', '.join(known)}."

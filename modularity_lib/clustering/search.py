@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modularity_lib.clustering.compiled import IMPROVEMENT, best_of_walk
 from modularity_lib.clustering.modularity import (
     dead_units,
     modularity_matrix,
@@ -121,6 +120,9 @@ def find_modules(
     >>> find_modules(np.kron(np.eye(2), np.ones((3, 3))), seed=0, steps=100).score
     0.5
     """
+    # Numba is loaded only where modules are searched: the tables of a study can be read without it.
+    from modularity_lib.clustering.compiled import IMPROVEMENT, best_of_walk
+
     _check_search(seed=seed, restarts=restarts, steps=steps, target_entropy=target_entropy)
     share = normalised_adjacency(similarity)
     dead = dead_units(share)
@@ -158,6 +160,8 @@ def _in_order_of_appearance(labels: np.ndarray) -> np.ndarray:
 
 
 def _spectral_labels(matrix: np.ndarray, dead: np.ndarray, *, variant: str) -> np.ndarray:
+    from modularity_lib.clustering.compiled import IMPROVEMENT  # here for the reason given in `find_modules`
+
     labels = np.where(dead, -1, 0)
     queue, n_modules = deque([0]), 1
     while queue:

@@ -13,7 +13,6 @@ from modularity_lib.clustering.modularity import AllUnitsDead
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.studies.archive import stored_matrices, stored_network
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES, REGULARISERS
@@ -48,6 +47,9 @@ def halves_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     Raises:
         LookupError: the weights of the run are not at hand.
     """
+    # PyTorch comes with it; the other tables need none.
+    from modularity_lib.similarity.measures import similarity_matrices
+
     digits = load_dataset("mnist-5k")
     images = np.concatenate([digits.train_images, digits.test_images])
     classes = np.concatenate([digits.train_labels, digits.test_labels])

@@ -1,4 +1,4 @@
 """The images: a data set, its split into training and validation images, and the files that it comes from.
 
-Read `dataset` first; `sources` fetches and checks files. Imports nothing else of the library.
+Read `dataset` first; `sources` fetches and checks files. Imports `vocabulary` only.
 """

@@ -2,11 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 
 from modularity_lib.images.sources import DATASETS, GreyImages
+from modularity_lib.vocabulary import did_you_mean
 
 _SPLIT_STREAM = 1  # keeps this draw apart from the other random draws of a run (see training/training.py)
 
@@ -48,9 +48,8 @@ def load_dataset(name: str = "mnist-5k") -> Dataset:
     ((4000, 784), (1000, 784))
     """
     if not isinstance(name, str) or name not in DATASETS:
-        close = get_close_matches(str(name), DATASETS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"name must be one of {', '.join(map(repr, DATASETS))}, got {name!r}.{hint}")
+        known = ", ".join(map(repr, DATASETS))
+        raise ValueError(f"name must be one of {known}, got {name!r}.{did_you_mean(name, DATASETS)}")
     return dataset_of(name, DATASETS[name].read())
 
 

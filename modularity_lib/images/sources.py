@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import platformdirs
-import pooch
 from filelock import FileLock
 
 from modularity_lib.paths import checkout
@@ -144,6 +143,8 @@ class IdxSource:
 
     def _download(self, file: str) -> bytes:
         """Fetch one file into the cache, from the first mirror that gives the published bytes."""
+        import pooch  # only downloads need it
+
         target = CACHE_FOLDER / self.name / f"{file}.gz"
         part = target.with_suffix(".part")  # same folder, so that os.replace is atomic; only the lock's holder is here
         fetch = pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from modularity_lib.similarity import closed_form, derivatives
 from modularity_lib.similarity.derivatives import Images
 from modularity_lib.training.networks import MLP, Parameters, parameters_of
-from modularity_lib.vocabulary import MEASURES, _chosen
+from modularity_lib.vocabulary import MEASURES, chosen_names
 
 _CHUNK_BYTES = 8_000_000  # working memory for one chunk of images
 _CHUNK_IMAGES = 256  # longest chunk, where the network's own memory per image is unknown
@@ -65,14 +65,14 @@ def similarity_matrices(
             f"network must be a torch.nn.Module, got {type(network).__name__}. Parameters become one by network_of()."
         )
     perceptron = _relu_perceptron(network)
-    names = _chosen("measures", measures, MEASURES, default=MEASURES)
+    names = chosen_names("measures", measures, MEASURES, default=MEASURES)
     quantities = {name.removesuffix("_norm") for name in names}
     if perceptron is not None:
-        chosen = _chosen("layers", layers, perceptron.layers, default=perceptron.layers)
+        chosen = chosen_names("layers", layers, perceptron.layers, default=perceptron.layers)
         values = _checked_images(images, pixels=perceptron.sizes[0])
         n_classes = perceptron.sizes[-1]
     else:
-        chosen = _chosen("layers", layers, [name for name, _ in network.named_modules() if name], default=None)
+        chosen = chosen_names("layers", layers, [name for name, _ in network.named_modules() if name], default=None)
         values = _checked_images(images, pixels=None)
         _, n_classes = derivatives.units_and_classes(network, values, chosen[0])
     classes = None if labels is None else _as_array(labels)

@@ -5,13 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from modularity_lib.images.dataset import Dataset, load_dataset
-from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.studies.catalogue import Study, study_named
 from modularity_lib.studies.entries import Entry
 from modularity_lib.studies.keys import NetworkKeys, network_keys
@@ -20,8 +19,11 @@ from modularity_lib.studies.results import IDENTIFYING, TABLES, Results, StudyIn
 from modularity_lib.studies.shipped import is_shipped, shipped_arrays, shipped_matrices, shipped_tables
 from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
-from modularity_lib.training.networks import MLP, Parameters, network_of
 from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
+
+if TYPE_CHECKING:
+    # PyTorch comes with them, so they are imported where a network is made or measured: tables are read without it.
+    from modularity_lib.training.networks import MLP, Parameters
 
 _Entries = Mapping[str, Entry]  # of one network, by stage
 
@@ -163,7 +165,7 @@ def stored_network(
     l1: float = 0.0,
     dropout: float = 0.0,
     store: Store | None = None,
-) -> MLP:
+) -> "MLP":
     """One trained network of a study that has been run, or whose weights are shipped, ready to be measured.
 
     Raises:
@@ -192,6 +194,8 @@ def stored_matrices(
         LookupError: as of `stored_network`.
         DatasetUnavailable: they are not shipped, and the images cannot be had.
     """
+    from modularity_lib.similarity.measures import similarity_matrices
+
     study = study_named(study)
     config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
     keys = network_keys(config, study).keys
@@ -214,7 +218,9 @@ def _config_of(study: Study, **chosen: float) -> TrainingConfig:
     )
 
 
-def _network_of(config: TrainingConfig, key: str, study: Study, store: Store) -> MLP:
+def _network_of(config: TrainingConfig, key: str, study: Study, store: Store) -> "MLP":
+    from modularity_lib.training.networks import network_of
+
     entry = store.read("training", key)
     arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
     if arrays is None:
@@ -238,7 +244,7 @@ def is_computed(config: TrainingConfig, study: Study, store: Store) -> bool:
     return is_shipped(study.name, keys["agreement"]) or all(store.has(stage, key) for stage, key in keys.items())
 
 
-def arrays_of(parameters: Parameters) -> dict[str, Any]:
+def arrays_of(parameters: "Parameters") -> dict[str, Any]:
     """Weights and biases as the named arrays of an entry."""
     arrays: dict[str, Any] = {}
     for index, (weight, bias) in enumerate(zip(parameters.weights, parameters.biases, strict=True)):
@@ -246,8 +252,10 @@ def arrays_of(parameters: Parameters) -> dict[str, Any]:
     return arrays
 
 
-def parameters_of_arrays(arrays: dict[str, Any]) -> Parameters:
+def parameters_of_arrays(arrays: dict[str, Any]) -> "Parameters":
     """The inverse of `arrays_of`."""
+    from modularity_lib.training.networks import Parameters
+
     layers = range(len(arrays) // 2)
     return Parameters(
         weights=tuple(arrays[f"weight{index}"] for index in layers),

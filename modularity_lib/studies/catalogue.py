@@ -1,13 +1,12 @@
 """The studies as data: which networks are trained, how, and how often. Each number of the grids lives here once."""
 
-import difflib
 import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.training.config import TrainingConfig
-from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
+from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS, did_you_mean
 
 # Networks whose matrices the paper shows, (l2, l1, dropout): they are shipped in full precision.
 EXAMPLES = tuple((BASELINE_L2, 0.0, dropout) for dropout in (0.0, 0.1, 0.3, 0.5, 0.7))
@@ -178,10 +177,8 @@ def study_named(name: str | Study) -> Study:
     if isinstance(name, Study):
         return name
     if name not in STUDIES:
-        close = difflib.get_close_matches(str(name), STUDIES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
-            f"study must be one of {', '.join(map(repr, STUDIES))}, got {name!r}.{hint} "
+            f"study must be one of {', '.join(map(repr, STUDIES))}, got {name!r}.{did_you_mean(name, STUDIES)} "
             "A study of your own is a modularity_lib.Study(...), which every function here takes as well."
         )
     return STUDIES[name]

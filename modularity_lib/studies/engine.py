@@ -11,19 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing import resource_tracker
-from typing import Any
-
-import dask
-import torch
-from distributed import Client, Future, KilledWorker, LocalCluster
+from typing import TYPE_CHECKING, Any
 
 from modularity_lib.studies.archive import is_computed
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.shipped import is_shipped
 from modularity_lib.studies.store import Store
-from modularity_lib.studies.worker import ATTEMPTS, Failure, compute, keep_failure, train_missing
 from modularity_lib.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    # Dask, and what the worker needs to train and to measure, are imported where they are used: what is left to compute
+    # can be seen without them.
+    import torch
+    from distributed import Client, Future
+
+    from modularity_lib.studies.worker import Failure
 
 NETWORKS_PER_TASK = 8  # trained side by side; enough tasks remain to keep every core busy to the end
 REPORT_SECONDS = 0.5
@@ -61,16 +64,20 @@ def open_tasks(study: Study, store: Store, *, shard: tuple[int, int] = (1, 1)) -
     return [configs for configs in tasks if not all(is_computed(config, study, store) for config in configs)]
 
 
-def run_here(tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, report: Report) -> list[Failure]:
+def run_here(tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, report: Report) -> list["Failure"]:
     """Compute tasks one after the other in this process, without an engine: one shard of a job array."""
+    from modularity_lib.studies.worker import compute
+
     with _reporting(report):
         return [failure for configs in tasks for failure in compute(configs, study, str(store.root.resolve()))]
 
 
 def train_here(
-    tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, device: torch.device, report: Report
+    tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, device: "torch.device", report: Report
 ) -> None:
     """Train on a device, in this process, what the tasks miss; the results are left to those who compute the tasks."""
+    from modularity_lib.studies.worker import train_missing
+
     with _reporting(report):
         train_missing(tasks, study, str(store.root.resolve()), device=device, report=report)
 
@@ -101,7 +108,7 @@ def run_on_dask(
     workers: int,
     scheduler: str | None,
     report: Report,
-) -> list[Failure]:
+) -> list["Failure"]:
     """Compute tasks on a Dask cluster: the one at the address `scheduler`, else one of our own on this machine.
 
     A worker that dies is replaced, and its task goes on from the last checkpoint. Where a task has cost three workers,
@@ -111,10 +118,14 @@ def run_on_dask(
         StoreUnusable: the store cannot be written.
         SchedulerUnavailable: there is no scheduler at this address, or it ended.
     """
+    from distributed import KilledWorker
+
+    from modularity_lib.studies.worker import compute
+
     with _client(min(workers, len(tasks)), scheduler) as client:
         changed = threading.Event()
 
-        def submit(configs: list[TrainingConfig]) -> Future:
+        def submit(configs: list[TrainingConfig]) -> "Future":
             future = client.submit(compute, configs, study, str(store.root.resolve()), pure=False)
             future.add_done_callback(lambda _: changed.set())
             return future
@@ -142,7 +153,9 @@ def run_on_dask(
         return failures
 
 
-def _set_aside(config: TrainingConfig, study: Study, store: Store, error: Exception) -> Failure:
+def _set_aside(config: TrainingConfig, study: Study, store: Store, error: Exception) -> "Failure":
+    from modularity_lib.studies.worker import ATTEMPTS, Failure, keep_failure
+
     failure = Failure(asdict(config), f"its process died {ATTEMPTS} times", str(error))
     keep_failure(store, network_keys(config, study), failure)
     return failure
@@ -158,7 +171,12 @@ def _no_scheduler(address: str, why: str) -> str:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
+def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    from modularity_lib.studies.worker import ATTEMPTS
+
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
         "distributed.comm.timeouts.connect": "10s",

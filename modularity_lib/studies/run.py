@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
@@ -14,9 +14,10 @@ from modularity_lib.studies.heartbeat import running
 from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.results import Results, StudyIncomplete
 from modularity_lib.studies.store import Store
-from modularity_lib.studies.worker import Failure, misses_training
 from modularity_lib.training.config import TrainingConfig
-from modularity_lib.training.gpu import device_named, device_title
+
+if TYPE_CHECKING:
+    from modularity_lib.studies.worker import Failure
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed} elapsed, {remaining} left{postfix}"
 _LINE = "{desc}: {percentage:3.0f}%, {elapsed} elapsed, {remaining} left{postfix}"
@@ -27,7 +28,7 @@ _LIVE_SECONDS, _LOG_SECONDS = 0.1, 60.0  # between two signs of life, in a termi
 class NetworksFailed(RuntimeError):
     """Some networks of a study failed three times each and were set aside; all others were computed."""
 
-    def __init__(self, study: str, failures: list[Failure]) -> None:
+    def __init__(self, study: str, failures: list["Failure"]) -> None:
         first = failures[0]
         super().__init__(
             f"{len(failures)} networks of the study {study!r} failed three times and were set aside, the first with "
@@ -71,8 +72,13 @@ def run_study(
     workers = cores() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}. Leave it out to use every core.")
-    trains_on = device_named(device)
     is_gpu = device != "cpu"
+    if is_gpu:
+        # PyTorch comes with them; a study that is complete, or trains in other processes, needs none of it here.
+        from modularity_lib.studies.worker import misses_training
+        from modularity_lib.training.gpu import device_named, device_title
+
+        trains_on = device_named(device)
     if is_gpu and scheduler is not None:
         raise ValueError(
             f"device {device!r} trains in this process and scheduler {scheduler!r} in others: give one of the two. "

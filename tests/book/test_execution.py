@@ -270,7 +270,7 @@ def test_a_misspelt_parameter_on_the_command_line_fails_with_the_right_one(book)
     before = runs_of(root)
     rerun = run_python(root, "-m", "modularity_lib.book.rerun", "answer", "-p", "facter", "3")
     assert rerun.returncode == 2
-    assert "no parameter 'facter'; did you mean 'factor'? There are: factor, label." in rerun.stderr
+    assert "no parameter 'facter'. Did you mean 'factor'? There are: factor, label." in rerun.stderr
     assert runs_of(root) == before
 
 
@@ -282,8 +282,8 @@ def test_a_build_with_failing_chapters_fails_and_says_where_and_why(tmp_path: Pa
     line = (HEADER + BROKEN).splitlines().index("second + third") + 1
     where = f"{root / 'chapters' / 'broken.md'}:{line}: ERROR"
     assert f"{where}: chapter 'broken' failed: NameError: name 'third' is not defined" in built.stderr
-    assert "chapter 'answer' has no parameter 'facter'; did you mean 'factor'?" in built.stderr
-    assert "no chapter with code named 'anser'; did you mean 'answer'?" in built.stderr
+    assert "chapter 'answer' has no parameter 'facter'. Did you mean 'factor'?" in built.stderr
+    assert "no chapter with code named 'anser'. Did you mean 'answer'?" in built.stderr
 
     assert "NameError: name 'third' is not defined" in page_of(root, "broken")  # although its cell was to be removed
     assert not (root / "runs.txt").exists()
@@ -344,7 +344,7 @@ def test_the_study_of_the_environment_is_shown_where_a_chapter_shows_one(
 
 
 def test_an_unknown_chapter_fails_with_the_closest_one(chapter: Chapter) -> None:
-    with pytest.raises(ValueError, match=r"named 'answers'; did you mean 'answer'\? There are: answer\."):
+    with pytest.raises(ValueError, match=r"named 'answers'. Did you mean 'answer'\? There are: answer\."):
         find_chapter(chapter.root, "answers")
 
 

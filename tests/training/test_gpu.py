@@ -359,7 +359,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_here(tasks, chosen, store, **_):
         return [failure for configs in tasks for failure in worker.compute(configs, chosen, str(store.root))]
 
-    monkeypatch.setattr(study_run, "device_named", lambda _: torch.device("cpu"))
+    monkeypatch.setattr(gpu, "device_named", lambda _: torch.device("cpu"))
     monkeypatch.setattr(worker, "device_title", lambda _: "a GPU")
     monkeypatch.setattr(study_run, "run_on_dask", run_here)
 
@@ -463,7 +463,7 @@ def test_a_wrong_device_is_one_line_and_status_2(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     there = gpu.device_named
-    monkeypatch.setattr(cli, "device_named", lambda name: torch.device("cpu") if name == "cuda" else there(name))
+    monkeypatch.setattr(gpu, "device_named", lambda name: torch.device("cpu") if name == "cuda" else there(name))
     shown = CliRunner().invoke(cli.main, ["run", "smoke", "--store", str(tmp_path), *arguments])
     assert shown.exit_code == 2
     assert message in shown.stderr
@@ -471,7 +471,7 @@ def test_a_wrong_device_is_one_line_and_status_2(
 
 
 def test_a_dry_run_says_that_the_device_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cli, "device_named", lambda _: torch.device("cpu"))
+    monkeypatch.setattr(gpu, "device_named", lambda _: torch.device("cpu"))
     arguments = ["run", "smoke", "--store", str(tmp_path), "--dry-run", "--device", "cuda", "--workers", "2"]
     shown = CliRunner().invoke(cli.main, arguments).output
     assert "8 networks to train" in shown
