@@ -184,10 +184,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, 1),
         "distributed.admin.tick.limit": "1h",  # a training step may hold the interpreter for seconds: no warning
     }
-    for name in [*logging.root.manager.loggerDict, "distributed.core"]:  # deaths and restarts are ours to report
-        if name.partition(".")[0] in ("distributed", "tornado"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    with dask.config.set(settings):
+    with _silent("distributed", "tornado"), dask.config.set(settings):  # deaths and restarts are ours to report
         if scheduler is not None:
             if not _ADDRESS.fullmatch(scheduler):  # a client of such an address would fail and not end
                 raise SchedulerUnavailable(_no_scheduler(scheduler, "it is no address of one"))
@@ -210,6 +207,20 @@ def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
         with cluster, Client(cluster, set_as_default=False) as client:
             cluster.scale(workers)
             yield client
+
+
+@contextmanager
+def _silent(*packages: str) -> Iterator[None]:
+    """Keep the loggers of some packages from saying anything; at the end they are as the user had set them."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in packages]
+    before = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in before:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Running a study: complete tables, nothing computed twice, and what a change makes stale."""
 
+import contextlib
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,11 @@ import pytest
 
 import modularity_lib
 from modularity_lib.images.dataset import load_dataset
-from modularity_lib.studies import keys, measurement, worker
+from modularity_lib.studies import engine, keys, measurement, worker
 from modularity_lib.studies import run as study_run
 from modularity_lib.studies.archive import stored_network, tables_of
 from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.engine import SchedulerUnavailable
 from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.results import IDENTIFYING, Results, StudyIncomplete
 from modularity_lib.studies.run import run_study
@@ -255,3 +258,17 @@ def test_wrong_arguments_are_refused() -> None:
         run_study("smok")
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         run_study("smoke", workers=0)
+
+
+@pytest.mark.parametrize("scheduler", [None, "nowhere"])
+def test_who_uses_dask_in_the_same_process_hears_it_afterwards(
+    scheduler: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs, core = logging.getLogger("distributed.of_a_user"), logging.getLogger("distributed")
+    theirs.setLevel(logging.INFO)
+    before = core.level
+    with contextlib.suppress(SchedulerUnavailable), engine._client(0, scheduler):
+        theirs.critical("during")
+    theirs.info("after")
+    assert [record.message for record in caplog.records if record.name == theirs.name] == ["after"]
+    assert core.level == before
