@@ -19,7 +19,7 @@ from measuring import keep, options
 from modularity_lib.similarity.derivatives import activity
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP, initial_parameters, network_of
-from modularity_lib.vocabulary import MEASURES
+from modularity_lib.vocabulary import MEASURES, is_normalised
 
 PIXELS, CLASSES = 784, 10
 
@@ -70,7 +70,7 @@ def by_measure() -> list[dict[str, Any]]:
     share = [float((activity(network, images[:1000], layer) > 0).mean()) for layer in network.layers]
     print(f"  share of active units {share[0]:.2f}, {share[1]:.2f}")
     rows = []
-    for names in (*((name,) for name in MEASURES if not name.endswith("_norm")), MEASURES):
+    for names in (*((name,) for name in MEASURES if not is_normalised(name)), MEASURES):
         took, _ = seconds(network, images, repetitions=7, measures=names)
         title = names[0] if len(names) == 1 else "all 8 measures"
         print(f"  {title:18s}{took:8.3f} s")

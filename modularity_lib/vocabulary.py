@@ -1,8 +1,9 @@
 """The words of the field: measures, their families, regularisers, kinds of pairs, and how they are called."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, TypeVar, get_args
 
-MEASURES = (
+Measure = Literal[
     "output_hessian",
     "output_hessian_norm",
     "output_gradient",
@@ -11,24 +12,74 @@ MEASURES = (
     "input_covariance_norm",
     "input_gradient",
     "input_gradient_norm",
-)
-FAMILY = {measure: "upstream" if measure.startswith("input") else "downstream" for measure in MEASURES}
+]
+Family = Literal["upstream", "downstream"]
+Regulariser = Literal["l2", "l1", "dropout"]
+PairKind = Literal["same", "upstream", "downstream", "across"]  # see `pair_kind`
+Protocol = Literal["v1", "final"]  # see `training.config`
+Status = Literal["ok", "diverged", "all_units_dead"]  # of a row of the tables
 
-REGULARISERS = ("l2", "l1", "dropout")
-BASELINE_L2 = 1e-5  # method: in each sweep the other two regularisers stay at L2 = 1e-5, L1 = 0, dropout = 0
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+FAMILY: dict[str, Family] = {
+    measure: "upstream" if measure.startswith("input") else "downstream" for measure in MEASURES
+}
+PANEL_ORDER = [name for family in get_args(Family) for name in reversed(MEASURES) if FAMILY[name] == family]
 
+REGULARISERS: tuple[Regulariser, ...] = get_args(Regulariser)
 SWEEP_NAMES = {"l2": "L2", "l1": "L1", "dropout": "dropout"}  # in sentences
-KINDS = ("upstream", "downstream", "across")  # of pairs of measures, see `pair_kind`
+KINDS: tuple[PairKind, ...] = ("upstream", "downstream", "across")  # of pairs of two quantities
 
-MEASURE_LABELS = {name: name.replace("_norm", " (norm)").replace("_", " ") for name in MEASURES}
-PANEL_ORDER = [name for family in ("upstream", "downstream") for name in reversed(MEASURES) if FAMILY[name] == family]
+
+class Regularisation(NamedTuple):
+    """Strengths of the three regularisers of one network; by default the baseline.
+
+    Method: in each sweep the other two stay there.
+    """
+
+    l2: float = 1e-5
+    l1: float = 0.0
+    dropout: float = 0.0
+
+
+BASELINE = Regularisation()
+
+
+def is_normalised(measure: str) -> bool:
+    """Whether a measure lies in [0, 1], as S_ij / √(S_ii S_jj) does."""
+    return measure.endswith("_norm")
+
+
+def quantity_of(measure: str) -> str:
+    """What a measure is of, normalised or not.
+
+    >>> quantity_of("input_gradient_norm")
+    'input_gradient'
+    """
+    return measure.removesuffix("_norm")
+
+
+MEASURE_LABELS: dict[str, str] = {
+    measure: quantity_of(measure).replace("_", " ") + (" (norm)" if is_normalised(measure) else "")
+    for measure in MEASURES
+}
+
+
+def pair_kind(measure_a: Measure, measure_b: Measure) -> PairKind:
+    """What two measures have in common: "same" quantity, a family ("upstream" or "downstream"), or none ("across").
+
+    A measure and its normalised form are one quantity: that they agree says nothing about families.
+    """
+    if quantity_of(measure_a) == quantity_of(measure_b):
+        return "same"
+    family_a, family_b = FAMILY[measure_a], FAMILY[measure_b]
+    return family_a if family_a == family_b else "across"
 
 
 DATASET_NAMES = ("fashion-mnist", "mnist", "mnist-5k")  # see `images.sources.DATASETS`
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """What to end an error about an unknown name with: the known name that is nearest, if one is near.
+    """How an error about an unknown name ends: with the nearest of those known, if one is near.
 
     >>> did_you_mean("mnist-5", DATASET_NAMES)
     " Did you mean 'mnist-5k'?"
@@ -39,12 +90,13 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def chosen_names(
-    argument: str, wanted: Sequence[str] | None, available: Sequence[str], *, default: Sequence[str] | None
-) -> tuple[str, ...]:
-    """The wanted names without repetition, or the default; ValueError if one is not available."""
-    from difflib import get_close_matches
+_Name = TypeVar("_Name", bound=str)
 
+
+def chosen_names(
+    argument: str, wanted: Sequence[_Name] | None, available: Sequence[_Name], *, default: Sequence[_Name] | None
+) -> tuple[_Name, ...]:
+    """The wanted names without repetition, or the default; ValueError if one is not available."""
     if wanted is None:
         if default is None:
             raise ValueError(f"{argument} must be given for a network other than MLP: some of {', '.join(available)}.")
@@ -53,35 +105,15 @@ def chosen_names(
         raise ValueError(f"{argument} must be a list of at least one name, got {wanted!r}.")
     for name in wanted:
         if name not in available:
-            close = get_close_matches(str(name), available, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{argument} has no {name!r}; expected some of {', '.join(available)}.{hint}")
+            raise ValueError(
+                f"{argument} has no {name!r}; expected some of {', '.join(available)}.{did_you_mean(name, available)}"
+            )
     return tuple(dict.fromkeys(wanted))
 
 
-def two_measures(measure_a: str, measure_b: str) -> tuple[str, str]:
+def two_measures(measure_a: Measure, measure_b: Measure) -> tuple[Measure, Measure]:
     """The names of two different measures, as they are; ValueError if one is unknown or both are the same."""
     pair = chosen_names("measures", [measure_a, measure_b], MEASURES, default=None)
     if len(pair) < 2:
         raise ValueError(f"measures must be two different ones, got {measure_a!r} twice.")
     return pair[0], pair[1]
-
-
-def measure_in_words(measure: str) -> str:
-    """Name of a measure in a sentence.
-
-    >>> measure_in_words("input_gradient_norm")
-    'input gradient (norm)'
-    """
-    return measure.removesuffix("_norm").replace("_", " ") + (" (norm)" if measure.endswith("_norm") else "")
-
-
-def pair_kind(measure_a: str, measure_b: str) -> str:
-    """What two measures have in common: "same" quantity, a family ("upstream" or "downstream"), or none ("across").
-
-    A measure and its normalised form are one quantity: that they agree says nothing about families.
-    """
-    if measure_a.removesuffix("_norm") == measure_b.removesuffix("_norm"):
-        return "same"
-    family_a, family_b = FAMILY[measure_a], FAMILY[measure_b]
-    return family_a if family_a == family_b else "across"

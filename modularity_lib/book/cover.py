@@ -9,10 +9,11 @@ from modularity_lib.book.readme import shipped_results
 from modularity_lib.figures import modularity_of_measure, modularity_table
 from modularity_lib.paths import checkout
 from modularity_lib.studies.results import Results
+from modularity_lib.vocabulary import Measure
 
 COVER = checkout() / "_static" / "cover.png"
 TITLE = "Do hidden units form modules?"
-MEASURE = "input_gradient"
+MEASURE: Measure = "input_gradient"
 _DOTS_PER_INCH = 100
 _SIZE = (12.0, 6.3)  # inches: 1200 x 630 pixels, what those who show links ask for
 

@@ -16,6 +16,7 @@ from modularity_lib.similarity.closed_form import (
 from modularity_lib.similarity.derivatives import input_jacobian, loss_hessian, output_jacobian
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import Parameters, network_of
+from modularity_lib.vocabulary import FAMILY
 
 IMAGES = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 IMAGE_NAMES = ("A", "B", "C")
@@ -157,7 +158,7 @@ def similarity_table(example: WorkedExample) -> str:
     """Markdown table: S with its signs, and the normalised measure, of each of the four quantities."""
     lines = ["| family | measure $S$ | averaged over the images | normalised |", "|---|---|---|---|"]
     for name, average in example.averages.items():
-        family = "upstream" if name.startswith("input") else "downstream"
+        family = FAMILY[name]
         normalised = example.measures[f"{name}_norm"]
         lines.append(
             f"| {family} | {name.replace('_', ' ')} | ${matrix_latex(average)}$ | ${matrix_latex(normalised)}$ |"

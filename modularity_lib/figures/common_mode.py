@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, is_normalised
 
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 
@@ -37,7 +37,7 @@ def similarity_within_and_across(sweep: pd.DataFrame) -> Figure:
 
 def _panels(sweep: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -> Figure:
     """A panel per layer and normalised measure: means over runs ± s.e.m. of one sweep, with `strength`."""
-    measures = [measure for measure in PANEL_ORDER if measure.endswith("_norm")]
+    measures = [measure for measure in PANEL_ORDER if is_normalised(measure)]
     layers = sorted(set(sweep["layer"]))
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from modularity_lib.figures.measures import draw_matrix
 from modularity_lib.figures.style import LOOKS, STYLE
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
 
 _PER_ROW = 2  # modules beside each other
 
@@ -19,7 +19,7 @@ def modules_looked_at(
     digits: Sequence[np.ndarray],
     weights: Sequence[np.ndarray],
     *,
-    measure: str,
+    measure: Measure,
     weights_label: str,
 ) -> Figure:
     """A similarity matrix under the modules of two measures, and below it what the modules of the last respond to.

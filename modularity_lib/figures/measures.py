@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 
 from modularity_lib.clustering.search import Clustering
 from modularity_lib.figures.style import LOOKS, STYLE
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, Measure
 
 STRIP = 0.16  # width of the strip that shows the modules beside a matrix, as a share of the matrix
 
@@ -88,7 +88,9 @@ def all_measures_table(matrices: Mapping[str, np.ndarray], modules: Mapping[str,
     )
 
 
-def against_dropout(matrices: Mapping[float, np.ndarray], modules: Mapping[float, Clustering], measure: str) -> Figure:
+def against_dropout(
+    matrices: Mapping[float, np.ndarray], modules: Mapping[float, Clustering], measure: Measure
+) -> Figure:
     """The matrix of one measure and layer at several strengths of dropout, each sorted by its own modules (P7).
 
     Args:

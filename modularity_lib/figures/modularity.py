@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from modularity_lib.figures.style import LOOKS, PAPER_LABEL, SIDE_BY_SIDE, STYLE, band, line, paper_handle, paper_points
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGULARISERS
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGULARISERS, Measure
 
 QUANTITY_LABELS = {"score": "modularity Q", "n_modules": "number of modules"}
 ALL_LAYERS = "all"  # in the column `layer`: the mean over the hidden layers
 
 
 def modularity_against_regularisation(
-    results: Results, *, quantity: str = "score", measures: Sequence[str] | None = None
+    results: Results, *, quantity: str = "score", measures: Sequence[Measure] | None = None
 ) -> Figure:
     """Modularity Q (P3) or "n_modules" (P4) against each regulariser, one panel per measure, untrained band.
 
@@ -52,7 +52,7 @@ def modularity_against_regularisation(
         return figure
 
 
-def measures_shown(measures: Sequence[str] | None) -> list[str]:
+def measures_shown(measures: Sequence[Measure] | None) -> list[Measure]:
     """Measures in the order in which figures show them: those wanted, or all eight.
 
     Raises:
@@ -65,7 +65,9 @@ def measures_shown(measures: Sequence[str] | None) -> list[str]:
     return [measure for measure in PANEL_ORDER if measure in measures]
 
 
-def modularity_by_layer(results: Results, *, quantity: str = "score", measures: Sequence[str] | None = None) -> Figure:
+def modularity_by_layer(
+    results: Results, *, quantity: str = "score", measures: Sequence[Measure] | None = None
+) -> Figure:
     """The same for every hidden layer (P5): the layers of a measure side by side."""
     chosen = measures_shown(measures)
     table = modularity_table(results, quantity=quantity, by_layer=True, measures=chosen)
@@ -97,7 +99,7 @@ def modularity_by_layer(results: Results, *, quantity: str = "score", measures: 
         return figure
 
 
-def modularity_of_measure(results: Results, measure: str) -> Figure:
+def modularity_of_measure(results: Results, measure: Measure) -> Figure:
     """Modularity Q of one measure against the strength of each regulariser, with the untrained band."""
     table = modularity_table(results, measures=[measure])
     with plt.rc_context(STYLE):
@@ -109,7 +111,11 @@ def modularity_of_measure(results: Results, measure: str) -> Figure:
 
 
 def modularity_table(
-    results: Results, *, quantity: str = "score", by_layer: bool = False, measures: Sequence[str] = tuple(PANEL_ORDER)
+    results: Results,
+    *,
+    quantity: str = "score",
+    by_layer: bool = False,
+    measures: Sequence[Measure] = tuple(PANEL_ORDER),
 ) -> pd.DataFrame:
     """What the figures of this module show: a row per point, one per untrained band, one per published value.
 

@@ -22,7 +22,7 @@ from modularity_lib.figures.style import (
 )
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import REGULARISERS
+from modularity_lib.vocabulary import REGULARISERS, Regulariser
 
 QUANTITIES = {
     "test_accuracy": "test accuracy",
@@ -107,7 +107,7 @@ def performance_table(results: Results) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _strength_axis(axes: Axes, results: Results, regulariser: str, *, label: bool) -> dict[float, float]:
+def _strength_axis(axes: Axes, results: Results, regulariser: Regulariser, *, label: bool) -> dict[float, float]:
     """Put the strengths of a sweep on the x axis, evenly spaced for the penalties; return each strength's position."""
     strengths = results.study.strengths(regulariser)
     if regulariser == "dropout":

@@ -14,13 +14,13 @@ from matplotlib.lines import Line2D
 from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR, measure_ticks, written
 from modularity_lib.findings.score_correlations import SWEEPS, score_correlations, scores_by_network
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES
+from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES, Measure
 
 _SWEEP_LABELS = {name: LOOKS[name].label if name in LOOKS else "untrained" for name in SWEEPS}
 
 
 def scatter_of_scores(
-    results: Results, *, measures: Sequence[str] = MEASURES, layers: Sequence[int] | None = None
+    results: Results, *, measures: Sequence[Measure] = MEASURES, layers: Sequence[int] | None = None
 ) -> Figure:
     """Q of every two measures against each other, a point per network (P8).
 
@@ -57,7 +57,7 @@ def scatter_of_scores(
 
 
 def scatter_table(
-    results: Results, *, measures: Sequence[str] = MEASURES, layers: Sequence[int] | None = None
+    results: Results, *, measures: Sequence[Measure] = MEASURES, layers: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """What `scatter_of_scores` shows: a row per network and layer, a column of Q per measure."""
     table = scores_by_network(results, measures=measures)
@@ -171,7 +171,7 @@ def _handles() -> list[Line2D]:
     return [Line2D([], [], label=label, **looks[name]) for name, label in labels.items()]  # type: ignore[arg-type]
 
 
-def _name_plate(axes: Axes, measure: str) -> None:
+def _name_plate(axes: Axes, measure: Measure) -> None:
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)

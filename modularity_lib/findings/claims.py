@@ -10,7 +10,18 @@ import pandas as pd
 from modularity_lib.findings.inference import Effect, effect_over_runs
 from modularity_lib.findings.paper import published
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
-from modularity_lib.vocabulary import BASELINE_L2, FAMILY, KINDS, MEASURES, SWEEP_NAMES, measure_in_words, pair_kind
+from modularity_lib.vocabulary import (
+    BASELINE,
+    FAMILY,
+    KINDS,
+    MEASURE_LABELS,
+    MEASURES,
+    REGULARISERS,
+    SWEEP_NAMES,
+    Measure,
+    Regulariser,
+    pair_kind,
+)
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly reproduced", "not reproduced"
 COULD_NOT_TEST = "could not test"
@@ -54,10 +65,7 @@ def judge_all(results: Results) -> dict[str, Verdict]:
     return {claim.id: claim.judge(results) for claim in CLAIMS}
 
 
-_BASELINES = (0.0, BASELINE_L2)  # left ends of the sweeps
-
-
-def _modularity_by_run(results: Results, regulariser: str) -> pd.DataFrame:
+def _modularity_by_run(results: Results, regulariser: Regulariser) -> pd.DataFrame:
     """Q averaged over layers, one row per (strength, measure), one column per run; only settings all runs have."""
     rows = sweep(results.analysed("modules", trained=True), results.study, regulariser)
     return rows.pivot_table(index=["strength", "measure"], columns="run", values="score").dropna()
@@ -72,7 +80,7 @@ def _usable_strengths(by_run: pd.DataFrame) -> list[float]:
     """Strengths above the baseline at which every measure has a score in every run; none if the baseline has not."""
     complete = by_run.groupby("strength").size() == len(MEASURES)
     usable = list(complete[complete].index)
-    return usable[1:] if usable and usable[0] in _BASELINES else []
+    return usable[1:] if usable and usable[0] in BASELINE else []
 
 
 class _Rise(NamedTuple):
@@ -80,14 +88,14 @@ class _Rise(NamedTuple):
     by_run: pd.Series
 
 
-def _largest_rise(results: Results, regulariser: str) -> _Rise | None:
+def _largest_rise(results: Results, regulariser: Regulariser) -> _Rise | None:
     """Rise of Q, averaged over measures, at the strength where its mean over runs is largest: one value per run."""
     by_run = _modularity_by_run(results, regulariser)
     rises = [_Rise(strength, _rise(by_run, strength).mean()) for strength in _usable_strengths(by_run)]
     return max(rises, key=lambda rise: rise.by_run.mean()) if rises else None
 
 
-def _largest_rise_of(results: Results, regulariser: str, measure: str) -> float:
+def _largest_rise_of(results: Results, regulariser: Regulariser, measure: Measure) -> float:
     """The same for one measure, mean over runs."""
     by_run = _modularity_by_run(results, regulariser)
     return max(float(np.mean(_rise(by_run, strength).loc[measure])) for strength in _usable_strengths(by_run))
@@ -129,7 +137,7 @@ def _judge_dropout(results: Results) -> Verdict:
 
 
 def _judge_penalties(results: Results) -> Verdict:
-    rises = {name: _largest_rise(results, name) for name in ("l2", "l1", "dropout")}
+    rises: dict[str, _Rise | None] = {name: _largest_rise(results, name) for name in REGULARISERS}
     quantity = "largest rise of Q: dropout's minus the larger of L2's and L1's, mean of 8 measures"
     paper = _paper_rise("dropout") - max(_paper_rise("l2"), _paper_rise("l1"))
     found = {name: rise for name, rise in rises.items() if rise is not None}
@@ -140,10 +148,12 @@ def _judge_penalties(results: Results) -> Verdict:
     margins = {name: effect_over_runs((by_run["dropout"] - by_run[name]).to_numpy()) for name in ("l2", "l1")}
     smaller = [SWEEP_NAMES[name] for name, margin in margins.items() if margin.is_above_zero]
     how = "in every run" if margins["l2"].low is None else "by the 95 % interval over runs"
-    by_measure = {measure: {name: _largest_rise_of(results, name, measure) for name in rises} for measure in MEASURES}
+    by_measure = {
+        measure: {name: _largest_rise_of(results, name, measure) for name in REGULARISERS} for measure in MEASURES
+    }
     largest = [measure for measure, of in by_measure.items() if of["dropout"] > max(of["l2"], of["l1"])]
     exceptions = [
-        f"{measure_in_words(measure)} ({', '.join(f'{SWEEP_NAMES[name]} {rise:+.3f}' for name, rise in of.items())})"
+        f"{MEASURE_LABELS[measure]} ({', '.join(f'{SWEEP_NAMES[name]} {rise:+.3f}' for name, rise in of.items())})"
         for measure, of in by_measure.items()
         if measure not in largest
     ]
@@ -167,7 +177,7 @@ def _judge_penalties(results: Results) -> Verdict:
     return Verdict(status, quantity, effect, paper, detail, ", ".join(missed))
 
 
-def _listed(measures: list[str]) -> str:
+def _listed(measures: list[Measure]) -> str:
     families = [FAMILY[measure] for measure in measures]
     return f"{len(measures)} of 8 ({families.count('upstream')} upstream, {families.count('downstream')} downstream)"
 
@@ -250,7 +260,7 @@ def across_by_sweep(results: Results) -> str:
     return f"By sweep: {', '.join(means)}; at dropout {strongest:g} it is {effect.mean:.3f}{bounds}."
 
 
-def _paper_rise(regulariser: str, *, strongest: bool = False) -> float:
+def _paper_rise(regulariser: Regulariser, *, strongest: bool = False) -> float:
     table = published("q_vs_regularisation")
     curve = table[table["regulariser"] == regulariser].groupby("strength")["Q"].mean()
     baseline = table[(table["regulariser"] == "dropout") & (table["strength"] == 0)]["Q"].mean()

@@ -24,9 +24,9 @@ from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.studies.store import Store
-from modularity_lib.vocabulary import PANEL_ORDER, REGULARISERS
+from modularity_lib.vocabulary import BASELINE, PANEL_ORDER, REGULARISERS, Regulariser, is_normalised
 
-NORMALISED = tuple(measure for measure in PANEL_ORDER if measure.endswith("_norm"))  # similarities from 0 to 1
+NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))  # similarities from 0 to 1
 
 SHIPPED = checkout() / "data" / "common_mode"
 
@@ -167,22 +167,21 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: 
     rows: list[dict[str, object]] = []
     before: dict[tuple[int, str], dict[str, float]] = {}
     for setting in results.study.settings():  # the first is that without regularisation
-        found = by_setting.get(tuple(setting.values()), modules.iloc[:0])
+        found = by_setting.get(setting, modules.iloc[:0])
         try:
-            matrices = (
-                list(stored_matrices(results.study, run=run, store=store, **setting).values()) if len(found) else []
-            )
+            given = {"run": run, "store": store, **setting._asdict()}
+            matrices = list(stored_matrices(results.study, **given).values()) if len(found) else []
         except (LookupError, DatasetUnavailable):
             break
         for row in _records(found):
             similarity, labels = matrices[row["layer"] - 1][row["measure"]], np.asarray(row["labels"])
             place = (row["layer"], row["measure"])
-            if setting == results.study.settings()[0]:
+            if setting == BASELINE:
                 before[place] = confounds(*live_part(similarity, labels))
             if place in before:
                 steps = results.study.search_steps
                 seen = measured(similarity, labels, before[place], draws=draws, steps=steps, run=run, row=len(rows))
-                rows.append({**row, "test_accuracy": accuracies[tuple(setting.values())], **seen})
+                rows.append({**row, "test_accuracy": accuracies[setting], **seen})
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
@@ -367,7 +366,7 @@ def _symmetric(upper: np.ndarray, units: int) -> np.ndarray:
     return matrix + matrix.T
 
 
-def split_table(table: pd.DataFrame, results: Results, regulariser: str) -> pd.DataFrame:
+def split_table(table: pd.DataFrame, results: Results, regulariser: Regulariser) -> pd.DataFrame:
     """Rises of Q along a sweep of `common_mode_table`, split in two, and what each counts as.
 
     A rise of at least `CLEAR` is IN_COMMON where at most `LEAST` of it remain with as much in common; of the others it
@@ -382,7 +381,7 @@ def split_table(table: pd.DataFrame, results: Results, regulariser: str) -> pd.D
     """
     place = ["run", "layer", "measure"]
     rows = sweep(table, results.study, regulariser)
-    left = rows["strength"] == results.study.settings()[0][regulariser]
+    left = rows["strength"] == getattr(BASELINE, regulariser)
     start = rows[left].set_index(place)
     rows = rows[~left].sort_values("strength", kind="stable")
     first = start.reindex(pd.MultiIndex.from_frame(rows[place])).set_index(rows.index)

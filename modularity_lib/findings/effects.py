@@ -5,12 +5,12 @@ import pandas as pd
 
 from modularity_lib.findings.inference import effect_over_runs, holm, joint_sign_flips
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import MEASURES, PANEL_ORDER, REGULARISERS
+from modularity_lib.vocabulary import MEASURES, PANEL_ORDER, REGULARISERS, Regulariser
 
 LEVEL = 0.05
 
 
-def usable_strengths(results: Results, regulariser: str) -> list[float]:
+def usable_strengths(results: Results, regulariser: Regulariser) -> list[float]:
     """Strengths of a sweep at which every run has a score in every measure and layer, the left end of its curve first.
 
     Empty where the left end itself has not.

@@ -25,17 +25,17 @@ from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.networks import Parameters
 from modularity_lib.training.performance import network_facts
 from modularity_lib.training.training import train
-from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
+from modularity_lib.vocabulary import BASELINE, REGULARISERS
 
 # Networks that are trained again, for each branch that a stage can take: (study, run, l2, l1, dropout).
 TRAINED = (
-    ("final-base", 0, BASELINE_L2, 0.0, 0.0),
+    ("final-base", 0, BASELINE.l2, 0.0, 0.0),
     ("final-base", 0, 0.1, 0.0, 0.0),  # collapses to chance
-    ("final-base", 0, BASELINE_L2, 0.01, 0.0),
-    ("final-base", 0, BASELINE_L2, 0.0, 0.05),
-    ("final-deep", 0, BASELINE_L2, 0.0, 0.2),  # five layers
+    ("final-base", 0, BASELINE.l2, 0.01, 0.0),
+    ("final-base", 0, BASELINE.l2, 0.0, 0.05),
+    ("final-deep", 0, BASELINE.l2, 0.0, 0.2),  # five layers
     ("final-deep", 0, 0.1, 0.0, 0.0),  # layers whose units are all dead
-    ("v1", 0, BASELINE_L2, 0.0, 0.3),  # the other protocol
+    ("v1", 0, BASELINE.l2, 0.0, 0.3),  # the other protocol
 )
 
 

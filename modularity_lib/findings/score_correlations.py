@@ -9,7 +9,7 @@ from scipy import stats
 
 from modularity_lib.findings.inference import FEWEST_FOR_INTERVAL
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import BASELINE_L2, KINDS, MEASURES, REGULARISERS, pair_kind
+from modularity_lib.vocabulary import BASELINE, KINDS, MEASURES, REGULARISERS, Measure, pair_kind
 
 SWEEPS = (*REGULARISERS, "untrained")  # what one correlation is taken over
 _NETWORK = ["l2", "l1", "dropout", "run"]
@@ -17,7 +17,7 @@ _RESAMPLES = 999
 _FEWEST_NETWORKS = 4  # of three, ranks can hardly disagree
 
 
-def scores_by_network(results: Results, *, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+def scores_by_network(results: Results, *, measures: Sequence[Measure] = MEASURES) -> pd.DataFrame:
     """Q of every measure, one row per analysed network and layer.
 
     Returns:
@@ -34,7 +34,7 @@ def scores_by_network(results: Results, *, measures: Sequence[str] = MEASURES) -
     table = rows.pivot_table(index=names, columns="measure", values="score")
     table = table.reindex(columns=list(measures)).reset_index().rename_axis(columns=None)
     varied = np.select(
-        [~table["trained"], table["dropout"] > 0, table["l1"] > 0, table["l2"] != BASELINE_L2],
+        [~table["trained"], table["dropout"] > 0, table["l1"] > 0, table["l2"] != BASELINE.l2],
         ["untrained", "dropout", "l1", "l2"],
         default="baseline",
     )
@@ -42,7 +42,7 @@ def scores_by_network(results: Results, *, measures: Sequence[str] = MEASURES) -
     return table
 
 
-def score_correlations(results: Results, *, measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+def score_correlations(results: Results, *, measures: Sequence[Measure] = MEASURES) -> pd.DataFrame:
     """Spearman's rho between the Q of every two measures, over the networks of one sweep in one layer.
 
     Returns:
@@ -114,10 +114,12 @@ def _kind_of(a: int, b: int) -> str:
     return pair_kind(MEASURES[a], MEASURES[b])
 
 
-def _sweeps(results: Results, measures: Sequence[str]) -> list[tuple[str, int, np.ndarray]]:
+def _sweeps(results: Results, measures: Sequence[Measure]) -> list[tuple[str, int, np.ndarray]]:
     """Sweep, layer, and the scores: (strengths, runs, measures), NaN where a network is not analysed."""
     table = scores_by_network(results, measures=measures)
-    parts = {name: sweep(table[table["trained"]], results.study, name) for name in REGULARISERS}
+    parts: dict[str, pd.DataFrame] = {
+        name: sweep(table[table["trained"]], results.study, name) for name in REGULARISERS
+    }
     parts["untrained"] = table[~table["trained"]].assign(strength=0.0)
     found = []
     for name, part in parts.items():

@@ -22,7 +22,7 @@ from modularity_lib.clustering.modularity import (
 )
 from modularity_lib.clustering.search import find_modules, spectral_modules
 from modularity_lib.studies.archive import stored_matrices
-from modularity_lib.vocabulary import FAMILY, MEASURES
+from modularity_lib.vocabulary import FAMILY, MEASURES, Measure
 
 Method = Callable[[np.ndarray, int], np.ndarray]  # similarity matrix and seed -> labels
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {kind: {name: similarity matrix}}
@@ -32,7 +32,7 @@ MOST_UNITS = 24  # of which the best partition can be proven in a minute
 
 
 def matrices_by_family(
-    study: str, *, dropouts: Sequence[float], measures: Sequence[str] | None = None
+    study: str, *, dropouts: Sequence[float], measures: Sequence[Measure] | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
     """Similarity matrices of networks of run 0 with dropout alone: {family: {"dropout 0.3, hidden1, measure": array}}.
 

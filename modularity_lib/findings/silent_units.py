@@ -8,6 +8,7 @@ the unit is dead; in double precision, in which the tables of this project were 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings.comparison import compare_with_paper
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import MEASURES, REGULARISERS
+from modularity_lib.vocabulary import FAMILY, MEASURES, REGULARISERS, is_normalised, quantity_of
 
 SMALLEST_SINGLE = float(np.finfo(np.float32).smallest_subnormal)
 EQUALLY_CLOSE = 0.001  # means of differences that differ by no more do not tell rules apart
@@ -102,15 +103,14 @@ def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
     networks = networks[networks["run"] == run]
     under_l2 = set(sweep(networks, results.study, "l2")["l2"])
     for row in networks.to_dict("records"):
-        chosen = {name: row[name] for name in REGULARISERS}
+        chosen: dict[str, Any] = {name: row[name] for name in REGULARISERS}
         of_l2 = row["l1"] == 0 and row["dropout"] == 0 and row["l2"] in under_l2
         for layer, by_measure in enumerate(stored_matrices(results.study, run=run, **chosen).values(), start=1):
             for measure in MEASURES:
-                raw = measure.removesuffix("_norm")
-                own = np.diag(by_measure[raw])
+                own = np.diag(by_measure[quantity_of(measure)])
                 found: dict[bytes, tuple[float, np.ndarray | None]] = {}  # by which units are silent
                 for rule in RULES:
-                    silent = (rule.normalised if measure.endswith("_norm") else rule.raw)(own)
+                    silent = (rule.normalised if is_normalised(measure) else rule.raw)(own)
                     if silent.tobytes() not in found:
                         found[silent.tobytes()] = _search(without_units(by_measure[measure], silent), results, run)
                     score, labels = found[silent.tobytes()]
@@ -125,7 +125,7 @@ def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
                         "score": score,
                         "labels": labels,
                         "regulariser_l2": of_l2,
-                        "normalised_downstream": measure in ("output_gradient_norm", "output_hessian_norm"),
+                        "normalised_downstream": is_normalised(measure) and FAMILY[measure] == "downstream",
                     }
 
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from modularity_lib.similarity import closed_form, derivatives
 from modularity_lib.similarity.derivatives import Images
 from modularity_lib.training.networks import MLP, Parameters, parameters_of
-from modularity_lib.vocabulary import MEASURES, chosen_names
+from modularity_lib.vocabulary import MEASURES, Measure, chosen_names, is_normalised, quantity_of
 
 _CHUNK_BYTES = 8_000_000  # working memory for one chunk of images
 _CHUNK_IMAGES = 256  # longest chunk, where the network's own memory per image is unknown
@@ -22,7 +22,7 @@ def similarity_matrices(
     labels: Iterable[int] | None = None,
     *,
     layers: Sequence[str] | None = None,
-    measures: Sequence[str] | None = None,
+    measures: Sequence[Measure] | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Similarity of every two units of a hidden layer, for each layer and measure. Higher = more alike.
 
@@ -66,7 +66,7 @@ def similarity_matrices(
         )
     perceptron = _relu_perceptron(network)
     names = chosen_names("measures", measures, MEASURES, default=MEASURES)
-    quantities = {name.removesuffix("_norm") for name in names}
+    quantities = {quantity_of(name) for name in names}
     if perceptron is not None:
         chosen = chosen_names("layers", layers, perceptron.layers, default=perceptron.layers)
         values = _checked_images(images, pixels=perceptron.sizes[0])
@@ -221,11 +221,11 @@ class _Covariance:
         return covariance
 
 
-def _measure(averages: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+def _measure(averages: Mapping[str, np.ndarray], name: Measure) -> np.ndarray:
     """The named measure, |S| or |S_ij / √(S_ii S_jj)|, from the signed averages S of a layer."""
-    signed = averages[name.removesuffix("_norm")]
+    signed = averages[quantity_of(name)]
     similarity = np.abs(signed + signed.T) / 2  # symmetric but for rounding
-    if not name.endswith("_norm"):
+    if not is_normalised(name):
         return similarity
     diagonal = similarity.diagonal()
     live = diagonal > 0

@@ -19,7 +19,7 @@ from modularity_lib.studies.results import IDENTIFYING, TABLES, Results, StudyIn
 from modularity_lib.studies.shipped import is_shipped, shipped_arrays, shipped_matrices, shipped_tables
 from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
-from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS
+from modularity_lib.vocabulary import BASELINE, REGULARISERS
 
 if TYPE_CHECKING:
     # PyTorch comes with them, so they are imported where a network is made or measured: tables are read without it.
@@ -161,7 +161,7 @@ def stored_network(
     study: str | Study,
     *,
     run: int = 0,
-    l2: float = BASELINE_L2,
+    l2: float = BASELINE.l2,
     l1: float = 0.0,
     dropout: float = 0.0,
     store: Store | None = None,
@@ -180,7 +180,7 @@ def stored_matrices(
     study: str | Study,
     *,
     run: int = 0,
-    l2: float = BASELINE_L2,
+    l2: float = BASELINE.l2,
     l1: float = 0.0,
     dropout: float = 0.0,
     store: Store | None = None,

@@ -6,10 +6,10 @@ from typing import Any
 
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.training.config import TrainingConfig
-from modularity_lib.vocabulary import BASELINE_L2, REGULARISERS, did_you_mean
+from modularity_lib.vocabulary import BASELINE, REGULARISERS, Protocol, Regularisation, Regulariser, did_you_mean
 
-# Networks whose matrices the paper shows, (l2, l1, dropout): they are shipped in full precision.
-EXAMPLES = tuple((BASELINE_L2, 0.0, dropout) for dropout in (0.0, 0.1, 0.3, 0.5, 0.7))
+# Of the networks whose matrices the paper shows: they are shipped in full precision.
+EXAMPLES = tuple(Regularisation(dropout=dropout) for dropout in (0.0, 0.1, 0.3, 0.5, 0.7))
 FIRST_UNTRAINED_RUN = 1000  # untrained networks are runs of their own, so that none starts like a trained one
 
 
@@ -27,7 +27,7 @@ class Study:
     name: str
     dataset: str
     hidden: tuple[int, ...] = (64, 64)
-    protocol: str = "v1"
+    protocol: Protocol = "v1"
     epochs: int = 500
     l2: tuple[float, ...] = ()
     l1: tuple[float, ...] = ()
@@ -48,16 +48,17 @@ class Study:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
         self.trained_configs()  # refuses strengths, hidden layers, protocols and epochs that no network can have
 
-    def settings(self) -> list[dict[str, Any]]:
+    def settings(self) -> list[Regularisation]:
         """Every regularisation setting once: the baseline, then the sweeps of L2, L1 and dropout."""
-        baseline = {"l2": BASELINE_L2, "l1": 0.0, "dropout": 0.0}
-        sweeps = [{**baseline, name: value} for name in REGULARISERS for value in getattr(self, name)]
-        return [baseline, *(setting for setting in sweeps if setting != baseline)]
+        sweeps = [Regularisation(**{name: value}) for name in REGULARISERS for value in getattr(self, name)]
+        return [BASELINE, *(setting for setting in sweeps if setting != BASELINE)]
 
     def trained_configs(self) -> list[TrainingConfig]:
         """Configuration of every trained network, run by run."""
         common = TrainingConfig(hidden=self.hidden, protocol=self.protocol, epochs=self.epochs)
-        return [replace(common, run=run, **setting) for run in range(self.runs) for setting in self.settings()]
+        return [
+            replace(common, run=run, **setting._asdict()) for run in range(self.runs) for setting in self.settings()
+        ]
 
     def untrained_configs(self) -> list[TrainingConfig]:
         """Configuration of every untrained network: a fresh random initialisation, no training."""
@@ -70,12 +71,11 @@ class Study:
         """Whether a network that was trained without fault enters the analysis."""
         return config.epochs == 0 or (test_accuracy >= self.min_test_accuracy and config.l1 <= self.largest_analysed_l1)
 
-    def strengths(self, regulariser: str) -> list[float]:
+    def strengths(self, regulariser: Regulariser) -> list[float]:
         """Strengths along one sweep, the left end of its curve first; the baseline is 1e-5 for L2, else 0."""
-        baseline = BASELINE_L2 if regulariser == "l2" else 0.0
-        return sorted({baseline, *getattr(self, regulariser)})
+        return sorted({getattr(BASELINE, regulariser), *getattr(self, regulariser)})
 
-    def percent_regularisation(self, regulariser: str, strength: float) -> float:
+    def percent_regularisation(self, regulariser: Regulariser, strength: float) -> float:
         """Position of a strength on the paper's common x axis, 0 to 1.
 
         Dropout is its own rate; for L1 and L2 it is where log(strength) lies between the logs of the weakest and the

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.vocabulary import pair_kind
+from modularity_lib.vocabulary import BASELINE, Regulariser, pair_kind
 
 TABLES = ("networks", "modules", "agreement")
 LAYER_OF_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]  # what tells one layer from another in a study
@@ -40,9 +40,9 @@ class Results:
         return rows[rows["analysed"] & (rows["trained"] == trained) & (rows["status"] == "ok")]
 
 
-def sweep(table: pd.DataFrame, study: Study, regulariser: str) -> pd.DataFrame:
+def sweep(table: pd.DataFrame, study: Study, regulariser: Regulariser) -> pd.DataFrame:
     """Rows of one sweep of regularisation, the baseline included, with the column `strength` added."""
-    others = {"l2": study.settings()[0]["l2"], "l1": 0.0, "dropout": 0.0}
+    others = BASELINE._asdict()
     others.pop(regulariser)
     chosen = (table[list(others)] == pd.Series(others)).all(axis=1)
     return table[chosen].assign(strength=table.loc[chosen, regulariser])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from modularity_lib.paths import checkout
 from modularity_lib.studies.entries import EntryDamaged, read_entry
-from modularity_lib.vocabulary import MEASURES
+from modularity_lib.vocabulary import MEASURES, is_normalised
 
 RESULTS_FOLDER = checkout() / "data" / "results"
 
@@ -91,7 +91,7 @@ def triangle(matrix: np.ndarray, measure: str) -> np.ndarray:
     array([1., 2., 3.])
     """
     upper = matrix[np.triu_indices(len(matrix))]
-    return upper.astype(np.float32) if measure.endswith("_norm") else upper
+    return upper.astype(np.float32) if is_normalised(measure) else upper
 
 
 def square(triangle: np.ndarray) -> np.ndarray:

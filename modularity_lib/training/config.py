@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modularity_lib.vocabulary import Protocol
+
 PROTOCOLS = ("v1", "final")
 FACTOR = 0.25  # of the learning rate
 PATIENCE = 3  # epochs without improvement that the learning rate still waits for
@@ -79,7 +81,7 @@ class TrainingConfig:
     l1: float = 0.0  # weight of the sum of absolute weights in the loss
     dropout: float = 0.0  # probability that a hidden unit is silenced in a training step, in [0, 1)
     run: int = 0  # seed of the split, the initial weights, the order of the batches and the dropout masks
-    protocol: str = "v1"  # "v1": constant learning rate, last network; "final": it falls, network of lowest loss
+    protocol: Protocol = "v1"  # "v1": constant learning rate, last network; "final": it falls, network of lowest loss
     epochs: int = 500  # v1: number of epochs; final: the most; 0: the initial network
     batch_size: int = 200  # images
     learning_rate: float = 1e-3  # of Adam, at the start

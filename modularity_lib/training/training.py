@@ -20,6 +20,7 @@ from modularity_lib.training.layout import (
     workspace_of,
 )
 from modularity_lib.training.networks import Parameters, initial_parameters
+from modularity_lib.vocabulary import Status
 
 BATCH_ORDER_STREAM = 2  # keeps this draw apart from the others of a run (see networks.py, images/dataset.py)
 _SHARED_FIELDS = ("run", "hidden", "protocol", "batch_size")
@@ -33,7 +34,7 @@ class TrainedNetwork:
     parameters: Parameters
     epochs: int  # epochs trained
     validation_loss: float  # mean cross-entropy of these parameters on the validation images, in nats, no penalties
-    status: str  # "ok" or "diverged"
+    status: Status  # "ok" or "diverged"
     reason: str  # why it diverged; "" if it did not
 
 

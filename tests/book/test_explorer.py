@@ -23,7 +23,7 @@ from modularity_lib.studies.results import Results
 from modularity_lib.studies.run import run_study
 from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import initial_parameters, network_of
-from modularity_lib.vocabulary import MEASURES
+from modularity_lib.vocabulary import MEASURES, Regularisation
 
 CHOSEN = {
     "regulariser": "dropout",
@@ -91,7 +91,7 @@ def shown_matrices(page: dict[str, Any]) -> dict[tuple[int, int, int], np.ndarra
 
 
 def test_every_setting_of_the_run_is_there_with_each_layer_and_measure(page: dict[str, Any], v1: Results) -> None:
-    assert [network["setting"] for network in page["networks"]] == v1.study.settings()
+    assert [Regularisation(**network["setting"]) for network in page["networks"]] == v1.study.settings()
     assert {len(network["layers"]) for network in page["networks"]} == {2}
     assert {len(layer["measures"]) for network in page["networks"] for layer in network["layers"]} == {len(MEASURES)}
 
@@ -181,7 +181,7 @@ def test_the_digits_of_a_module_are_those_with_the_highest_mean_normalised_activ
 
 def test_shipped_matrices_come_layer_by_layer_from_the_pixels_on(v1: Results) -> None:
     for setting in v1.study.settings():
-        assert list(stored_matrices("v1", **setting)) == ["hidden1", "hidden2"]
+        assert list(stored_matrices("v1", **setting._asdict())) == ["hidden1", "hidden2"]
 
 
 def test_every_digit_has_its_label(page: dict[str, Any], digits: Digits) -> None:

@@ -22,7 +22,7 @@ from modularity_lib.images.sources import DATASETS
 from modularity_lib.studies.catalogue import EXAMPLES, Study
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.shipped import shipped_tables
-from modularity_lib.vocabulary import BASELINE_L2, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
+from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 LEVELS = 255  # steps of a stored similarity, from 0 to the largest off the diagonal
 
@@ -256,8 +256,7 @@ def _rounded(score: float | None) -> float | None:
 
 def _is_in_sweep(setting: Mapping[str, float], regulariser: str) -> bool:
     """Whether a setting belongs to the sweep of a regulariser: the others are at the baseline."""
-    baseline = {"l2": BASELINE_L2, "l1": 0.0, "dropout": 0.0}
-    return all(setting[name] == value for name, value in baseline.items() if name != regulariser)
+    return all(setting[name] == value for name, value in BASELINE._asdict().items() if name != regulariser)
 
 
 def _sweeps(networks: Sequence[NetworkView]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from modularity_lib.studies.catalogue import Study, study_named
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import Parameters, parameters_of
-from modularity_lib.vocabulary import MEASURES
+from modularity_lib.vocabulary import MEASURES, Regularisation
 
 N_DIGITS = 5  # shown per module
 
@@ -105,7 +105,7 @@ def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | No
         DatasetUnavailable: matrices that are not shipped need images that cannot be had.
     """
     networks = []
-    for setting in results.study.settings():
+    for setting in map(Regularisation._asdict, results.study.settings()):
         rows = _rows_of(results.networks, run, setting)
         if rows.empty or rows["status"].iloc[0] != "ok":
             continue
@@ -207,7 +207,7 @@ def _view_of_layer(
 ) -> LayerView:
     by_measure = {row["measure"]: row for _, row in rows.iterrows()}
     labels = {name: np.asarray(by_measure[name]["labels"], dtype=int) for name in MEASURES}
-    measures, places = {}, dict[tuple[int, ...], int]()
+    measures, places = dict[str, MeasureView](), dict[tuple[int, ...], int]()
     for name in MEASURES:
         own = [
             places.setdefault(tuple(np.flatnonzero(labels[name] == module).tolist()), len(places))

@@ -8,7 +8,7 @@ from modularity_lib.findings.claims import CLAIMS, Verdict
 from modularity_lib.findings.ledger import AGREES, GROUPS, NO_LIMIT, ledger
 from modularity_lib.findings.silent_units import EQUALLY_CLOSE
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import SWEEP_NAMES, measure_in_words
+from modularity_lib.vocabulary import MEASURE_LABELS, SWEEP_NAMES
 
 RULES_CODE = """import modularity_lib as ml
 from modularity_lib.findings import silent_units
@@ -92,7 +92,7 @@ def far_sentence(numbers: pd.DataFrame) -> str:
     if far.empty:
         return f"No published Q lies more than two errors off ({len(q)} were compared)."
     names = far["what"].str.split(", ", expand=True)
-    kinds = names[0].map(measure_in_words) + " under " + names[1].replace(SWEEP_NAMES)
+    kinds = names[0].map(MEASURE_LABELS) + " under " + names[1].replace(SWEEP_NAMES)
     counts = kinds.value_counts()
     most = counts[counts >= 3]
     below = int((far["difference"] < 0).sum())
