@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from modularity_lib.studies.engine import cores
-from modularity_lib.studies.provenance import provenance
+from modularity_lib.studies.provenance import cores, provenance
 
 
 def options(description: str | None, *, repeats: int) -> argparse.ArgumentParser:

@@ -159,7 +159,8 @@ def run(
       modularity run v1 --device cuda
     """
     from modularity_lib.studies import status
-    from modularity_lib.studies.engine import SchedulerUnavailable, cores, open_tasks
+    from modularity_lib.studies.engine import SchedulerUnavailable, open_tasks
+    from modularity_lib.studies.provenance import cores
     from modularity_lib.studies.run import run_shard, run_study
     from modularity_lib.studies.store import Store
 

@@ -1,7 +1,8 @@
 """Runs one chapter of the book with chosen parameters through Papermill, and remembers the executed notebook.
 
-A chapter is a MyST Markdown file with a Jupytext header. What it gave is kept under `_build/.jupyter_cache/`, named by
-a key of everything it may depend on, so that a chapter runs again when something has changed and only then.
+A chapter is a MyST Markdown file with a Jupytext header. Its executed notebook is kept under `_build/.jupyter_cache/`,
+named by a key of everything the chapter may depend on: it runs again when something has changed, and only then.
+`schedule` runs all chapters of a build.
 """
 
 import hashlib
@@ -9,13 +10,15 @@ import importlib.metadata
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import jupytext
 import jupytext.myst
@@ -35,7 +38,7 @@ from modularity_lib.vocabulary import did_you_mean
 LIBRARY = checkout() / "modularity_lib"
 CHAPTERS = "chapters"  # folder of the chapters, in the root of the book
 CACHE = Path("_build", ".jupyter_cache")  # below the root of the book; `jupyter-book clean .` spares it
-# At its end a kernel may close a socket that it still listens to, and would say so with a traceback in the terminal.
+# A kernel that ends may close a socket to which it still listens, and would print a traceback into the terminal.
 QUIET_END = "__import__('logging').getLogger('tornado.general').setLevel('CRITICAL')"
 STUDY_VARIABLE = "MODULARITY_STUDY"  # which study the chapters show; part of what they depend on
 LINE = "source_line"  # in the metadata of a cell: the line of the .md file, from 1, at which its text starts
@@ -169,13 +172,18 @@ def chapter_key(chapter: Chapter, parameters: Mapping[str, Any], around: str) ->
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def remembered(chapter: Chapter, key: str) -> Path:
+    """File in which the executed chapter is kept under this key; it exists once the chapter has run to its end."""
+    return chapter.root / CACHE / CHAPTERS / f"{chapter.name}-{key}.ipynb"
+
+
 def executed_notebook(chapter: Chapter, parameters: Mapping[str, Any], key: str) -> Path:
-    """File of the executed chapter: the one remembered under this key, or one made now.
+    """Execute a chapter, unless its notebook is remembered under this key; return the file of the notebook.
 
     Raises:
         ChapterFailed: a cell raised an error or the kernel died. Nothing is remembered.
     """
-    executed = chapter.root / CACHE / CHAPTERS / f"{chapter.name}-{key}.ipynb"
+    executed = remembered(chapter, key)
     if executed.exists():
         return executed
     executed.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +214,7 @@ def _execute(
             written,
             dict(parameters),
             kernel_name="python3",
-            cwd=chapter.root,
+            resources={"metadata": {"path": str(chapter.root)}},  # `cwd` would move this whole process there
             progress_bar=False,
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
@@ -233,16 +241,35 @@ def _execute(
 class _KernelOfThisPython(AsyncKernelManager):
     """Kernels of the interpreter that runs this, whatever "python3" the user has registered with Jupyter."""
 
+    all: ClassVar[WeakSet["_KernelOfThisPython"]] = WeakSet()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.all.add(self)
+
     @property
     def kernel_spec(self) -> KernelSpec:
-        search_path = [str(LIBRARY.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        # A size for progress bars: tqdm would measure the terminal, to which it does not write and which may have none.
-        size = {"TQDM_NCOLS": "80", "TQDM_NROWS": "24"}
-        return KernelSpec(**get_kernel_dict(), env={"PYTHONPATH": os.pathsep.join(search_path), **size})
+        environment = {
+            "PYTHONPATH": os.pathsep.join([str(LIBRARY.parent), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            # A size for progress bars: tqdm would measure the terminal, which it does not write to.
+            **{"TQDM_NCOLS": "80", "TQDM_NROWS": "24"},
+            # One thread: other chapters use the other cores, and results must not depend on how many there are.
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+        }
+        return KernelSpec(**get_kernel_dict(), env=environment)
+
+
+def end_kernels() -> None:
+    """Kill the kernels that this process runs, and the processes that they started; their chapters fail."""
+    for kernel in list(_KernelOfThisPython.all):
+        group = getattr(kernel.provisioner, "pgid", None)
+        if kernel.has_kernel and group:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
 
 def _tidied(notebook: NotebookNode, chapter: Chapter) -> NotebookNode:
-    """The executed notebook without progress bars and paths of this machine, and with the lines of its cells."""
+    """Drop progress bars and paths of this machine from an executed notebook, and note the line of each cell."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
@@ -253,7 +280,7 @@ def _tidied(notebook: NotebookNode, chapter: Chapter) -> NotebookNode:
             cell.metadata["tags"] = []  # such as "remove-cell", which would hide the error
     line = 1
     lines = []
-    for cell in reversed(notebook.cells):  # a cell that Papermill put in takes the line of the cell below it
+    for cell in reversed(notebook.cells):  # a cell that Papermill inserted takes the line of the cell below it
         line = cell.metadata.get(LINE, line)
         lines.append(line - 1)
     notebook.metadata["source_map"] = lines[::-1]  # read by the renderer, so that its warnings name the line

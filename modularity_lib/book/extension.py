@@ -1,8 +1,8 @@
 """Sphinx extension: runs the chapters of the book through Papermill, and keeps its pages readable offline.
 
-`_config.yml` lists it, so that plain `jupyter-book build .` does it all. A chapter whose key (see execution.py) is new
-is executed before any page is read; its page is then rendered from the executed notebook. A chapter that fails is
-shown as far as it got, and the build ends with an error.
+`_config.yml` lists it, so that plain `jupyter-book build .` does it all. Chapters whose key (see execution.py) is new
+are executed before any page is read, side by side (see schedule.py); each page is then rendered from the executed
+notebook. A chapter that fails is shown as far as it got, and the build ends with an error.
 """
 
 from pathlib import Path
@@ -24,8 +24,8 @@ from modularity_lib.book.execution import (
     ChapterFailed,
     chapter_key,
     check_parameters,
-    executed_notebook,
     find_chapter,
+    remembered,
     surroundings,
     with_chosen_study,
 )
@@ -40,6 +40,7 @@ from modularity_lib.book.html import (
     open_image,
     ship_mathjax,
 )
+from modularity_lib.book.schedule import Job, at_once, execute_side_by_side
 
 _log = logging.getLogger(__name__)
 
@@ -62,35 +63,36 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def execute_chapters(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Execute what is not in the cache, have each chapter read from its executed notebook; return outdated pages."""
-    around = surroundings(Path(app.srcdir))
-    parameters_of = dict(app.config.chapter_parameters)
+    """Execute chapters that are not cached, read each page from its executed notebook, return the outdated pages."""
+    jobs = _jobs(app, env)
+    failures: dict[str, ChapterFailed] = {}
+
+    def report(job: Job, failure: ChapterFailed) -> None:
+        name = job.chapter.name
+        failures[name] = failure
+        _fail(app, f"chapter {name!r} failed: {failure}", (f"{CHAPTERS}/{name}", failure.line))
+
+    try:
+        n_at_once = at_once()
+    except ValueError as error:
+        _fail(app, str(error))
+        n_at_once = 1
+    execute_side_by_side(jobs, report, n_at_once=n_at_once)
     keys, formats, executions = {}, {}, []
-    for chapter in _chapters(app, env):
-        parameters = with_chosen_study(chapter, parameters_of.pop(chapter.name, {}))
-        key = chapter_key(chapter, parameters, around)
-        try:
-            check_parameters(chapter, parameters)
-            notebook = executed_notebook(chapter, parameters, key)
+    for chapter, parameters, key in jobs:
+        failed = chapter.name in failures
+        notebook = failures[chapter.name].notebook if failed else remembered(chapter, key)
+        if not failed:
             keys[chapter.name] = key
-            executions.append(execution_of(chapter, parameters, notebook, failed=False))
-        except ChapterFailed as failure:
-            _fail(app, f"chapter {chapter.name!r} failed: {failure}", (f"{CHAPTERS}/{chapter.name}", failure.line))
-            notebook = failure.notebook
-            executions.append(execution_of(chapter, parameters, notebook, failed=True))
-        except ValueError as error:
-            _fail(app, str(error))
-            continue
+        executions.append(execution_of(chapter, parameters, notebook, failed=failed))
         # The renderer picks a reader by the longest matching end of the path, so a full path means one chapter. In
         # app.config the same would force a full rebuild each time.
         formats[str(chapter.path)] = ["modularity_lib.book.extension.read_executed", {"path": str(notebook)}, False]
-    for name in parameters_of:
-        _fail_for_unknown_chapter(app, name)
     config = env.mystnb_config  # type: ignore[attr-defined]
     env.mystnb_config = config.copy(custom_formats={**config.custom_formats, **formats})  # type: ignore[attr-defined]
 
     # Any page may show a number of any chapter, so one new key outdates them all. A failed chapter has no key.
-    unchanged = keys == getattr(env, "chapter_keys", None) and len(keys) == len(formats)
+    unchanged = keys == getattr(env, "chapter_keys", None) and not failures
     env.chapter_keys = keys  # type: ignore[attr-defined]
     # The commit, say, may be another one although no chapter had to run.
     status = {"chapters": chapters_text(executions), "environment": environment_text()}
@@ -120,6 +122,24 @@ class BuildStatus(SphinxDirective):
 def read_executed(text: str, path: str) -> NotebookNode:
     """Executed notebook of a chapter, in place of the text of its file."""
     return nbformat.read(path, as_version=4)
+
+
+def _jobs(app: Sphinx, env: BuildEnvironment) -> list[Job]:
+    """The chapters to execute; a chapter or parameter that does not exist fails the build."""
+    around = surroundings(Path(app.srcdir))
+    parameters_of = dict(app.config.chapter_parameters)
+    jobs = []
+    for chapter in _chapters(app, env):
+        parameters = with_chosen_study(chapter, parameters_of.pop(chapter.name, {}))
+        try:
+            check_parameters(chapter, parameters)
+        except ValueError as error:
+            _fail(app, str(error))
+            continue
+        jobs.append(Job(chapter, parameters, chapter_key(chapter, parameters, around)))
+    for name in parameters_of:
+        _fail_for_unknown_chapter(app, name)
+    return jobs
 
 
 def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:

@@ -1,4 +1,4 @@
-"""Shows how far a long piece of work has got: a live line in a terminal, a line a minute in a log."""
+"""Shows how far long pieces of work are: a live line for each in a terminal, a line a minute for each in a log."""
 
 import re
 import shutil
@@ -9,10 +9,14 @@ from types import TracebackType
 from typing import Self, TextIO
 
 _LIVE, _LOGGED = 0.5, 60.0  # seconds between two signs of life, in a terminal and in a log
+_running: list["Progress"] = []
+_writing = threading.Lock()
 
 
 class Progress:
-    """Says what is running, for how long, and the last line that it wrote; it can be written to like a file.
+    """Says what is running, for how long, and the last line that it wrote. It can be written to like a file.
+
+    Several may run at once, each in a thread of its own.
 
     Args:
         name: what is running.
@@ -28,33 +32,44 @@ class Progress:
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def write(self, text: str) -> int:
-        """Take note of the last line, such as the progress bar of an inner loop."""
+        """Remember the last line, such as the progress bar of an inner loop."""
         lines = [line.strip() for line in re.split(r"[\r\n]", text)]
         self._last_line = next((line for line in reversed(lines) if line), self._last_line)
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: `write` keeps no text back."""
+        """Do nothing: `write` holds nothing back."""
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
+        _running.append(self)
         self._ticker.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
         self._ticker.join()
+        _running.remove(self)
         seconds = time.monotonic() - self._started
         self._say(f"{self._name}: {'ended' if kind is None else 'broken off'} after {seconds:.1f} s\n")
 
     def _tick(self) -> None:
-        self._say(f"{self._name}: running" + ("" if self._live else "\n"))
+        self._say("" if self._live else f"{self._name}: running\n")
         while not self._ended.wait(_LIVE if self._live else _LOGGED):
-            seconds = time.monotonic() - self._started
-            line = f"{self._name}: running for {seconds:.0f} s  {self._last_line}"
-            self._say(line[: shutil.get_terminal_size().columns - 1] if self._live else f"{line}\n")
+            self._say("" if self._live else f"{self._line()}\n")
+
+    def _line(self) -> str:
+        return f"{self._name}: running for {time.monotonic() - self._started:.0f} s  {self._last_line}"
 
     def _say(self, text: str) -> None:
-        # \r goes to the start of the line, \x1b[K clears what was longer there.
-        self._stream.write(f"\r\x1b[K{text}" if self._live else text)
-        self._stream.flush()
+        """Write whole lines. In a terminal, all that runs stands below them until something is said again."""
+        with _writing:
+            if self._live:
+                columns, rows = shutil.get_terminal_size()
+                lines = [one._line()[: columns - 1] for one in list(_running) if one._stream is self._stream]
+                lines = lines[: rows - 1]
+                # \x1b[J clears from here to the end of the screen, \x1b[2A goes two lines up.
+                up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""
+                text = "\r\x1b[J" + text + "\n".join(lines) + up
+            self._stream.write(text)
+            self._stream.flush()

@@ -1,7 +1,6 @@
 """Spread the tasks of a study over processes: on this machine's cores or on any Dask scheduler, or one shard here."""
 
 import logging
-import os
 import re
 import signal
 import sys
@@ -242,8 +241,3 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,10 +8,11 @@ from tqdm import tqdm
 
 from modularity_lib.studies.archive import dataset_of_study, tables_of
 from modularity_lib.studies.catalogue import Study, study_named
-from modularity_lib.studies.engine import cores, open_tasks, run_here, run_on_dask, train_here
+from modularity_lib.studies.engine import open_tasks, run_here, run_on_dask, train_here
 from modularity_lib.studies.estimate import Cost, cost_seen
 from modularity_lib.studies.heartbeat import running
 from modularity_lib.studies.keys import network_keys
+from modularity_lib.studies.provenance import cores
 from modularity_lib.studies.results import Results, StudyIncomplete
 from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from made_up_chapter import HEADER
+from made_up_book import HEADER
 from made_up_results import made_up_results
 from modularity_lib.book import build_status
 from modularity_lib.book.build_status import Execution, chapters_text, execution_of

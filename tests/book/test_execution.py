@@ -1,7 +1,5 @@
 """Chapters run through Papermill inside `jupyter-book build`, are remembered, and fail loudly. Tried on small books."""
 
-import json
-import os
 import platform
 import re
 import shutil
@@ -13,9 +11,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 
-from made_up_chapter import HEADER
+from made_up_book import HEADER, build, make_book, page_of, run_python
 from modularity_lib.book import execution
 from modularity_lib.book.execution import (
     Chapter,
@@ -74,54 +71,6 @@ second + third
 ```
 """
 KILLED = "# A chapter whose kernel dies\n\n```{code-cell} ipython3\nimport os\nos._exit(9)\n```\n"
-
-
-def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parameters: dict[str, object]) -> Path:
-    """A book with the settings and the extension of the real one, and a library of one number."""
-    for name in ("chapters", "data", "modularity_lib"):
-        (root / name).mkdir(parents=True)
-    settings = yaml.safe_load((project / "_config.yml").read_text())
-    settings["sphinx"]["config"]["chapter_parameters"] = chapter_parameters
-    (root / "_config.yml").write_text(yaml.safe_dump(settings))
-    shutil.copy(project / "references.bib", root)
-    (root / "_static").mkdir()
-    shutil.copy(project / "_static" / "cover.png", root / "_static")
-    library = project / "modularity_lib"
-    shutil.copytree(library / "book", root / "modularity_lib" / "book", ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "modularity_lib" / "studies").mkdir()
-    for name in ("paths.py", "studies/__init__.py", "studies/provenance.py"):
-        shutil.copy(library / name, root / "modularity_lib" / name)
-    (root / "modularity_lib" / "__init__.py").touch()
-    (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")
-    (root / "data" / "numbers.csv").write_text("7\n")
-    for name, text in pages.items():
-        (root / "chapters" / f"{name}.md").write_text(text)
-    first, *others = pages
-    listed = "".join(f"\n- file: chapters/{name}" for name in others)
-    (root / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/{first}\nchapters:{listed}\n")
-    return root
-
-
-def run_python(book: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a book whose user has registered a kernel "python3" that does not work any more."""
-    stale = book / "jupyter" / "kernels" / "python3"
-    stale.mkdir(parents=True, exist_ok=True)
-    gone = {"argv": ["/gone/python", "-f", "{connection_file}"], "display_name": "gone", "language": "python"}
-    (stale / "kernel.json").write_text(json.dumps(gone))
-    environment = os.environ | {"PYTHONPATH": str(book), "JUPYTER_PATH": str(stale.parents[1]), "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=book, env=environment, capture_output=True, text=True, timeout=120
-    )
-
-
-def build(book: Path) -> subprocess.CompletedProcess[str]:
-    return run_python(book, "-c", "from jupyter_book.cli.main import main; main()", "build", ".")
-
-
-def page_of(book: Path, name: str, html: str = "_build/html") -> str:
-    """Text of a page without its markup."""
-    text = (book / html / "chapters" / f"{name}.html").read_text()
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text))
 
 
 def runs_of(book: Path) -> list[str]:

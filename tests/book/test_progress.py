@@ -1,6 +1,7 @@
 """A long piece of work shows how far it is: in place in a terminal, in whole lines in a log."""
 
 import io
+import re
 import time
 
 import pytest
@@ -41,8 +42,21 @@ def test_a_terminal_shows_the_last_step_of_the_inner_bar_on_one_line() -> None:
 
 def test_a_line_in_a_terminal_is_never_wider_than_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    shown = shown_by(Terminal(), until="running for")
-    assert max(len(line.removeprefix("\x1b[K")) for line in shown.split("\r") if "running for" in line) == 39
+    shown = shown_by(Terminal(), until="50%")
+    assert max(len(line.removeprefix("\x1b[J")) for line in shown.split("\r") if "running for" in line) == 39
+
+
+def test_a_terminal_shows_a_line_for_each_that_runs_and_what_ended_above_them() -> None:
+    stream = Terminal()
+    with Progress("chapters/measures", stream), Progress("chapters/modules", stream):
+        deadline = time.monotonic() + 10
+        while "chapters/modules: running" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.005)
+    # Both below each other, then back to the first of them.
+    both = r"\x1b\[Jchapters/measures: running for \d s  \nchapters/modules: running for \d s  \x1b\[1A"
+    assert re.search(both, stream.getvalue())
+    left = r"\x1b\[Jchapters/modules: ended after \d\.\d s\nchapters/measures: running for \d s  \r"
+    assert re.search(left, stream.getvalue())
 
 
 def test_a_log_gets_whole_lines_without_control_characters() -> None:
