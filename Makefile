@@ -19,13 +19,11 @@ book: $(INSTALLED) ## Compute what is missing and write the book: _build/html/in
 	$(BIN)/jupyter-book build . $(ARGS)
 
 pdf: $(INSTALLED) ## Print the book: _build/modularity-book.pdf; needs Chromium
-	@$(BIN)/python -m modularity_lib.book.pdf check
-	$(BIN)/jupyter-book build . --builder singlehtml $(ARGS)
-	@$(BIN)/python -m modularity_lib.book.pdf
+	$(BIN)/modularity pdf
 
 chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropout=0.7 layer=2"
 	@test -n '$(NAME)' || { echo 'Say which chapter: make chapter NAME=measures PARAMETERS="dropout=0.7 layer=2"'; exit 2; }
-	$(BIN)/python -m modularity_lib.book.rerun $(NAME) $(foreach pair,$(PARAMETERS),-p $(subst =, ,$(pair)))
+	$(BIN)/modularity chapter $(NAME) $(foreach pair,$(PARAMETERS),-p $(subst =, ,$(pair)))
 
 test: $(INSTALLED) ## Run the tests; those of the pages need the book and Chromium
 	$(BIN)/python -m pytest $(ARGS)
@@ -46,11 +44,10 @@ bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; JSO
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json $(JSON) || exit 1; done
 
 readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cover from the study v1
-	$(BIN)/python -m modularity_lib.book.readme
-	$(BIN)/python -m modularity_lib.book.cover
+	$(BIN)/modularity readme
 
 common-mode: $(INSTALLED) ## Measure what units have in common in all runs of v1, from the store, into data/common_mode
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m modularity_lib.findings.common_mode
+	$(BIN)/modularity common-mode
 
 lock: ## Write requirements.lock, environment.yml and .binder/ from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \

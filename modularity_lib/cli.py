@@ -374,9 +374,69 @@ def chapter(name: str, parameters: tuple[tuple[str, str], ...]) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except ChapterFailed as failure:
-        click.echo(f"modularity: chapter {name!r}, line {failure.line}: {failure}", err=True)
+        click.echo(f"modularity: chapters/{name}.md:{failure.line}: {failure}", err=True)
+        click.echo(f"The notebook as far as it got: {failure.notebook}", err=True)
         sys.exit(1)
     click.echo(f"notebook: {notebook}\npage: {page}")
+
+
+@main.command()
+def pdf() -> None:
+    """Build the book as a single page and print it with Chromium.
+
+    \b
+    Example:
+      modularity pdf
+    """
+    from modularity_lib.book.pdf import PDF, PdfImpossible, build_single_page, print_book
+    from modularity_lib.paths import checkout
+
+    root = checkout()
+    try:
+        build_single_page(root)
+        n_chapters = print_book(root, root / PDF)
+    except PdfImpossible as reason:
+        click.echo(f"modularity: {reason}", err=True)
+        sys.exit(1)
+    click.echo(f"{PDF}: {n_chapters} chapters, {(root / PDF).stat().st_size / 1e6:.1f} MB")
+
+
+@main.command()
+def readme() -> None:
+    """Write the README's table of verdicts and the book's cover from the shipped results.
+
+    \b
+    Example:
+      modularity readme
+    """
+    from modularity_lib.book.cover import COVER, draw_cover
+    from modularity_lib.book.readme import README, shipped_results, with_table
+
+    v1, *others = shipped_results()
+    README.write_text(with_table(README.read_text(encoding="utf-8"), v1, others), encoding="utf-8")
+    draw_cover(v1, COVER)
+
+
+@main.command("common-mode")
+@_store
+@_says_what_is_wrong
+def common_mode(store: Path | None) -> None:
+    """Measure what the units of v1 have in common, in all runs in the store, and ship it in data/common_mode.
+
+    \b
+    Example:
+      modularity common-mode
+    """
+    from threadpoolctl import threadpool_limits
+
+    from modularity_lib.findings.common_mode import ship
+    from modularity_lib.studies.archive import stored_results
+    from modularity_lib.studies.catalogue import study_named
+    from modularity_lib.studies.store import Store
+
+    opened = Store(store)
+    with threadpool_limits(1, user_api="blas"):  # as when the networks were measured
+        ship(stored_results(study_named("v1"), opened), opened)
 
 
 @main.group()

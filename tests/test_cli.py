@@ -9,7 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from made_up_results import made_up_results
 from modularity_lib import cli
+from modularity_lib.book import cover, pdf, readme, rerun
+from modularity_lib.book.execution import ChapterFailed
+from modularity_lib.findings import common_mode
 from modularity_lib.studies import measurement
 from modularity_lib.studies import run as study_run
 from modularity_lib.studies.archive import dataset_of_study
@@ -177,6 +181,49 @@ def test_what_there_is_of_an_incomplete_study_can_be_exported(computed: Path, tm
     assert modularity(*arguments).exit_code == 1
     assert modularity(*arguments, "--incomplete").exit_code == 0
     assert len(pd.read_csv(tmp_path / "tables" / "networks.csv")) == 2
+
+
+def test_a_chapter_that_fails_is_told_with_its_line_and_what_there_is_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str, parameters: dict[str, object]) -> None:
+        assert (name, parameters) == ("measures", {"dropout": 0.7, "measure_a": "input_covariance"})
+        raise ChapterFailed("NameError: no", line=7, notebook=Path("partial.ipynb"))
+
+    monkeypatch.setattr(rerun, "rerun", fail)
+    shown = modularity("chapter", "measures", "-p", "dropout", 0.7, "-p", "measure_a", "input_covariance")
+    assert shown.exit_code == 1
+    assert shown.stderr.splitlines() == [
+        "modularity: chapters/measures.md:7: NameError: no",
+        "The notebook as far as it got: partial.ipynb",
+    ]
+
+
+def test_a_book_that_cannot_be_printed_is_not_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(pdf.subprocess, "run", lambda *_: pytest.fail("it was built"))
+    shown = modularity("pdf")
+    assert shown.exit_code == 1
+    assert "modularity: the PDF is printed by Chromium" in shown.stderr
+
+
+def test_the_readme_and_the_cover_are_written_from_what_is_shipped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shipped = readme.README.read_text()
+    (tmp_path / "README.md").write_text(readme.with_table(shipped, made_up_results()))
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    monkeypatch.setattr(cover, "COVER", tmp_path / "cover.png")
+    assert modularity("readme").exit_code == 0
+    assert (tmp_path / "README.md").read_text() == shipped
+    assert (tmp_path / "cover.png").exists()
+
+
+def test_common_mode_is_measured_on_the_networks_of_the_given_store(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shipped: list[tuple[str, Path]] = []
+    monkeypatch.setattr(common_mode, "ship", lambda results, store: shipped.append((results.study.name, store.root)))
+    assert modularity("common-mode", "--store", tmp_path).exit_code == 0
+    assert shipped == [("v1", tmp_path)]
 
 
 def test_data_fetch_names_what_is_at_hand() -> None:

@@ -1,11 +1,10 @@
-"""Draws the picture that stands for the book where a link to it is shown: `make readme` writes `_static/cover.png`."""
+"""The picture that links to the book show: `modularity readme` writes `_static/cover.png`."""
 
 import hashlib
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from modularity_lib.book.readme import shipped_results
 from modularity_lib.figures import modularity_of_measure, modularity_table
 from modularity_lib.paths import checkout
 from modularity_lib.studies.results import Results
@@ -15,11 +14,11 @@ COVER = checkout() / "_static" / "cover.png"
 TITLE = "Do hidden units form modules?"
 MEASURE: Measure = "input_gradient"
 _DOTS_PER_INCH = 100
-_SIZE = (12.0, 6.3)  # inches: 1200 x 630 pixels, what those who show links ask for
+_SIZE = (12.0, 6.3)  # inches: 1200 x 630 pixels, the size that sites expect for the picture of a link
 
 
 def draw_cover(results: Results, file: Path) -> None:
-    """Write the cover as PNG of 1200 x 630 pixels; its text field "Source" is that of `cover_source`."""
+    """Write the cover as a PNG file of 1200 x 630 pixels, with `cover_source` in its text field "Source"."""
     with plt.rc_context({"font.size": 16}):
         figure = modularity_of_measure(results, MEASURE)
         figure.set_size_inches(*_SIZE)
@@ -40,7 +39,3 @@ def cover_source(results: Results) -> str:
     """Digest of the numbers that the cover shows."""
     shown = modularity_table(results, measures=[MEASURE]).to_csv(index=False, float_format="%.6g")
     return hashlib.sha256(shown.encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    draw_cover(shipped_results()[0], COVER)

@@ -1,10 +1,11 @@
-"""The book as one PDF: `make pdf` builds it as a single page, which Chromium prints from here.
+"""Prints the book as one PDF: `modularity pdf` builds it as a single page, and Chromium prints that.
 
-Figures and equations are in; the fold-outs below figures, which are for the screen, are left out.
+It has all figures and equations, but not the fold-outs below figures, which are for the screen.
 """
 
 import html
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,59 +14,12 @@ import yaml
 from playwright.sync_api import sync_playwright
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from modularity_lib.paths import checkout
 from modularity_lib.studies.provenance import provenance
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SINGLE_PAGE = Path("_build", "singlehtml")  # below the root of the book
 PDF = Path("_build", "modularity-book.pdf")
 
-_STYLE = """
-body > *:not(#print) { display: none !important; }
-#print { font-size: 10pt; font-variant-ligatures: none; } /* so that a search for "first" finds it */
-#print .title-page { height: 240mm; display: flex; flex-direction: column; justify-content: center; }
-#print .title-page h1 { font-size: 28pt; margin: 0 0 1em; }
-#print .contents li { list-style: none; margin: 0.4em 0; }
-#print .chapter, #print .contents { break-before: page; }
-#print h1 { font-size: 20pt; margin-top: 0; } #print h2 { font-size: 14pt; } #print h3 { font-size: 12pt; }
-#print h1, #print h2, #print h3 { break-after: avoid; }
-#print figure, #print tr, #print mjx-container, #print .admonition { break-inside: avoid; }
-#print figure img { max-width: 100%; max-height: 200mm; height: auto; }
-#print table { font-size: 8pt; width: 100%; } #print table td, #print table th { padding: 0.2em 0.4em; }
-#print mjx-container svg g { stroke: none; } /* a stroke of width 0 is a hairline in a PDF, and letters look bold */
-#print pre { white-space: pre-wrap; font-size: 8pt; }
-#print .headerlink, #print .copybtn, #print details.fold-out, #print .toggle-button { display: none; }
-#print .pst-scrollable-table-container, #print .cell_output { overflow: visible; }
-"""
-# Run in the page: title and contents before the chapters, whose headings stand below those of the front page.
-_ARRANGE = """({title, style}) => {
-    document.head.append(Object.assign(document.createElement("style"), {textContent: style}));
-    document.documentElement.dataset.theme = "light";
-    const print = Object.assign(document.createElement("div"), {id: "print"});
-    const front = Object.assign(document.createElement("div"), {className: "title-page", innerHTML: title});
-    const contents = Object.assign(document.createElement("nav"), {className: "contents"});
-    contents.innerHTML = "<h2>Contents</h2>";
-    const list = contents.appendChild(document.createElement("ul"));
-    const article = document.querySelector("article");
-    const found = [...article.querySelectorAll(".toctree-wrapper > section")];
-    article.querySelectorAll("details.fold-out, .toctree-wrapper > p.caption").forEach(element => element.remove());
-    for (const chapter of [article.querySelector("section"), ...found]) {
-        chapter.classList.add("chapter");
-        const heading = chapter.querySelector("h1, h2, h3, h4");
-        const level = Number(heading.tagName[1]);
-        for (const old of level > 1 ? chapter.querySelectorAll("h2, h3, h4, h5, h6") : []) {
-            const renamed = document.createElement("h" + Math.max(1, Number(old.tagName[1]) - level + 1));
-            renamed.append(...old.childNodes);
-            old.replaceWith(renamed);
-        }
-        const link = Object.assign(document.createElement("a"), {href: "#" + chapter.id});
-        link.textContent = chapter.querySelector("h1").innerText.replace(/#$/, "").trim();
-        list.appendChild(document.createElement("li")).append(link);
-    }
-    print.append(front, contents, article);
-    document.body.append(print);
-    return found.length + 1;
-}"""
 _READY = """() => document.querySelectorAll("article .math mjx-container").length
     === document.querySelectorAll("article .math").length
     && [...document.querySelectorAll("article img")].every(image => image.complete && image.naturalWidth > 0)"""
@@ -74,14 +28,14 @@ _PAGE_NUMBER = '<div style="width: 100%; text-align: center; font-size: 8pt"><sp
 
 
 class PdfImpossible(RuntimeError):
-    """Something that is needed to print the book is not there."""
+    """Something that printing the book needs is missing."""
 
 
 def find_browser() -> str:
     """Path of Chromium.
 
     Raises:
-        PdfImpossible: none is installed; the message names those that would do.
+        PdfImpossible: none is installed; the message says which would do.
     """
     for name in BROWSERS:
         found = shutil.which(name)
@@ -93,8 +47,21 @@ def find_browser() -> str:
     )
 
 
+def build_single_page(root: Path) -> None:
+    """Build the book in this folder as a single page: what `print_book` prints.
+
+    Raises:
+        PdfImpossible: there is no Chromium to print it, or the book could not be built.
+    """
+    find_browser()  # first: the build takes minutes
+    command = "from jupyter_book.cli.main import main; main()"
+    built = subprocess.run([sys.executable, "-c", command, "build", root, "--builder", "singlehtml"])
+    if built.returncode:
+        raise PdfImpossible(f"the book could not be built; `jupyter-book build {root}` says why, too.")
+
+
 def print_book(root: Path, pdf: Path) -> int:
-    """Print the book, built as a single page, to a PDF; return how many chapters it has.
+    """Print the single page of the book to a PDF; return how many chapters it has.
 
     Raises:
         PdfImpossible: there is no Chromium, or the single page was not built.
@@ -104,7 +71,7 @@ def print_book(root: Path, pdf: Path) -> int:
     built = root / SINGLE_PAGE / f"{contents.root.docname}.html"
     if not built.exists():
         raise PdfImpossible(
-            f"{built} is missing: `jupyter-book build . --builder singlehtml` writes it; so does make pdf."
+            f"{built} is missing: `jupyter-book build . --builder singlehtml` writes it; so does `make pdf`."
         )
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     commit = provenance()["commit"]
@@ -121,7 +88,8 @@ def print_book(root: Path, pdf: Path) -> int:
         page = browser.new_page(viewport={"width": 1000, "height": 1400}, color_scheme="light")
         page.goto(at_the_top.as_uri())
         page.wait_for_function(_READY, timeout=120_000)
-        n_chapters: int = page.evaluate(_ARRANGE, {"title": "".join(lines), "style": _STYLE})
+        style, arrange = (Path(__file__).with_suffix(kind).read_text(encoding="utf-8") for kind in (".css", ".js"))
+        n_chapters: int = page.evaluate(arrange, {"title": "".join(lines), "style": style})
         written = Path(folder, pdf.name)
         page.pdf(
             path=written,
@@ -137,22 +105,3 @@ def print_book(root: Path, pdf: Path) -> int:
         browser.close()
         written.replace(pdf)  # whole or not at all
     return n_chapters
-
-
-def main() -> int:
-    """Print the book of this checkout; return the exit status. With the argument `check`: only look for Chromium."""
-    root = checkout()
-    try:
-        if sys.argv[1:] == ["check"]:
-            find_browser()
-            return 0
-        n_chapters = print_book(root, root / PDF)
-    except PdfImpossible as reason:
-        print(f"error: {reason}", file=sys.stderr)
-        return 1
-    print(f"{PDF}: {n_chapters} chapters, {(root / PDF).stat().st_size / 1e6:.1f} MB")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

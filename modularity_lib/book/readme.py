@@ -1,4 +1,4 @@
-"""Writes the verdict table of the README from the shipped results of the study v1: `make readme`."""
+"""The verdict table of the README, from the shipped results: `modularity readme` writes it."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _TABLE = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- end of verdicts -->)", re
 
 
 def with_table(text: str, results: Results, others: Sequence[Results] = ()) -> str:
-    """The text of a README with the verdicts of these results between its marks, those of other studies counted.
+    """Put the verdicts of these results between the marks in the text of a README; other studies are only counted.
 
     Raises:
         ValueError: the text lacks the marks.
@@ -30,11 +30,6 @@ def with_table(text: str, results: Results, others: Sequence[Results] = ()) -> s
 
 
 def shipped_results() -> list[Results]:
-    """The paper's own experiment, as it comes with the project, then the other studies that come with it."""
+    """All shipped results: first those of the paper's own experiment, then the other studies."""
     names = [name for name in STUDIES if shipped_tables(name) is not None]
     return [stored_results(STUDIES[name], Store()) for name in names]
-
-
-if __name__ == "__main__":
-    first, *rest = shipped_results()
-    README.write_text(with_table(README.read_text(encoding="utf-8"), first, rest), encoding="utf-8")

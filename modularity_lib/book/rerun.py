@@ -1,17 +1,13 @@
-"""Runs one chapter again with other parameters: a notebook and a page of its own, beside the book.
+"""Runs one chapter again with other parameters: `modularity chapter measures -p dropout 0.7 -p layer 2`.
 
-    python -m modularity_lib.book.rerun measures -p dropout 0.7 -p layer 2
-
-The notebook is `_build/chapters/measures/measures.ipynb`, the page `html/chapters/measures.html` beside it. The book
-itself stays as it is.
+It writes the notebook `_build/chapters/measures/measures.ipynb` and, beside it, the page `html/chapters/measures.html`.
+The book itself stays as it is.
 """
 
-import argparse
 import re
 import shutil
-import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +26,6 @@ from modularity_lib.book.execution import (
     check_parameters,
     executed_notebook,
     find_chapter,
-    parse_value,
     surroundings,
     with_chosen_study,
 )
@@ -96,7 +91,7 @@ def parameters_table(root: Path = LIBRARY.parent) -> str:
 
 
 def _comments_above(notebook: NotebookNode) -> dict[str, str]:
-    """The comments right above the parameters of a notebook, by parameter; Papermill knows those behind them alone."""
+    """The comments right above the parameters of a notebook, by parameter; Papermill only reads those behind them."""
     cells = (cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
     comments: dict[str, str] = {}
     comment: list[str] = []
@@ -112,47 +107,6 @@ def _comments_above(notebook: NotebookNode) -> dict[str, str]:
 
 
 def _pages_without_code(root: Path) -> list[str]:
-    """The pages of the book that need no execution, such as the references; they go along with the chapter."""
+    """The pages that need no execution, such as the references: they are built along with the chapter."""
     pages = parse_toc_yaml(root / "_toc.yml")
     return [page for page in pages if not is_myst_markdown_notebook((root / f"{page}.md").read_text(encoding="utf-8"))]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command to a parser."""
-    parser.add_argument("name", help="chapter, e.g. measures for chapters/measures.md")
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        metavar=("PARAMETER", "VALUE"),
-        action="append",
-        default=[],
-        help="set a parameter of the chapter; may be given several times",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Carry out the command; return its exit status."""
-    parameters = {name: parse_value(value) for name, value in arguments.parameters}
-    try:
-        notebook, page = rerun(arguments.name, parameters)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ChapterFailed as failure:
-        print(f"error: chapters/{arguments.name}.md:{failure.line}: {failure}", file=sys.stderr)
-        print(f"The notebook as far as it got: {failure.notebook}", file=sys.stderr)
-        return 1
-    print(f"notebook: {notebook}\npage: {page}")
-    return 0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m modularity_lib.book.rerun", description=__doc__.splitlines()[0])
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

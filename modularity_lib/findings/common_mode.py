@@ -16,8 +16,7 @@ from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings.synthetic import block_of, planted
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.paths import checkout
-from modularity_lib.studies.archive import stored_matrices, stored_results
-from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.entries import Entry, key_of, read_entry, replace_entry
 from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.lineage import source_of
@@ -429,7 +428,3 @@ def answer_of(kinds: pd.Series) -> str:
         return "there is no rise to split"
     kind = str(shares.index[0])
     return ANSWERS[kind] if shares.iloc[0] >= MOST - 1e-12 else "it depends on measure, layer and strength"
-
-
-if __name__ == "__main__":
-    ship(stored_results(STUDIES["v1"], Store()), Store())
