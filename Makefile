@@ -49,20 +49,15 @@ readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cove
 common-mode: $(INSTALLED) ## Measure what units have in common in all runs of v1, from the store, into data/common_mode
 	$(BIN)/modularity common-mode
 
-lock: ## Write requirements.lock, environment.yml and .binder/ from pyproject.toml; needs uv
+lock: ## Write requirements.lock and requirements.txt from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \
 		pyproject.toml --output-file requirements.lock $(ARGS)
 	@# PyTorch goes without hashes: its wheel is another one for each platform and kind of accelerator.
 	awk '/^[^ ]/ { torch = /^torch==/ } torch { if (/^torch==/) print $$1; next } 1' requirements.lock > requirements.lock.new
 	mv requirements.lock.new requirements.lock
-	sed '/^      - /d' environment.yml > environment.yml.new
-	sed -n -E 's/^([a-z0-9].*[^ \\])[ \\]*$$/      - \1/p' requirements.lock >> environment.yml.new
-	echo '      - -e .' >> environment.yml.new
-	mv environment.yml.new environment.yml
-	@# Binder, where images must be small, takes PyTorch's CPU build from the index of its makers.
-	printf '%s\n' '# Written by `make lock`: the pins of requirements.lock.' \
-		'--extra-index-url https://download.pytorch.org/whl/cpu' > .binder/requirements.txt
-	sed -n -E 's/^([a-z0-9].*[^ \])[ \]*$$/\1/p' requirements.lock >> .binder/requirements.txt
+	@# The same without hashes: conda and Binder, which read it, mix it with requirements that have none.
+	echo '# Written by `make lock`: the pins of requirements.lock, without hashes.' > requirements.txt
+	sed -n -E 's/^([a-z0-9].*[^ \\])[ \\]*$$/\1/p' requirements.lock >> requirements.txt
 	@echo 'Now `make install`, then `modularity reaffirm`: do the shipped results come out the same with these versions?'
 
 clean: ## Remove the book and all caches; .venv and the results in .modularity stay

@@ -53,20 +53,30 @@ def test_pytorch_is_pinned_for_every_kind_of_machine(pins: list[Requirement]) ->
     assert not [pin.name for pin in pins if pin.name.startswith(("nvidia", "triton"))]
 
 
-def test_the_conda_environment_has_the_same_pins(project: Path, pins: list[Requirement]) -> None:
+def requirements_of(file: Path) -> list[str]:
+    """Lines of a file of requirements; in place of `-r` those of the file that it names, as pip reads them."""
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    read = [requirements_of(file.parent / line[3:]) if line.startswith("-r ") else [line] for line in lines]
+    return [line for several in read for line in several]
+
+
+def test_the_requirements_without_hashes_are_the_same_pins(project: Path, pins: list[Requirement]) -> None:
+    assert [str(Requirement(line)) for line in requirements_of(project / "requirements.txt")] == list(map(str, pins))
+
+
+def test_the_conda_environment_has_the_same_pins_and_the_project(project: Path, tmp_path: Path) -> None:
     environment = yaml.safe_load((project / "environment.yml").read_text())
-    *lines, this_project = environment["dependencies"][-1]["pip"]
-    assert this_project == "-e ."
-    assert [str(Requirement(line)) for line in lines] == [str(pin) for pin in pins]
+    # conda writes these lines into a file beside environment.yml and gives it to pip.
+    shutil.copy(project / "requirements.txt", tmp_path)
+    (tmp_path / "condaenv.txt").write_text("\n".join(environment["dependencies"][-1]["pip"]))
+    assert requirements_of(tmp_path / "condaenv.txt") == [*requirements_of(project / "requirements.txt"), "-e ."]
 
 
-def test_binder_installs_the_same_pins_and_the_project(project: Path, pins: list[Requirement]) -> None:
+def test_binder_installs_the_same_pins_and_the_project(project: Path) -> None:
     folder = project / ".binder"
-    lines = (folder / "requirements.txt").read_text().splitlines()
-    assert [str(Requirement(line)) for line in lines if line[0] not in "#-"] == [str(pin) for pin in pins]
-    assert [line for line in lines if line.startswith("-")] == [
-        "--extra-index-url https://download.pytorch.org/whl/cpu"
-    ]
+    index, *lines = requirements_of(folder / "requirements.txt")
+    assert index == "--extra-index-url https://download.pytorch.org/whl/cpu"
+    assert lines == requirements_of(project / "requirements.txt")
     environment = yaml.safe_load((project / "environment.yml").read_text())
     assert (folder / "runtime.txt").read_text().strip().replace("-", "=") in environment["dependencies"]
     steps = folder / "postBuild"
