@@ -82,7 +82,7 @@ class Chapter:
         return notebook
 
     def defaults(self) -> dict[str, Any]:
-        """Names of the chapter's parameters and their default values; text where a default is an expression."""
+        """Default value of each parameter, by name; text where the default is an expression."""
         inspected = papermill.inspect_notebook(self.notebook())
         return {name: parse_value(parameter["default"]) for name, parameter in inspected.items()}
 
@@ -100,15 +100,10 @@ def find_chapter(root: Path, name: str) -> Chapter:
 
 
 def all_chapters(root: Path) -> list[Chapter]:
-    """All chapters with code, in the order of the table of contents; those that it lacks come last."""
+    """All chapters with code, in the order of the table of contents; chapters missing there come last."""
     listed = re.findall(rf"{CHAPTERS}/(\S+)", (root / "_toc.yml").read_text(encoding="utf-8"))
     chapters = [Chapter(root, name, text) for name, text in _chapters_with_code(root).items()]
     return sorted(chapters, key=lambda one: listed.index(one.name) if one.name in listed else len(listed))
-
-
-def chapter_names(root: Path) -> list[str]:
-    """Names of `all_chapters`."""
-    return [chapter.name for chapter in all_chapters(root)]
 
 
 def _chapters_with_code(root: Path) -> dict[str, str]:
@@ -117,16 +112,16 @@ def _chapters_with_code(root: Path) -> dict[str, str]:
 
 
 def with_chosen_study(chapter: Chapter, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters, and the study named by $MODULARITY_STUDY where the chapter shows one and none is given."""
+    """Add the study that $MODULARITY_STUDY names, if the chapter shows a study and the parameters name none."""
     study = os.environ.get(STUDY_VARIABLE)
     chosen = {"study": study} if study and "study" in chapter.defaults() else {}
     return {**chosen, **parameters}
 
 
 def check_parameters(chapter: Chapter, parameters: Mapping[str, Any]) -> None:
-    """Raise ValueError unless the chapter has these parameters and a number is not given as text.
+    """Raise ValueError if the chapter lacks one of these parameters, or if text is given for a number.
 
-    Papermill itself only logs an unknown parameter and goes on, with results of the default.
+    Papermill itself only logs an unknown parameter and goes on with the default.
     """
     defaults = chapter.defaults()
     for name, value in parameters.items():
@@ -140,7 +135,7 @@ def check_parameters(chapter: Chapter, parameters: Mapping[str, Any]) -> None:
 
 
 def parse_value(text: str) -> Any:
-    """Value that a parameter written as text stands for; what reads as nothing else is text.
+    """Value of a parameter that was written as text; what is no number, list or constant stays text.
 
     >>> [parse_value(text) for text in ("0.3", "1e-5", "True", "[64, 64]", "input_gradient")]
     [0.3, 1e-05, True, [64, 64], 'input_gradient']
@@ -204,7 +199,7 @@ def executed_notebook(chapter: Chapter, parameters: Mapping[str, Any], key: str)
 def _execute(
     chapter: Chapter, parameters: Mapping[str, Any], written: Path, progress: Progress
 ) -> tuple[str, int] | None:
-    """Write the executed notebook, as far as it gets; return what failed, if anything, and its line."""
+    """Execute the chapter and write its notebook, as far as it got; return what failed, if anything, and the line."""
     notebook = chapter.notebook()
     nbformat.write(notebook, written)
     failure = None
@@ -239,7 +234,7 @@ def _execute(
 
 
 class _KernelOfThisPython(AsyncKernelManager):
-    """Kernels of the interpreter that runs this, whatever "python3" the user has registered with Jupyter."""
+    """Starts the Python that runs this code, whatever "python3" the user has registered with Jupyter."""
 
     all: ClassVar[WeakSet["_KernelOfThisPython"]] = WeakSet()
 
@@ -295,7 +290,7 @@ def _is_progress(line: str) -> bool:
 
 
 def _first_line(lines: list[str], wanted: list[str], start: int) -> int:
-    """Index of the line at which the wanted lines start, at or after `start`: cells have options above their text."""
+    """Index of the line where the wanted lines start. It is `start` or later: cells have options above their text."""
     for index in range(start, len(lines)):
         if lines[index : index + len(wanted)] == wanted:
             return index
@@ -310,7 +305,7 @@ def _line_of_error(cell: NotebookNode, traceback: list[str]) -> int:
 
 
 def _closest(name: str, known: Mapping[str, Any]) -> str:
-    """End of a message about an unknown name: the closest known one, and all of them."""
+    """End of a message about an unknown name: the closest known name, and all names."""
     if not known:
         return "; it has none."
     return f".{did_you_mean(name, known)} There are: {', '.join(known)}."

@@ -1,4 +1,4 @@
-"""What the pages of the book need in HTML: mathematics offline, roles, descriptions, tables, linked pictures."""
+"""Changes to the HTML of the pages: mathematics offline, roles, descriptions, tables, linked pictures."""
 
 import html
 import importlib.metadata
@@ -17,8 +17,8 @@ _log = logging.getLogger(__name__)
 COVER = "cover.png"  # in _static; cover.py draws it
 DESCRIPTION_LENGTH = 200  # characters
 WIDE = 900  # pixels: a figure at least as wide is scrolled on a phone, so that its labels stay legible
-LONG = 30  # characters in a cell, above which a table of four columns or more is a list of its rows on a phone
-# In tables: a range, what stands in brackets, a share, a day, a quantity. Split between lines they are hard to read.
+LONG = 30  # characters: with a longer cell, phones show a table of four or more columns as a list of its rows
+# Hard to read in a table when split between lines: a range, a pair of brackets, a share, a day, a quantity.
 _NUMBER = r"[+−-]?\d[\d.,]*%?"
 _TOGETHER = re.compile(
     rf"([(\[]{_NUMBER}(?:(?: to |, ){_NUMBER})?[)\]]|\d{{4}}-\d\d-\d\d"
@@ -28,14 +28,14 @@ _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothin
 
 
 def ship_mathjax(app: Sphinx, config: Config) -> None:
-    """Put MathJax into the book: by default each page would fetch it from another host."""
+    """Ship MathJax with the book: by default each page would fetch it from another host."""
     package = importlib.metadata.distribution("sphinx-mathjax-offline")
     config.html_static_path.append(str(package.locate_file(f"sphinx-mathjax-offline/static/mathjax/{_MATHJAX}")))
     config.mathjax_path = _MATHJAX
 
 
 def leave_out_thebe(app: Sphinx, config: Config) -> None:
-    """Drop the scripts of Thebe, which Jupyter Book always adds: unused here, and an error in the browser's console."""
+    """Drop the scripts of Thebe, which Jupyter Book always adds: unused here, they put an error into the console."""
     for listeners in app.events.listeners.values():
         for listener in list(listeners):
             if getattr(listener.handler, "__module__", "") == "sphinx_thebe":
@@ -44,7 +44,7 @@ def leave_out_thebe(app: Sphinx, config: Config) -> None:
 
 
 def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Let screen readers count the entries of the bibliography: the role that Docutils gives them is none of a list."""
+    """Give bibliography entries the role of list items, so that screen readers count them."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
@@ -52,10 +52,10 @@ def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 def describe_page(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Put title, description and picture of a page into its head, in the words of the Open Graph protocol.
+    """Put title, description and picture of a page into its head, as the Open Graph protocol names them.
 
-    Those who show links want absolute addresses: `html: baseurl:` in _config.yml says where the book will be. Without
-    it they are relative. Nothing is fetched when a page is read.
+    Sites that show links want absolute addresses: `html: baseurl:` in _config.yml says where the book will be. Without
+    it the addresses are relative. A reader's browser fetches none of this.
     """
     if doctree is None:
         return
@@ -78,7 +78,7 @@ def describe_page(
 
 
 def arrange_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    """Mark what book.css needs to know: numbers that belong on one line, and tables that phones show as lists."""
+    """Mark for book.css the numbers that belong on one line, and the tables that phones show as lists."""
     for table in doctree.findall(nodes.table):
         head, body = (
             [list(row) for part in table.findall(kind) for row in part] for kind in (nodes.thead, nodes.tbody)
@@ -109,7 +109,7 @@ def _keep_together(text: nodes.Text) -> None:
 
 
 def open_image(self: HTML5Translator, node: nodes.image) -> None:
-    """Write a picture; that of a figure as a link to its file, so that it can be seen in full size."""
+    """Write a picture. The picture of a figure links to its file, so that it can be seen in full size."""
     start, file = len(self.body), Path(self.builder.srcdir, node["uri"])
     type(self).visit_image(self, node)
     if _is_link(self, node):
@@ -126,12 +126,12 @@ def close_image(self: HTML5Translator, node: nodes.image) -> None:
 
 
 def _is_link(translator: HTML5Translator, node: nodes.image) -> bool:
-    """Pictures of figures are links, but for the page that is printed."""
+    """Pictures of figures are links, except on the page that is printed."""
     return isinstance(node.parent, nodes.figure) and translator.builder.name == "html"
 
 
 def open_cell(self: HTML5Translator, node: nodes.entry) -> None:
-    """Write a cell of a table, with the name of its column where `arrange_tables` gave it one."""
+    """Write a cell of a table, labelled with its column where `arrange_tables` says so."""
     start = len(self.body)
     type(self).visit_entry(self, node)
     if node.get("label"):
@@ -144,7 +144,7 @@ def close_cell(self: HTML5Translator, node: nodes.entry) -> None:
 
 
 def _description(doctree: nodes.document) -> str:
-    """The first words of a page, in whole words up to the length that is shown."""
+    """The start of a page: as many whole words as are shown."""
     paragraphs = (node.astext() for node in doctree.findall(nodes.paragraph) if isinstance(node.parent, nodes.section))
     text = " ".join(next(paragraphs, "").split())
     return text if len(text) <= DESCRIPTION_LENGTH else text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"

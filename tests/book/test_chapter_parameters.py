@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from modularity_lib.book.execution import chapter_names, check_parameters, executed_notebook, find_chapter
+from modularity_lib.book.execution import all_chapters, check_parameters, executed_notebook, find_chapter
 
 # Besides its defaults, with which `make book` runs it. The studies quick and smoke are computed if they are not stored.
 PARAMETERS = {
@@ -40,7 +40,7 @@ CASES = [(name, chosen) for name, choices in PARAMETERS.items() for chosen in ch
 
 
 def test_every_chapter_is_tried_with_the_quick_study_and_two_other_choices(project: Path) -> None:
-    assert set(PARAMETERS) == set(chapter_names(project))
+    assert set(PARAMETERS) == {chapter.name for chapter in all_chapters(project)}
     for name, choices in PARAMETERS.items():
         assert len(choices) >= 2 + ("study" in find_chapter(project, name).defaults())
         assert len({str(chosen) for chosen in choices}) == len(choices)

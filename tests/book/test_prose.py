@@ -18,7 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from modularity_lib.book import pages
-from modularity_lib.book.execution import Chapter, chapter_names, find_chapter
+from modularity_lib.book.execution import Chapter, all_chapters, find_chapter
 from modularity_lib.book.readme import README, shipped_results, with_table
 from modularity_lib.book.words.ledger import ledger_facts, ledger_text, verdicts_text
 from modularity_lib.book.words.networks import accuracy_table
@@ -54,6 +54,7 @@ METHOD = {
     r"the (\d+) pixels": str(load_dataset("mnist-5k").test_images.shape[1]),
     r"wider \((\d+) units\)": str(STUDIES["final-wide"].hidden[0]),
 }
+CHAPTERS = [chapter.name for chapter in all_chapters(PROJECT)]
 # Chapters whose numbers come from weights, images or this machine, not from the tables of a study.
 WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status", "live"}
 # Texts of the chapters with a decimal number that is none of the results.
@@ -101,7 +102,7 @@ def typed_numbers(prose: str) -> list[str]:
     return [line for line in prose.splitlines() if re.search(r"\d", line)]
 
 
-@pytest.mark.parametrize("name", chapter_names(PROJECT))
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_no_number_is_typed_into_the_prose_of_a_chapter(name: str) -> None:
     assert typed_numbers(prose_of(find_chapter(PROJECT, name))) == []
 
@@ -115,7 +116,7 @@ def test_a_number_typed_into_prose_is_found() -> None:
 
 
 def test_the_choices_of_the_method_that_prose_names_are_those_of_the_code() -> None:
-    texts = {name: prose_of(find_chapter(PROJECT, name)) for name in chapter_names(PROJECT)}
+    texts = {name: prose_of(find_chapter(PROJECT, name)) for name in CHAPTERS}
     for pattern, value in METHOD.items():
         found = {name: re.findall(pattern.replace(" ", r"\s+"), text) for name, text in texts.items()}
         assert {number for numbers in found.values() for number in numbers} <= {value}, (pattern, found)
@@ -235,7 +236,7 @@ def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> Told:
     return told
 
 
-@pytest.mark.parametrize("name", [name for name in chapter_names(PROJECT) if name not in WITHOUT_TABLES])
+@pytest.mark.parametrize("name", [name for name in CHAPTERS if name not in WITHOUT_TABLES])
 def test_other_results_give_a_chapter_other_words_and_other_figures(
     name: str, perturbed: Path, results_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
