@@ -179,6 +179,8 @@ def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
         "distributed.comm.timeouts.connect": "10s",
+        # Dask gives a worker up, and its successor with it, that is not back in 15 s: a busy machine takes longer.
+        "distributed.deploy.lost-worker-timeout": "1h",
         # Without Dask's own setting for glibc, which gives memory back at once and has to fetch it again: 10 % slower.
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, 1),
         "distributed.admin.tick.limit": "1h",  # a training step may hold the interpreter for seconds: no warning
