@@ -31,7 +31,7 @@ test: $(INSTALLED) ## Run the tests; those of the pages need the book and Chromi
 chapters: $(INSTALLED) ## Run every chapter with other parameters; minutes
 	$(BIN)/python -m pytest -m chapters $(ARGS)
 
-faults: $(INSTALLED) ## Kill, damage and starve runs, and see that they end complete; minutes
+faults: $(INSTALLED) ## Kill, damage and starve runs, and start every benchmark; minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(INSTALLED) ## Check format, style and types

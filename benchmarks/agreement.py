@@ -1,6 +1,6 @@
 """How long the scores of a pair of clusterings take, beside clusim and a permutation test in plain numpy.
 
-    python benchmarks/agreement.py [--json FOLDER] [--repeats 30]
+    python benchmarks/agreement.py [--json FOLDER] [--repeats 30] [--smallest]
 
 All timings come from one run, ours and the other in turn, both from label arrays; the ratio is that of the medians, how
 many times faster ours is. The plain test runs fewer relabellings and is scaled to 5,000.
@@ -13,7 +13,7 @@ import numpy as np
 from clusim import sim
 from clusim.clustering import Clustering
 
-from measuring import keep, machine, medians_of, options
+from measuring import keep, machine, medians_of, options, show
 from modularity_lib.alignment import scores
 
 N_UNITS = 64  # a hidden layer of the paper
@@ -23,13 +23,10 @@ PLAIN_PERMUTATIONS = 200  # of the slow test, in each repeat
 
 def main() -> None:
     """Print the table of medians and ratios."""
-    arguments = options(__doc__, repeats=30).parse_args()
-    rows = [row for n_modules in (4, 7, 10) for row in rows_of(n_modules, arguments.repeats)]
-    print(f"{N_UNITS} units, {PERMUTATIONS} relabellings, medians of {arguments.repeats} repeats, {machine()}")
-    print(f"{'modules':>7}  {'score':<36} {'ours, ms':>9} {'other, ms':>10} {'ratio':>8}  other")
-    for row in rows:
-        other = "" if row["other_ms"] is None else f"{row['other_ms']:10.3f} {row['ratio']:8.1f}  {row['other']}"
-        print(f"{row['modules']:>7}  {row['score']:<36} {row['ours_ms']:9.3f} {other}".rstrip())
+    arguments = options(__doc__, repeats=30)
+    counts = (4,) if arguments.smallest else (4, 7, 10)
+    rows = [row for n_modules in counts for row in rows_of(n_modules, arguments.repeats)]
+    show(f"{N_UNITS} units, {PERMUTATIONS} relabellings, medians of {arguments.repeats} repeats, {machine()}", rows)
     keep(rows, arguments.json, name="agreement")
 
 

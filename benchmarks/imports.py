@@ -3,13 +3,14 @@
 Each is a process of its own, started in turn with the others after one start that is not counted: the files are then in
 memory, as they are for who uses the command.
 
-    python benchmarks/imports.py [--json FOLDER] [--repeats 5]
+    python benchmarks/imports.py [--json FOLDER] [--repeats 5] [--smallest]
 """
 
 import subprocess
 import sys
+from functools import partial
 
-from measuring import keep, medians_of, options
+from measuring import keep, machine, medians_of, options, show
 
 STARTS = {
     "import click": ["-c", "import click"],
@@ -24,15 +25,14 @@ def start(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    arguments = options(__doc__, repeats=5).parse_args()
-    seconds = medians_of([lambda given=given: start(given) for given in STARTS.values()], arguments.repeats)
+    """Print the table of medians."""
+    arguments = options(__doc__, repeats=5)
+    seconds = medians_of([partial(start, given) for given in STARTS.values()], arguments.repeats)
     rows = [
         {"what": what, "milliseconds": 1000 * own, "times": own / seconds[0]}
         for what, own in zip(STARTS, seconds, strict=True)
     ]
-    print(f"{'':24}{'ms':>8}{'times':>8}")
-    for row in rows:
-        print(f"{row['what']:24}{row['milliseconds']:8.0f}{row['times']:8.2f}")
+    show(f"Starts, {machine()}", rows)
     keep(rows, arguments.json, name="imports")
 
 

@@ -1,22 +1,30 @@
-"""What the benchmarks share: their options, medians of functions timed in turn, and how results are kept."""
+"""What the benchmarks share: options, medians of functions timed in turn, tables on screen and in files."""
 
 import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from modularity_lib.studies.provenance import cores, provenance
 
 
-def options(description: str | None, *, repeats: int) -> argparse.ArgumentParser:
-    """The options that every benchmark has."""
+def options(description: str | None, *, repeats: int, **flags: str) -> argparse.Namespace:
+    """The options that every benchmark has, and flags of its own with their help."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FOLDER", help="also write the rows to a file in this folder")
     parser.add_argument("--repeats", type=int, default=repeats, help=f"timings of each row (default: {repeats})")
-    return parser
+    parser.add_argument("--smallest", action="store_true", help="one repeat at the smallest size, to see that it runs")
+    for name, text in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    chosen = parser.parse_args()
+    if chosen.smallest:
+        chosen.repeats = 1
+    return chosen
 
 
 def medians_of(functions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
@@ -36,6 +44,11 @@ def machine() -> str:
     """The machine in a few words."""
     made = provenance()
     return f"{made['processor']}, {cores()} cores, {made['system']}"
+
+
+def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table under a title, a column for each key."""
+    print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='{:.4g}'.format, na_rep='')}")
 
 
 def keep(rows: Any, folder: Path | None, *, name: str) -> None:

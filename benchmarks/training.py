@@ -1,6 +1,6 @@
 """How long one training step of one network takes, beside a plain PyTorch loop and beside the matrix products alone.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/training.py [--json FOLDER] [--repeats 15] [--profile]
+    OPENBLAS_NUM_THREADS=1 python benchmarks/training.py [--json FOLDER] [--repeats 15] [--smallest] [--profile]
 
 The paper's network and batches (784-64-64-10, 200 images), one thread. Everything is timed in turn in one run; a row is
 the median over repeats of an epoch on the digits that the project ships. "Matrix products" are the eight of a step
@@ -22,7 +22,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from measuring import keep, machine, medians_of, options
+from measuring import keep, machine, medians_of, options, show
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.training.compiled import NETWORKS_PER_PASS, adam_step, loss_gradient, sort_by_pixel
@@ -59,29 +59,19 @@ class Row:
 
 def main() -> None:
     """Print the table."""
-    parser = options(__doc__, repeats=15)
-    parser.add_argument("--profile", action="store_true", help="also time the parts of a step")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, repeats=15, profile="also time the parts of a step")
     torch.set_num_threads(1)
     digits = load_dataset("mnist-5k")
     rows = rows_of(digits, arguments.repeats)
     if torch.cuda.is_available():
         rows.append(device_row(digits, torch.device("cuda", 0), plain=rows[0], fastest=fastest_products(rows)))
-    print(f"{'-'.join(map(str, SIZES))}, batches of {BATCH}, one thread, {machine()}")
-    print(f"{'':<36} {'ms/step':>8} {'epochs/s':>9} {'GFLOP/s':>8} {'x plain':>8} {'/ products':>11}")
-    for row in rows:
-        print(
-            f"{row.what:<36} {row.ms_per_network_step:8.3f} {row.network_epochs_per_second:9.1f} "
-            f"{row.gflop_per_second:8.1f} {row.times_plain_loop:8.2f} {row.share_of_products_rate:11.2f}"
-        )
-        if row.what.startswith("all networks"):
-            minutes = len(V1.trained_configs()) * V1.epochs / row.network_epochs_per_second / 60
-            print(
-                f"  so v1, {len(V1.trained_configs())} networks of {V1.epochs} epochs, trains in {minutes:.1f} minutes"
-            )
+    show(f"{'-'.join(map(str, SIZES))}, batches of {BATCH}, one thread, {machine()}", list(map(asdict, rows)))
+    if torch.cuda.is_available():
+        networks = len(V1.trained_configs())
+        minutes = networks * V1.epochs / rows[-1].network_epochs_per_second / 60
+        print(f"so v1, {networks} networks of {V1.epochs} epochs, trains in {minutes:.1f} minutes")
     if arguments.profile:
-        for part, milliseconds in profile(digits, arguments.repeats).items():
-            print(f"  {part:<34} {milliseconds:8.3f}")
+        show("parts of a step", [{"part": part, "ms": ms} for part, ms in profile(digits, arguments.repeats).items()])
     keep([asdict(row) for row in rows], arguments.json, name="training")
 
 
