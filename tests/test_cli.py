@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import tiny
 from made_up_results import made_up_results
 from modularity_lib import cli
 from modularity_lib.book import cover, pdf, readme, rerun
@@ -17,38 +18,18 @@ from modularity_lib.findings import common_mode
 from modularity_lib.studies import measurement
 from modularity_lib.studies import run as study_run
 from modularity_lib.studies.archive import dataset_of_study
-from modularity_lib.studies.catalogue import STUDIES, Study
+from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.measurement import measured_matrices
 from modularity_lib.studies.results import TABLES
 from modularity_lib.studies.store import Store
-from modularity_lib.studies.worker import compute
 
-TINY = replace(
-    STUDIES["smoke"],
-    name="tiny",
-    l2=(1e-5,),
-    l1=(),
-    dropout=(0.3,),
-    runs=1,
-    untrained=1,
-    epochs=2,
-    min_test_accuracy=0.0,
-)
+TINY = replace(tiny.TINY, epochs=2)
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A study of three networks, computed in this process."""
-
-    def run_here(tasks, chosen: Study, store: Store, *, report, **_):
-        failures = []
-        for configs in tasks:
-            failures += compute(configs, chosen, str(store.root))
-            report()
-        return failures
-
+def _tiny_study(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STUDIES, "tiny", TINY)
-    monkeypatch.setattr(study_run, "run_on_dask", run_here)
+    monkeypatch.setattr(study_run, "run_on_dask", tiny.run_here)
 
 
 def modularity(*arguments: object) -> Result:

@@ -18,12 +18,12 @@ from modularity_lib.figures import modules_looked_at
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.similarity.derivatives import activity, input_jacobian
 from modularity_lib.studies.archive import stored_matrices, stored_network
-from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.run import run_study
 from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import initial_parameters, network_of
 from modularity_lib.vocabulary import MEASURES, Regularisation
+from tiny import TINY
 
 CHOSEN = {
     "regulariser": "dropout",
@@ -32,23 +32,7 @@ CHOSEN = {
     "measure": "input_gradient",
     "sorted_by": "output_gradient",
 }
-DEEP = replace(
-    STUDIES["smoke"],
-    name="deep",
-    hidden=(9, 8, 7, 6, 5),
-    l2=(1e-5,),
-    l1=(),
-    dropout=(0.3,),
-    runs=1,
-    untrained=0,
-    epochs=2,
-    min_test_accuracy=0.0,
-)
-
-
-@pytest.fixture(scope="module")
-def v1() -> Results:
-    return run_study("v1", progress=False)
+DEEP = replace(TINY, name="deep", hidden=(9, 8, 7, 6, 5), untrained=0, epochs=2)
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,9 @@ from modularity_lib.training.networks import initial_parameters, parameters_of
 from modularity_lib.training.performance import network_facts
 from modularity_lib.training.training import TrainedNetwork
 from modularity_lib.vocabulary import MEASURES
+from tiny import TINY, run_here
 
 SMOKE = STUDIES["smoke"]
-TINY = replace(
-    SMOKE, name="tiny", l2=(1e-5,), l1=(), dropout=(0.3,), runs=1, untrained=1, epochs=1, min_test_accuracy=0.0
-)
 DIGITS = load_dataset("mnist-5k")
 
 
@@ -54,9 +52,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
             return function(*args, **kwargs)
 
         return counted
-
-    def run_here(tasks, chosen, store, **_):
-        return [failure for configs in tasks for failure in worker.compute(configs, chosen, str(store.root))]
 
     monkeypatch.setattr(worker, "train_with_checkpoints", count("training", worker.train_with_checkpoints))
     monkeypatch.setattr(measurement, "module_rows", count("modules", measurement.module_rows))

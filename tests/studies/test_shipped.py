@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import tiny
 from modularity_lib import cli
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.similarity.measures import similarity_matrices
@@ -26,9 +27,7 @@ from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import parameters_of
 from modularity_lib.vocabulary import MEASURES
 
-TINY = replace(
-    STUDIES["smoke"], name="tiny", l2=(1e-5,), l1=(), dropout=(0.3,), runs=2, untrained=1, epochs=1, min_test_accuracy=0
-)
+TINY = replace(tiny.TINY, runs=2)
 
 
 @pytest.fixture(scope="module")

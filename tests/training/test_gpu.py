@@ -11,11 +11,12 @@ import torch
 from click.testing import CliRunner
 
 import oracles_training as oracles
+import tiny
 from modularity_lib import cli
 from modularity_lib.images.dataset import Dataset
 from modularity_lib.studies import archive, checkpoints, worker
 from modularity_lib.studies import run as study_run
-from modularity_lib.studies.catalogue import STUDIES, Study
+from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.checkpoints import begin, save, train_with_checkpoints
 from modularity_lib.studies.engine import tasks_of
 from modularity_lib.studies.estimate import cost_seen, expected_cost
@@ -333,19 +334,7 @@ def test_states_are_up_to_date_when_they_are_to_be_saved(dataset: Dataset, devic
         np.testing.assert_allclose(flat(unpack(row, state.layout)), flat(network.parameters), rtol=0, atol=1e-5)
 
 
-TINY = replace(
-    STUDIES["smoke"],
-    name="tiny",
-    l2=(1e-5,),
-    l1=(),
-    dropout=(0.3,),
-    runs=2,
-    untrained=1,
-    epochs=1,
-    min_test_accuracy=0.0,
-    search_steps=10,
-    permutations=10,
-)
+TINY = replace(tiny.TINY, runs=2, search_steps=10, permutations=10)
 
 
 def configs_of_run(chosen: Study, run: int) -> list[TrainingConfig]:
@@ -356,12 +345,9 @@ def configs_of_run(chosen: Study, run: int) -> list[TrainingConfig]:
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The processor stands for a GPU, and this process for those that measure the networks."""
 
-    def run_here(tasks, chosen, store, **_):
-        return [failure for configs in tasks for failure in worker.compute(configs, chosen, str(store.root))]
-
     monkeypatch.setattr(gpu, "device_named", lambda _: torch.device("cpu"))
     monkeypatch.setattr(worker, "device_title", lambda _: "a GPU")
-    monkeypatch.setattr(study_run, "run_on_dask", run_here)
+    monkeypatch.setattr(study_run, "run_on_dask", tiny.run_here)
 
 
 def test_a_study_is_trained_on_the_device_and_measured_as_ever(
