@@ -24,7 +24,9 @@ def test_the_verdict_table_has_a_row_per_claim_and_follows_the_results() -> None
     table = verdict_table(judge_all(made_up_results()))
     assert len(table.splitlines()) == 2 + len(CLAIMS)
     assert "**reproduced**" in table
-    assert "| 0.200 (" in table or "| 0.199 (" in table or "| 0.201 (" in table
+    effect = judge_all(made_up_results())["dropout-raises-modularity"].effect
+    assert effect is not None
+    assert f"| {effect.mean:.3f} ({effect.smallest:.3f} to {effect.largest:.3f})" in table
     changed = verdict_table(judge_all(made_up_results(dropout_rise=0.0)))
     assert "**not reproduced**" in changed
 
@@ -110,6 +112,15 @@ def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() 
     assert "| at most " in rows[3]
     assert rows[2].startswith("| `v1` | 288 trained, 500 untrained | 64-64 | mnist | v1 | ")
     assert hours[1] == pytest.approx(hours[0] / 2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(59.9, "under a minute"), (60, "1 min"), (89.4 * 60, "89 min"), (89.6 * 60, "1.5 h"), (9000, "2.5 h")],
+)
+def test_a_time_is_told_in_the_unit_that_fits(seconds: float, told: str) -> None:
+    made = replace(made_up_results(), study=STUDIES["v1"], made_with={"core_seconds": {"training": seconds}})
+    assert studies_table(cores=1, computed=[made]).splitlines()[4].endswith(f"| {told} |")
 
 
 def test_all_claims_are_told_with_their_statements() -> None:

@@ -1,6 +1,7 @@
 """Agreement beyond chance: corrections for many comparisons, and a test that is tried where chance is all there is."""
 
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import pytest
@@ -43,6 +44,28 @@ def test_the_test_keeps_its_level_on_shuffled_units_although_the_clusterings_agr
     assert again == errors
 
 
+def test_the_interval_of_the_rate_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clopper and Pearson: with the lower end as the true rate, so many hits or more are as rare as 2.5 %."""
+    p_values = iter([0.0499] * 7 + [0.0501] * 93)
+    monkeypatch.setattr(beyond_chance, "agreement_p_value", lambda *_, **__: next(p_values))
+    errors = beyond_chance.false_positives(with_labels(made_up_results(), [[0, 1]]), pairs=100)
+    assert errors.rate == 7 / 100
+
+    def share(rate: float, hits: range) -> float:
+        return sum(comb(100, k) * rate**k * (1 - rate) ** (100 - k) for k in hits)
+
+    assert share(errors.low, range(7, 101)) == pytest.approx(0.025)
+    assert share(errors.high, range(8)) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(("p_value", "alone"), [(0.0499, 1), (0.0501, 0)])
+def test_a_comparison_is_beyond_chance_below_five_percent(p_value: float, alone: int) -> None:
+    results = made_up_results(p_value={"upstream": p_value, "downstream": p_value, "across": p_value})
+    table = beyond_chance.beyond_chance_table(results)
+    assert set(table["alone"]) == set(table["false_discovery"]) == {alone}  # of equal p-values the largest is the limit
+    assert set(table["holm"]) == {0}
+
+
 def test_untrained_networks_are_taken_off_each_run() -> None:
     results = made_up_results(agreement={"upstream": 0.7, "downstream": 0.6, "across": 0.3})
     table = results.agreement
@@ -65,11 +88,22 @@ def test_the_sentences_follow_the_results() -> None:
     many = Results(replace(STUDY, permutations=10**6), results.networks, results.modules, results.agreement)
     assert "is possible" in agreement_words.beyond_chance_facts(many, shares, errors, effects)["holm_over_all"]
     assert "finds agreement in 12 (95 % interval 2% to 5% of them): it keeps its level" in told["false_positives"]
-    broken = agreement_words.beyond_chance_facts(results, shares, FalsePositives(0.2, 0.15, 0.25, 400), effects)
+    kept = replace(errors, low=0.05)
+    assert (
+        "it keeps its level" in agreement_words.beyond_chance_facts(results, shares, kept, effects)["false_positives"]
+    )
+    broken = agreement_words.beyond_chance_facts(results, shares, FalsePositives(0.2, 0.0501, 0.25, 400), effects)
     assert "does not keep its level" in broken["false_positives"]
     low = {"downstream": replace(effects["downstream"], mean=-0.1, low=None, high=None, smallest=-0.2, largest=-0.05)}
     since = agreement_words.beyond_chance_facts(results, shares, errors, low)["since_training"]
     assert since.startswith(
         "Two downstream measures agree less in trained networks than in untrained ones (-0.100, single"
     )
+    both = {"upstream": replace(effects["upstream"], low=None, high=None, smallest=-0.01, largest=0.1)}
+    told = agreement_words.since_training_text(both)
+    assert told.startswith("Two upstream measures agree neither more nor less in trained networks")
+    higher = {"across": replace(effects["across"], mean=0.1, low=0.01, high=0.2)}
+    told = agreement_words.since_training_text(higher)
+    assert told.startswith("Measures of different families agree more in trained networks than in untrained ones")
+    assert "(+0.100, 95 % interval +0.010 to +0.200;" in told
     assert "no untrained networks" in agreement_words.beyond_chance_facts(results, shares, errors, {})["since_training"]

@@ -9,7 +9,8 @@ from modularity_lib.findings.claims import CLAIMS, COULD_NOT_TEST, NOT_REPRODUCE
 from modularity_lib.studies.results import agreement_by_kind
 from modularity_lib.vocabulary import MEASURES
 
-DROPOUT, PENALTIES, WITHIN, ACROSS = (claim.id for claim in CLAIMS)
+JUDGE = {claim.id: claim.judge for claim in CLAIMS}
+DROPOUT, PENALTIES, WITHIN, ACROSS = JUDGE
 
 
 def test_every_claim_holds_where_all_effects_are_as_the_paper_says() -> None:
@@ -18,7 +19,7 @@ def test_every_claim_holds_where_all_effects_are_as_the_paper_says() -> None:
 
 
 def test_the_effect_of_dropout_is_the_rise_at_the_strongest_dropout_paired_by_run() -> None:
-    verdict = judge_all(made_up_results(dropout_rise=0.2))[DROPOUT]
+    verdict = JUDGE[DROPOUT](made_up_results(dropout_rise=0.2))
     assert verdict.effect is not None
     assert verdict.effect.mean == pytest.approx(0.2, abs=0.002)
     assert verdict.effect.n_runs == STUDY.runs
@@ -50,14 +51,14 @@ def test_the_effect_of_dropout_is_the_rise_at_the_strongest_dropout_paired_by_ru
     ],
 )
 def test_a_verdict_turns_when_its_rule_is_not_met(changes: dict, claim: str, status: str) -> None:
-    assert judge_all(made_up_results(**changes))[claim].status == status
+    assert JUDGE[claim](made_up_results(**changes)).status == status
 
 
 def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
     results = made_up_results()
-    assert "the largest of the three in 8 of 8 (4 upstream, 4 downstream)." in judge_all(results)[PENALTIES].detail
+    assert "the largest of the three in 8 of 8 (4 upstream, 4 downstream)." in JUDGE[PENALTIES](results).detail
     results = made_up_results(strong_l2=("output_hessian_norm",))
-    told = judge_all(results)[PENALTIES].detail
+    told = JUDGE[PENALTIES](results).detail
     assert "the largest of the three in 7 of 8 (4 upstream, 3 downstream); not in output hessian (norm) (L2 +" in told
     assert "(at 0.001)" in told
 
@@ -83,7 +84,7 @@ def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
     ],
 )
 def test_what_a_rule_asks_for_and_is_not_so_is_told(changes: dict, claim: str, missed: str) -> None:
-    verdict = judge_all(made_up_results(**changes))[claim]
+    verdict = JUDGE[claim](made_up_results(**changes))
     assert verdict.missed.startswith(missed)
     assert (verdict.missed == "") == (verdict.status == REPRODUCED)
 
@@ -93,23 +94,23 @@ def test_agreement_across_is_told_by_sweep_and_at_the_strongest_dropout() -> Non
     table = results.agreement
     strong = (table["dropout"] == 0.6) & table["trained"]
     table["element_centric"] = table["element_centric"].where(~strong, 0.7)
-    told = judge_all(results)[ACROSS].detail
+    told = JUDGE[ACROSS](results).detail
     l2, dropout = (float(value) for value in re.findall(r"(?:L2|, dropout) ([\d.]+\d)", told))
     assert l2 == pytest.approx(0.2, abs=0.01)
     assert dropout == pytest.approx((0.2 + 0.2 + 0.6) / 3, abs=0.01)
     assert "; at dropout 0.6 it is 0.600" in told
     assert (
         "more than the 50% that “usually” asks for"
-        in judge_all(made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.01}))[ACROSS].detail
+        in JUDGE[ACROSS](made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.01})).detail
     )
     assert (
         "more than the 50%"
-        not in judge_all(made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.9}))[ACROSS].detail
+        not in JUDGE[ACROSS](made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.9})).detail
     )
 
 
 def test_networks_left_out_do_not_count() -> None:
-    verdict = judge_all(made_up_results(low_accuracy_above=0.4))[DROPOUT]
+    verdict = JUDGE[DROPOUT](made_up_results(low_accuracy_above=0.4))
     assert verdict.effect is not None
     assert verdict.effect.mean == pytest.approx(0.1, abs=0.002)  # the strongest dropout left is 0.3, half of 0.6
 
@@ -132,9 +133,9 @@ def test_a_measure_and_its_normalised_form_do_not_count_as_a_pair() -> None:
     results = made_up_results()
     same = results.agreement["measure_b"] == results.agreement["measure_a"] + "_norm"
     assert same.sum() == 4 * 2 * len(results.networks)
-    before = judge_all(results)
+    before = [JUDGE[claim](results) for claim in (WITHIN, ACROSS)]
     results.agreement.loc[same, "element_centric"] = 0.0
-    assert judge_all(results) == before
+    assert [JUDGE[claim](results) for claim in (WITHIN, ACROSS)] == before
 
 
 @pytest.mark.parametrize("claim", [DROPOUT, PENALTIES, WITHIN, ACROSS])
@@ -142,14 +143,14 @@ def test_without_anything_to_compare_a_claim_could_not_be_tested(claim: str) -> 
     results = made_up_results()
     results.modules.loc[results.modules["measure"] == "input_gradient", "status"] = "all_units_dead"
     results.agreement["status"] = "all_units_dead"
-    assert judge_all(results)[claim].status == COULD_NOT_TEST
+    assert JUDGE[claim](results).status == COULD_NOT_TEST
 
 
 def test_a_baseline_that_was_left_out_is_no_reason_to_compare_with_another() -> None:
     results = made_up_results()
     baseline = (results.modules[["l1", "dropout"]] == 0).all(axis=1) & (results.modules["l2"] == 1e-5)
     results.modules.loc[baseline & results.modules["trained"], "analysed"] = False
-    assert judge_all(results)[DROPOUT].status == judge_all(results)[PENALTIES].status == COULD_NOT_TEST
+    assert JUDGE[DROPOUT](results).status == JUDGE[PENALTIES](results).status == COULD_NOT_TEST
 
 
 def test_every_claim_says_its_rule_and_what_would_refute_it() -> None:
@@ -160,11 +161,11 @@ def test_every_claim_says_its_rule_and_what_would_refute_it() -> None:
 
 def test_agreement_across_is_little_only_if_its_upper_end_is() -> None:
     results = made_up_results(agreement={"upstream": 0.9, "downstream": 0.9, "across": 0.42})
-    assert judge_all(results)[ACROSS].status == REPRODUCED
+    assert JUDGE[ACROSS](results).status == REPRODUCED
     table = results.agreement
     one_run = (table["run"] == 2) & table["trained"] & (table["element_centric"] < 0.6)
     table["element_centric"] = table["element_centric"].where(~one_run, 0.46)  # 0.28, where the mean is 0.24
-    verdict = judge_all(results)[ACROSS]
+    verdict = JUDGE[ACROSS](results)
     assert verdict.effect is not None
     assert verdict.effect.mean < 0.25
     assert (verdict.status, verdict.missed) == (PARTLY, "the upper end is 0.28, above 0.25")

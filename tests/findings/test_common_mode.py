@@ -185,6 +185,7 @@ def rises(equal: list[float], *, score: float = 0.3, shuffled: float = 0.1, stre
 
 
 SCORES = ("score", "score_equal", "score_shifted")
+NEAR = 1e-6  # to a limit
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,18 @@ SCORES = ("score", "score_equal", "score_shifted")
         (rises([0.15], shuffled=0.24), common_mode.IN_COMMON),
         (rises([0.3], score=0.11), ""),
         (rises([0.3], score=0.05), ""),
+        # At each limit, just inside and just outside: a rise of 0.02; a third and two thirds of a rise of 0.2; 0.02
+        # above chance.
+        (rises([0.3], score=0.12 + NEAR, shuffled=0.05), common_mode.MODULES),
+        (rises([0.3], score=0.12 - NEAR, shuffled=0.05), ""),
+        (rises([0.1 + 0.2 / 3 - NEAR]), common_mode.IN_COMMON),
+        (rises([0.1 + 0.2 / 3 + NEAR]), common_mode.MIXED),
+        (rises([0.1 + 0.4 / 3 - NEAR]), common_mode.MIXED),
+        (rises([0.1 + 0.4 / 3 + NEAR]), common_mode.MODULES),
+        (rises([0.3], shuffled=0.05 + 0.18 - NEAR), common_mode.MODULES),
+        (rises([0.3], shuffled=0.05 + 0.18 + NEAR), common_mode.CHANCE),
+        (rises([0.3]).assign(score_directions=[0.08, 0.08 + 0.18 - NEAR]), common_mode.MODULES),
+        (rises([0.3]).assign(score_directions=[0.08, 0.08 + 0.18 + NEAR]), common_mode.CHANCE),
     ],
 )
 def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1: Results) -> None:
@@ -221,6 +234,27 @@ def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Result
     assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in modularity_words.answer_text(
         none, "dropout"
     )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "answer"),
+    [
+        ({"modules": 2, "chance": 1}, "units form modules"),
+        ({"modules": 65, "chance": 35}, "it depends on measure, layer and strength"),
+        ({"less in common": 67, "modules": 33}, "units have less in common"),
+        ({"chance": 67, "modules": 33, "": 100}, "Q rises as it does by chance"),
+        ({"": 3}, "there is no rise to split"),
+    ],
+)
+def test_the_answer_is_that_of_two_thirds_of_the_rises(kinds: dict[str, int], answer: str) -> None:
+    assert common_mode.answer_of(pd.Series([kind for kind, count in kinds.items() for _ in range(count)])) == answer
+
+
+@pytest.mark.parametrize(("excess", "count"), [(common_mode.CLEAR - NEAR, 0), (common_mode.CLEAR + NEAR, 1)])
+def test_q_is_above_chance_from_a_clear_difference_on(excess: float, count: int, v1: Results) -> None:
+    table = rises([0.3]).assign(score_directions=[0.1 - excess, 0.3])
+    said = modularity_words.facts(table, common_mode.made_up_table(draws=1), v1)["common_chance"]
+    assert said.endswith(f"by 0.02 or more in {count} and in 0 of 1 combinations.")
 
 
 def test_the_words_name_where_units_have_less_in_common_and_what_shuffling_shows(v1: Results) -> None:
@@ -269,24 +303,30 @@ def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> 
     assert "These rises are 0.225 [0.2" in modularity_words.answer_text(many, "dropout")
 
 
+def test_the_strongest_strength_is_one_at_which_every_measure_was_analysed(v1: Results) -> None:
+    table = pd.concat([rises([0.3, 0.3], strength=0.3), rises([0.3]).query("dropout > 0")], ignore_index=True)
+    splits = common_mode.split_table(table, v1, "dropout")
+    assert splits["strength"].max() == 0.7
+    assert set(common_mode.strongest(splits)["strength"]) == {0.3}
+
+
 def test_curves_are_means_over_runs() -> None:
     table = pd.concat([rises([0.3]), rises([0.5], score=0.5).assign(run=1)], ignore_index=True)
     panel = drawn.q_with_as_much_in_common(table.assign(strength=table["dropout"])).axes[0]
     assert panel.containers[0].lines[0].get_ydata() == pytest.approx([0.1, 0.4])
 
 
-def test_the_shipped_table_is_that_of_the_present_code_and_results(v1: Results) -> None:
+def test_the_shipped_table_is_that_of_the_present_code_and_results(v1: Results, table: pd.DataFrame) -> None:
     """Run 0 can be measured here, from the shipped matrices; the others need the weights."""
-    table = common_mode.table_at_hand(v1)
-    assert table["run"].nunique() == v1.study.runs
-    measured = common_mode.common_mode_table(v1)
-    shipped = table[table["run"] == 0].reset_index(drop=True)
-    names = ["l2", "l1", "dropout", "layer", "measure", "live_units"]
-    pd.testing.assert_frame_equal(measured[names], shipped[names], check_dtype=False)
-    for column in ("score", "mean", "across"):
-        np.testing.assert_allclose(measured[column], shipped[column], rtol=1e-6)
+    shipped = common_mode.table_at_hand(v1)
+    assert shipped["run"].nunique() == v1.study.runs
+    place = ["run", "l2", "l1", "dropout", "layer", "measure"]
+    both = table.merge(shipped, on=place, suffixes=("", "_shipped"), validate="one_to_one")
+    assert len(both) == len(table) == 4 * 2 * len(common_mode.NORMALISED)
+    for column in ("live_units", "test_accuracy", "score", "mean", "across"):
+        np.testing.assert_allclose(both[column], both[f"{column}_shipped"], rtol=1e-6)
     # Shipped matrices are rounded to single precision, and a search may turn on a last bit.
-    assert np.abs(measured["score_equal"] - shipped["score_equal"]).mean() < 0.002
+    assert np.abs(both["score_equal"] - both["score_equal_shipped"]).mean() < 0.002
 
 
 def test_a_shipped_table_of_other_code_is_not_used_and_not_in_silence(

@@ -94,6 +94,18 @@ def test_certain_rises_and_falls_are_counted_apart() -> None:
     assert "(joint p < 0.05), it rises in 0 and falls in 16" in text
 
 
+@pytest.mark.parametrize(("p_joint", "sure"), [(0.0499, 16), (0.0501, 0)])
+def test_a_rise_is_certain_below_five_percent(p_joint: float, sure: int) -> None:
+    text = effect_summary(effect_table(made_up_results()).assign(p_joint=p_joint))
+    assert text.count(f"(joint p < 0.05), it rises in {sure} and falls in 0") == 3
+
+
+def test_holm_can_reach_the_level_with_runs_enough() -> None:
+    table = effect_table(made_up_results())
+    assert "so can reach 0.05 here: 0.048 is" in effect_summary(table.assign(smallest_p=0.003))  # 16 tests
+    assert "so cannot fall below 0.05 here: 0.051 is" in effect_summary(table.assign(smallest_p=0.0032))
+
+
 def test_what_interval_and_test_do_without_an_effect_is_told() -> None:
     assert trial_sentence(Trial(0.9, 0.04, 200), 9) == (
         "tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 90%, and the "

@@ -1,5 +1,6 @@
 """The ledger counts what it is given: other numbers, other verdicts."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -40,6 +41,8 @@ def test_norms_are_shares_of_the_largest_published_one(numbers: pd.DataFrame) ->
     norms = numbers[numbers["group"].str.startswith("norms")]
     assert norms.groupby(norms["what"].str.split(",").str[0])["paper"].max().tolist() == pytest.approx([1, 1, 1])
     assert norms["difference"].to_numpy() == pytest.approx((norms["here"] - norms["paper"]).to_numpy())
+    error = np.sqrt(2 * norms["sem"] ** 2 + norms["reading_error"] ** 2)
+    assert norms["in_errors"].to_numpy() == pytest.approx((norms["difference"] / error).to_numpy())
 
 
 def test_a_group_beyond_one_of_its_limits_differs(numbers: pd.DataFrame) -> None:
@@ -53,8 +56,53 @@ def test_a_group_beyond_one_of_its_limits_differs(numbers: pd.DataFrame) -> None
     assert everywhere["mean"] == pytest.approx(0.012, abs=0.005)
 
 
+LIMITS = {
+    Q: (0.01, 0.04),
+    "agreement of clusterings, trained": (None, 0.05),
+    "agreement of clusterings, untrained": (None, 0.05),
+}
+
+
+@pytest.mark.parametrize(("group", "mean", "each"), [(group, *limits) for group, limits in LIMITS.items()])
+@pytest.mark.parametrize(("over", "verdict"), [(-1e-6, ledger.AGREES), (1e-6, ledger.DIFFERS)])
+def test_a_verdict_turns_at_each_limit(
+    numbers: pd.DataFrame, group: str, mean: float | None, each: float, over: float, verdict: str
+) -> None:
+    near = numbers.assign(difference=0.0)
+    chosen = near.index[near["group"] == group]
+    if mean is not None:
+        everywhere = near.copy()
+        everywhere.loc[chosen, "difference"] = mean + over
+        assert row(ledger.ledger(everywhere), group)["verdict"] == verdict
+    near.loc[chosen[-1], "difference"] = -(each + over)  # one number, too low
+    found = row(ledger.ledger(near), group)
+    assert (found["verdict"], found["at"]) == (verdict, near.loc[chosen[-1], "what"])
+    assert (found["largest"], found["mean"]) == pytest.approx((each + over, (each + over) / len(chosen)))
+
+
+def test_two_combined_errors_off_is_the_last_that_counts_as_near(numbers: pd.DataFrame) -> None:
+    rows = numbers[numbers["group"] == Q].head(4).assign(in_errors=[2.0, -2.0, 2.01, -2.01])
+    assert row(ledger.ledger(rows), Q)["within_two"] == 2 / 4
+    assert ledger_words.far_sentence(rows).startswith("Of 4 published values of Q 2 lie more than two errors off")
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(2, "no measure and sweep has more than two; others 2."), (3, " 3; others 0.")]
+)
+def test_a_measure_and_sweep_is_named_from_three_values_on(numbers: pd.DataFrame, count: int, told: str) -> None:
+    rows = numbers[numbers["what"].str.startswith("output_gradient_norm, l2")].head(count)
+    assert ledger_words.far_sentence(rows.assign(in_errors=3.0)).endswith(told)
+
+
+def test_a_group_of_which_nothing_can_be_had_gets_no_verdict(numbers: pd.DataFrame) -> None:
+    nothing = numbers.assign(here=numbers["here"].where(numbers["group"] != Q))
+    found = row(ledger.ledger(nothing), Q)
+    assert (found["verdict"], found["numbers"], found["missing"], found["at"]) == (ledger.NO_LIMIT, 232, 232, "")
+
+
 def test_a_group_without_limits_gets_no_verdict(numbers: pd.DataFrame) -> None:
     table = ledger.ledger(moved(numbers, "accuracies", 5.0))
+    assert set(table.loc[table["verdict"] != ledger.NO_LIMIT, "group"]) == set(LIMITS)
     assert row(table, "accuracies")["verdict"] == ledger.NO_LIMIT
     assert row(table, "accuracies")["largest"] > 4
 

@@ -1,6 +1,7 @@
 """Searches stay at or below the best partition, and gaps and near-optima are what their names say."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -174,3 +175,33 @@ def test_figures_show_every_matrix_and_search() -> None:
     assert left.lines[0].get_ydata().tolist() == floor["mean"].tolist()
     assert middle.lines[0].get_ydata().tolist() == common["score"].tolist()
     assert right.lines[0].get_ydata().tolist() == common["recovered"].tolist()
+
+
+@pytest.mark.parametrize(("best", "kept"), [(0.9e-9, 0), (1.1e-9, 1)])
+def test_a_q_of_nothing_but_rounding_has_no_gap_and_all_of_it_is_reached(
+    best: float, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([best / 2, best])
+    labels = np.zeros(4, dtype=int)
+    monkeypatch.setattr(
+        search_quality, "find_modules", lambda *_, **__: SimpleNamespace(labels=labels, score=next(scores))
+    )
+    near = search_quality.near_optima(np.ones((4, 4)), searches=2)
+    assert near["share"].tolist() == ([0.5, 1.0] if kept else [1.0, 1.0])
+    monkeypatch.setattr(search_quality, "METHODS", {})
+    gaps = search_quality.gap_table({"kind": {"name": np.ones((4, 4))}}, near.assign(kind="kind", matrix="name"))
+    assert len(gaps) == 2 * kept
+
+
+def test_words_turn_at_their_limits() -> None:
+    exact = pd.DataFrame({"method": "m", "gap": [0.9e-9, 1.1e-9]})
+    assert "| m | 1 of 2 |" in modules_words.exact_markdown(exact)
+    recovered = {"shared": 0.3, "common": [0.0, 0.2], "score": [0.6, 0.1], "recovered": [0.9901, 0.9899]}
+    common = pd.DataFrame({**recovered, "draws": 1})
+    assert "the blocks are found up to 0." in modules_words.common_sentence(common)
+    near = pd.DataFrame({"is_best": False, "share": [0.9899, 0.9901], "alike": [0.1, 0.9], "kind": "a", "chance": 0.2})
+    gaps = pd.DataFrame({"kind": "a", "matrix": "m", "method": [search_quality.SEARCH], "gap": 0.0})
+    floor = pd.DataFrame({"units": 8, "samples": 10, "mean": [0.3], "draws": 1})
+    tested = pd.DataFrame({"kind": "a", "matrix": "m", "test": "t", "p_value": [0.05]})
+    said = modules_words.facts(gaps, near, exact.assign(matrix="m"), floor, common, tested)
+    assert said["near_sentence"] == "a 0.90 (mean of 1, chance 0.20)"

@@ -1,5 +1,6 @@
 """Rules that call units silent change what they name and nothing else; the sentence follows the table."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,16 @@ from modularity_lib.vocabulary import MEASURES
 
 
 @pytest.fixture(scope="module")
-def found(v1: Results) -> pd.DataFrame:
-    return pd.DataFrame(silent_units._modules(v1, 0))
+def some(v1: Results) -> Results:
+    """Of v1: one network with dropout, and two of an L2 penalty, under one of which units fall silent."""
+    table = v1.networks[v1.networks["trained"] & (v1.networks["run"] == 0) & (v1.networks["l1"] == 0)]
+    under_l2 = table["l2"].isin([1e-3, 1e-2]) & (table["dropout"] == 0)
+    return replace(v1, networks=table[under_l2 | ((table["l2"] == 1e-5) & (table["dropout"] == 0.3))])
+
+
+@pytest.fixture(scope="module")
+def found(some: Results) -> pd.DataFrame:
+    return pd.DataFrame(silent_units._modules(some, 0))
 
 
 def by_rule(found: pd.DataFrame, index: int) -> pd.DataFrame:
@@ -28,8 +37,8 @@ def by_rule(found: pd.DataFrame, index: int) -> pd.DataFrame:
 def test_the_first_rule_gives_the_tables_of_the_study(v1: Results, found: pd.DataFrame) -> None:
     ours = by_rule(found, 0)
     theirs = v1.analysed("modules", trained=True).query("run == 0").set_index(list(ours.index.names))
-    assert len(ours) >= len(theirs) > 400
     joined = ours.join(theirs["score"].rename("score_of_study"), how="inner")
+    assert len(joined) == len(ours) == 3 * 2 * len(MEASURES)
     raw = joined[~joined.index.get_level_values("measure").str.endswith("_norm")]
     # Normalised matrices are shipped in single precision, and a search may turn on a last bit.
     np.testing.assert_allclose(raw["score"], raw["score_of_study"], rtol=1e-12)
@@ -44,8 +53,8 @@ def test_single_precision_silences_units_that_l2_has_shrunk_and_no_others(found:
     assert row["silent"] == int((own < 1.5e-45).sum()) > 10
     assert (row["labels"] == -1).sum() == row["silent"]
     unchanged = single[single["silent"] == double["silent"]]
-    assert len(unchanged) > 300
-    for at in unchanged.index[:40]:
+    assert len(unchanged) > 24
+    for at in unchanged.index:
         np.testing.assert_array_equal(unchanged.loc[at, "labels"], double.loc[at, "labels"])
 
 
@@ -60,11 +69,12 @@ def test_placing_units_leaves_q_and_the_other_units_alone(found: pd.DataFrame) -
         np.testing.assert_array_equal(before[before >= 0], after[before >= 0])
         assert set(after[before < 0]) <= {-1, *before}
         moved += int((before != after).sum())
-    assert moved > 100
+    assert moved > 10
 
 
-def test_the_table_averages_what_was_found(v1: Results, found: pd.DataFrame) -> None:
-    table = silent_units.rules_table(v1).set_index("rule")
+def test_the_table_averages_what_was_found(some: Results, found: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silent_units, "_modules", lambda results, run: found.to_dict("records"))
+    table = silent_units.rules_table(some).set_index("rule")
     assert list(table.index) == [rule.name for rule in silent_units.RULES]
     rows = by_rule(found, 3)
     chosen = rows[rows["regulariser_l2"] & rows["normalised_downstream"]]
@@ -80,7 +90,7 @@ def test_the_table_averages_what_was_found(v1: Results, found: pd.DataFrame) -> 
         )
         if a is not None and b is not None
     ]
-    differences = silent_units._agreement_beside(rows.reset_index(), v1)
+    differences = silent_units._agreement_beside(rows.reset_index(), some)
     assert len(differences) == len(MEASURES) * (len(MEASURES) - 1) / 2
     assert np.isclose(differences + 0.3277, np.mean(alike), atol=2e-4).any()
 
@@ -106,3 +116,19 @@ def test_the_sentence_names_the_rules_that_come_closest() -> None:
     assert "by the rules “a”, and agreement by “b”. No rule is in both lists" in none
     near = told(("a", 0.03, 0.0205), ("b", 0.01, 0.02), ("c", 0.01, 0.03))
     assert "by the rules “b” and “c”, and agreement by “a” and “b”. “b” alone is in both" in near
+
+
+def test_each_rule_calls_silent_what_lies_below_its_limit() -> None:
+    own = np.array([4.0, 0.0, 1e-300, 1.4012e-45, 1.4013e-45, 3.9e-12, 4.1e-12])  # of the largest, 4e-12 are negligible
+    zero, single, negligible = ([1], [1, 2, 3], [1, 2, 3, 4, 5])
+    found = [(np.flatnonzero(rule.normalised(own)), np.flatnonzero(rule.raw(own))) for rule in silent_units.RULES]
+    expected = [(zero, zero), (single, zero), (single, zero), (negligible, negligible)]
+    assert [(normalised.tolist(), raw.tolist()) for normalised, raw in found] == expected
+    assert [rule.placed for rule in silent_units.RULES] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(("behind", "closest"), [(0.00099, "“a” and “b”"), (0.00101, "“a”")])
+def test_rules_within_a_thousandth_are_equally_close(behind: float, closest: str) -> None:
+    assert f"by the rules {closest}, and agreement by {closest}." in told(
+        ("a", 0.02, 0.02), ("b", 0.02 + behind, 0.02 + behind)
+    )

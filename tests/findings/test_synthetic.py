@@ -57,7 +57,7 @@ def test_p_values_are_those_of_phipson_and_smyth(p_values: pd.DataFrame) -> None
 
 
 def test_rates_count_matrices_at_the_level() -> None:
-    table = pd.DataFrame({"kind": "noise", "test": "t", "p_value": [0.05, 0.05, 0.1, 1.0]})
+    table = pd.DataFrame({"kind": "noise", "test": "t", "p_value": [0.05, 0.05, 0.0501, 1.0]})
     row = made_up.rate_table(table).iloc[0]
     assert (row["called"], row["matrices"], row["rate"]) == (2, 4, 0.5)
     assert 0.1 < row["low"] < 0.5 < row["high"] < 0.9
