@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ READ = """() => {
         errors: article.querySelectorAll(".math mjx-merror, .math [data-mjx-error]").length,
         links: [...document.querySelectorAll("a[href]")].map(link => link.href),
         overflow: article.scrollWidth - article.clientWidth,
+        tables: [...article.querySelectorAll("table")].filter(one => one.checkVisibility() && !one.closest("#explorer"))
+            .length,
         figures: [...article.querySelectorAll("figure")].filter(figure => figure.querySelector("img")).map(figure => {
             let next = figure.nextElementSibling;
             while (next && !next.matches("figure") && !next.querySelector("figure")
@@ -197,6 +200,21 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
 
 def test_a_page_loads_without_a_complaint_of_the_browser(page: Page) -> None:
     assert page.complaints == []
+
+
+def test_what_the_next_tests_look_at_is_found_on_the_page(page: Page) -> None:
+    """As many figures, tables and equations as the source has: a test of none of them would pass."""
+    source = (PROJECT / f"{page.name}.md").read_text(encoding="utf-8")
+    n_figures = source.count("{glue:figure}")
+    assert len(page.seen["figures"]) == len(page.seen["images"]) == n_figures
+    assert page.seen["heading"]
+    assert len(page.seen["links"]) > len(PAGES)
+    n_unfolded = 0 if page.name == "chapters/explorer" else n_figures
+    for shown in (page.phone, page.desktop):
+        assert len(shown["figures"]) == n_unfolded
+        assert len(shown["tables"]) == page.seen["tables"]
+        assert len(shown["equations"]) == len(re.findall(r"^\$\$ \(", source, flags=re.MULTILINE))
+        assert sum(code["parameters"] for code in shown["code"]) == source.count(":tags: [parameters]")
 
 
 def test_a_page_fetches_nothing_from_elsewhere(page: Page) -> None:
