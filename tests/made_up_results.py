@@ -87,4 +87,6 @@ def made_up_results(
                 alike = 1.0 if a == b else agreement[kind] + random.normal(0, 0.01)
                 metrics = {"element_centric": alike, "element_centric_chance": 0.25, "p_value": p_value[kind]}
                 rows["agreement"].append({**base, "layer": layer, "measure_a": a, "measure_b": b, **metrics})
-    return Results(STUDY, **{name: pd.DataFrame(table) for name, table in rows.items()})
+    return Results(
+        STUDY, pd.DataFrame(rows["networks"]), pd.DataFrame(rows["modules"]), pd.DataFrame(rows["agreement"])
+    )

@@ -57,6 +57,7 @@ class EmbeddedSource:
     content_sha256: str  # of the arrays, see `data.Dataset.sha256`
 
     def read(self) -> GreyImages:
+        """Read the file and check it; the last 100 images of each digit are for testing."""
         if not MNIST_5K_FILE.is_file():
             raise DatasetUnavailable(
                 f"mnist-5k: {MNIST_5K_FILE} is missing. The file lies in the data/ folder of the project's repository "
@@ -88,6 +89,7 @@ class IdxSource:
     content_sha256: str | None = None  # of the arrays, see `data.Dataset.sha256`; None where nobody had the files yet
 
     def read(self) -> GreyImages:
+        """Read the four files, fetched before where they are not at hand, and check them."""
         chosen = os.environ.get(DATA_VARIABLE)
         raw = self._from_folder(Path(chosen).expanduser()) if chosen else self._from_cache()
         arrays = [parse_idx(raw[file], n_dimensions=3 if "images" in file else 1) for file in IDX_FILES]

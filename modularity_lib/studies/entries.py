@@ -103,6 +103,7 @@ def temporary_beside(place: Path) -> Iterator[Path]:
 
 
 def write_files(folder: Path, facts: Mapping[str, Any], entry: Entry, *, indent: int | None = None) -> None:
+    """Write facts, arrays, tables and checksums of an entry into a folder, and flush them to disk."""
     contents = {FACTS: json.dumps(facts, indent=indent, allow_nan=False).encode()}
     if entry.arrays:
         contents[_ARRAYS] = save({name: np.ascontiguousarray(array) for name, array in entry.arrays.items()})
@@ -151,4 +152,5 @@ def _flush(file: Path) -> None:
 
 
 def temporary_prefix() -> str:
+    """How the names of this process's temporary folders begin: it is how leftovers are told from those in use."""
     return f".{socket.gethostname()}~{os.getpid()}~"  # no name of a host has a tilde

@@ -59,6 +59,8 @@ class MeasureView:
 
 @dataclass(frozen=True, eq=False)
 class LayerView:
+    """One hidden layer: what each measure finds in it, and the modules that any of them found."""
+
     measures: dict[str, MeasureView]
     modules: list[ModuleView]  # each set of units once, whatever the measures that found it
 
