@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from modularity_lib.figures import modularity_of_measure, modularity_table
+from modularity_lib.figures.modularity import modularity_of_measure
 from modularity_lib.paths import checkout
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import Measure
@@ -37,5 +37,5 @@ def draw_cover(results: Results, file: Path) -> None:
 
 def cover_source(results: Results) -> str:
     """Digest of the numbers that the cover shows."""
-    shown = modularity_table(results, measures=[MEASURE]).to_csv(index=False, float_format="%.6g")
+    shown = modularity_of_measure.table(results, MEASURE).to_csv(index=False, float_format="%.6g")
     return hashlib.sha256(shown.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,12 +12,16 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 from myst_nb import glue
 
+from modularity_lib.book.origin import Call, call_of, code_of, facts_of, made, studies_of
 from modularity_lib.book.words.study import study_facts
+from modularity_lib.figures.plot import Plot
 from modularity_lib.studies.archive import tables_of
 from modularity_lib.studies.catalogue import study_named
 from modularity_lib.studies.results import Results, StudyIncomplete
 from modularity_lib.studies.shipped import shipped_tables
 from modularity_lib.studies.store import Store
+
+__all__ = ["at_hand", "fold_out", "made", "show", "show_drawn", "tell", "tell_study", "where_computed"]
 
 
 def tell(facts: Mapping[str, object]) -> None:
@@ -50,68 +54,66 @@ def where_computed(results: Results) -> str:
     )
 
 
-def show(
-    name: str,
-    draw: Callable[..., Figure],
-    *inputs: Any,
-    data: pd.DataFrame,
-    results: Results | Sequence[str],
-    code: str | None = None,
-    **options: Any,
-) -> None:
-    """Draw a figure for {glue:figure}`name`, and its fold-out for {glue}`name-data`.
+def show(name: str, plot: Plot[...], *inputs: Any, origin: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
+    """Draw a figure for {glue:figure}`name`, and its fold-out for {glue}`name-data`; return the table that it shows.
 
     Args:
-        draw: function of `modularity_lib.figures`.
-        inputs, options: what it is called with.
-        data: what the figure shows, one row per point, bar or square.
-        results: the study that it comes from; for a figure of no study lines that say where it comes from.
-        code: Python that makes the figure from nothing. By default that of a figure drawn from `results` alone.
+        plot: of `modularity_lib.figures`.
+        inputs, options: what its table is made of: results of studies, plain values, and what `made` gave.
+        origin: for a figure of no study, lines that say where it comes from.
     Raises:
-        ValueError: the figure is of no study, and `code` was not given.
+        ValueError: it is not known how an input was made, or where the figure comes from.
     """
-    figure = draw(*inputs, **options)
+    table = plot.table(*inputs, **options)
+    show_drawn(name, plot.draw(table), table, Call(plot, inputs, options), origin=origin)
+    return table
+
+
+def show_drawn(
+    name: str,
+    figure: Figure,
+    table: pd.DataFrame,
+    call: Call | None = None,
+    *,
+    origin: Sequence[str] | None = None,
+) -> None:
+    """The same for a figure that is more than its table: it is what `made` gave, or comes with its call."""
     glue(name, figure, display=False)
     plt.close(figure)
-    if code is None:
-        if not isinstance(results, Results):
-            raise ValueError(f"code must be given for {name}: only a figure of a study is known to be drawn from it.")
-        arguments = "".join(f", {option}={value!r}" for option, value in options.items())
-        code = (
-            "import modularity_lib as ml\nfrom modularity_lib import figures\n\n"
-            f"results = ml.run_study({results.study.name!r})\n"
-            f'figures.{draw.__name__}(results{arguments}).savefig("{name}.png")'
-        )
-    glue(f"{name}-data", HTML(fold_out(name, data, code, results)), display=False)
+    below = fold_out(name, table, call or call_of(figure), ending=f'.savefig("{name}.png")', origin=origin)
+    glue(f"{name}-data", below, display=False)
 
 
-def fold_out(name: str, data: pd.DataFrame, code: str, results: Results | Sequence[str]) -> str:
-    """HTML below a figure: its data as a CSV file inside the page, the code that remakes it, where it comes from."""
-    text = data.to_csv(index=False, float_format="%.6g")
-    address = "data:text/csv;base64," + base64.b64encode(text.encode()).decode()
-    lines = origin(results) if isinstance(results, Results) else results
+def fold_out(
+    name: str,
+    table: pd.DataFrame,
+    call: Call | None = None,
+    *,
+    ending: str = "",
+    origin: Sequence[str] | None = None,
+) -> HTML:
+    """A table as a CSV file inside the page, the code that makes it again, and where it comes from.
+
+    Args:
+        call: that made what is shown; by default the table is what `made` gave.
+        ending: of the code, after the call.
+        origin: as of `show`.
+    Raises:
+        ValueError: it is not known how the table was made, or where it comes from.
+    """
+    call = call or call_of(table)
+    if call is None:
+        raise ValueError(f"nobody knows how {name} was made. Use pages.made(function, ...) in place of function(...).")
+    code = code_of(call, ending)
+    lines = [line for results in studies_of(call) for line in facts_of(results)] if origin is None else origin
+    if not lines:
+        raise ValueError(f"{name} is made from no study: give show() an origin, lines that say where it comes from.")
     facts = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return (
+    text = table.to_csv(index=False, float_format="%.6g")
+    address = "data:text/csv;base64," + base64.b64encode(text.encode()).decode()
+    return HTML(
         '<details class="fold-out"><summary>Data, code and origin of this figure</summary>'
-        f'<p><a download="{name}.csv" href="{address}">{name}.csv</a>: {len(data):,} rows, columns '
-        f"{html.escape(', '.join(map(str, data.columns)))}</p>"
+        f'<p><a download="{name}.csv" href="{address}">{name}.csv</a>: {len(table):,} rows, columns '
+        f"{html.escape(', '.join(map(str, table.columns)))}</p>"
         f'<pre tabindex="0"><code>{html.escape(code)}</code></pre><ul>{facts}</ul></details>'
     )
-
-
-def origin(results: Results) -> list[str]:
-    """Where the numbers of a study come from, in a few lines."""
-    study, made = results.study, results.made_with
-    lines = [
-        f"study {study.name}: {len(results.networks):,} networks on {study.dataset}, protocol {study.protocol}",
-        f"seeds: runs 0 to {study.runs - 1} (each seeds its split, initial weights, batches and searches)",
-    ]
-    if made:
-        seconds = made["core_seconds"]
-        first, last = (written[:10] for written in made["written"])
-        spent = ", ".join(f"{stage} {value:,.0f} s" for stage, value in seconds.items())
-        lines += [
-            f"computed {first if first == last else f'{first} to {last}'}; core time: {spent}",
-            f"commits {', '.join(made['versions']['commit'])}",
-        ]
-    return lines

@@ -1,92 +1,47 @@
-"""Figures, drawn from the tables of a study alone; a colour means the same on every page.
+"""Figures, each drawn from a table alone; a colour means the same on every page.
 
-One file for each chapter: `agreement.md` shows what `agreement` and `agreement_maps` draw, and so on. Read `style`
-first, how things look. Imports `findings`, `studies.results`, `studies.catalogue`, `clustering` and `vocabulary`.
+`figures.agreement_maps(results)` draws, `figures.agreement_maps.table(results)` is what it shows (`plot`). One file for
+each chapter: `agreement.md` shows what `agreement` and `agreement_maps` draw, and so on. Read `style` first, how things
+look. Imports `findings`, `studies.results`, `studies.catalogue`, `clustering` and `vocabulary`.
 """
 
-from modularity_lib.figures.agreement import (
-    agreement_against_dropout,
-    agreement_against_dropout_table,
-    chance_to_ceiling,
-    chance_to_ceiling_table,
-)
-from modularity_lib.figures.agreement_maps import (
-    agreement_beside_published,
-    agreement_by_layer,
-    agreement_by_layer_table,
-    agreement_by_strength,
-    agreement_by_strength_and_layer,
-    agreement_by_strength_and_layer_table,
-    agreement_by_strength_table,
-    agreement_table,
-    metric_agreement,
-    metric_table,
-)
+from modularity_lib.figures.agreement import agreement_against_dropout, chance_to_ceiling
+from modularity_lib.figures.agreement_maps import agreement_by_strength, agreement_maps, metric_agreement
+from modularity_lib.figures.common_mode import q_with_as_much_in_common, similarity_within_and_across
 from modularity_lib.figures.explorer import modules_looked_at
 from modularity_lib.figures.ledger import published_against_ours
-from modularity_lib.figures.measures import (
-    against_dropout,
-    against_dropout_table,
-    all_measures,
-    all_measures_table,
-    pair_table,
-    sorted_by_each_other,
-)
-from modularity_lib.figures.modularity import (
-    measures_shown,
-    modularity_against_regularisation,
-    modularity_by_layer,
-    modularity_of_measure,
-    modularity_table,
-)
-from modularity_lib.figures.networks import QUANTITIES, performance_and_norms, performance_table
-from modularity_lib.figures.scores import (
-    scatter_of_scores,
-    scatter_table,
-    score_correlation_matrices,
-    score_correlations_by_kind,
-)
+from modularity_lib.figures.measures import against_dropout, all_measures, sorted_by_each_other
+from modularity_lib.figures.modularity import modularity_against_regularisation
+from modularity_lib.figures.modules import floor_and_common_factor, gaps_of_methods, near_optima, p_values_of_tests
+from modularity_lib.figures.networks import performance_and_norms
+from modularity_lib.figures.scores import scatter_of_scores, score_correlation_matrices, score_correlations_by_kind
 from modularity_lib.figures.speed import growth_curves
 from modularity_lib.figures.style import LOOKS
-from modularity_lib.figures.untrained import null_distributions, null_table
+from modularity_lib.figures.untrained import null_distributions
 
 __all__ = [
     "LOOKS",
-    "QUANTITIES",
     "against_dropout",
-    "against_dropout_table",
     "agreement_against_dropout",
-    "agreement_against_dropout_table",
-    "agreement_beside_published",
-    "agreement_by_layer",
-    "agreement_by_layer_table",
     "agreement_by_strength",
-    "agreement_by_strength_and_layer",
-    "agreement_by_strength_and_layer_table",
-    "agreement_by_strength_table",
-    "agreement_table",
+    "agreement_maps",
     "all_measures",
-    "all_measures_table",
     "chance_to_ceiling",
-    "chance_to_ceiling_table",
+    "floor_and_common_factor",
+    "gaps_of_methods",
     "growth_curves",
-    "measures_shown",
     "metric_agreement",
-    "metric_table",
     "modularity_against_regularisation",
-    "modularity_by_layer",
-    "modularity_of_measure",
-    "modularity_table",
     "modules_looked_at",
+    "near_optima",
     "null_distributions",
-    "null_table",
-    "pair_table",
+    "p_values_of_tests",
     "performance_and_norms",
-    "performance_table",
     "published_against_ours",
+    "q_with_as_much_in_common",
     "scatter_of_scores",
-    "scatter_table",
     "score_correlation_matrices",
     "score_correlations_by_kind",
+    "similarity_within_and_across",
     "sorted_by_each_other",
 ]

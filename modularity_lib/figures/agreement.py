@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.style import LOOKS, STYLE, line
+from modularity_lib.figures.plot import drawn_from
+from modularity_lib.figures.style import LOOKS, line
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS
 
@@ -22,29 +23,30 @@ def agreement_against_dropout_table(results: Results) -> pd.DataFrame:
     return table.assign(chance=rows.groupby(point)["element_centric_chance"].mean()).reset_index()
 
 
-def agreement_against_dropout(results: Results) -> Figure:
-    """`agreement_against_dropout_table` as curves, a colour for each kind of pair; dashed: chance."""
-    table = agreement_against_dropout_table(results)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-        for kind in KINDS:
-            look, curve = LOOKS[kind], table[table["kind"] == kind]
-            axes.errorbar(curve["strength"], curve["mean"], curve["sem"], **line(look))
-            axes.plot(curve["strength"], curve["chance"], color=look.colour, linestyle="--", linewidth=1)
-        axes.plot([], [], color="black", linestyle="--", linewidth=1, label="chance (units shuffled)")
-        axes.set(xlabel="dropout", ylabel="element-centric similarity (0 to 1)", ylim=(0, 1))
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        return figure
+@drawn_from(agreement_against_dropout_table)
+def agreement_against_dropout(table: pd.DataFrame) -> Figure:
+    """Agreement against dropout as curves, a colour for each kind of pair; dashed: chance."""
+    figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    for kind in KINDS:
+        look, curve = LOOKS[kind], table[table["kind"] == kind]
+        axes.errorbar(curve["strength"], curve["mean"], curve["sem"], **line(look))
+        axes.plot(curve["strength"], curve["chance"], color=look.colour, linestyle="--", linewidth=1)
+    axes.plot([], [], color="black", linestyle="--", linewidth=1, label="chance (units shuffled)")
+    axes.set(xlabel="dropout", ylabel="element-centric similarity (0 to 1)", ylim=(0, 1))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
 
 
 def chance_to_ceiling_table(
-    results: Results, ceilings: pd.DataFrame | None, halves: pd.DataFrame | None = None
+    results: Results, *, ceilings: pd.DataFrame | None = None, halves: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Agreement by kind of pair: mean of `chance`, `untrained`, `trained` and `ceiling` (see `ceiling_table`).
+    """Mean agreement by `kind` of pair, and by `what`: chance, untrained and trained networks, two ceilings.
 
-    `ceiling, images` is the ceiling by `halves_table`. The ceiling of a pair is the lower one of its two
-    measures; NaN where there are no ceilings. `smallest_run` and `largest_run`: of the means of the runs, for trained
-    networks alone.
+    Args:
+        ceilings, halves: of `noise_ceiling.ceiling_table` and `halves_table`, where they are at hand. The ceiling of a
+            pair is the lower one of its two measures, and NaN without these tables.
+    Returns:
+        `kind`, `what`, `element_centric`; for trained networks also the means of the `smallest_run` and `largest_run`.
     """
     rows = []
     trained, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
@@ -80,30 +82,28 @@ _MARKS = {
 }
 
 
+@drawn_from(chance_to_ceiling_table)
 def chance_to_ceiling(table: pd.DataFrame) -> Figure:
-    """`chance_to_ceiling_table` as points on a line for each kind of pair."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
-        kinds = list(dict.fromkeys(table["kind"]))
-        for height, kind in enumerate(reversed(kinds)):
-            values = table[table["kind"] == kind].set_index("what")
-            means, colour = values["element_centric"], LOOKS[kind].colour
-            axes.plot([means["chance"], means.max()], [height, height], color=colour, linewidth=1, alpha=0.4)
-            ends = values.loc["trained", ["smallest_run", "largest_run"]].astype(float)
-            axes.hlines(height, *ends, color=colour, linewidth=4, alpha=0.6)
-            axes.plot(ends, [height, height], "|", color=colour, markersize=13, markeredgewidth=1.5)
-            for what, (marker, _) in _MARKS.items():
-                axes.plot(means[what], height, color=colour, **_mark(what, marker, colour))
-        for what, (marker, label) in _MARKS.items():
-            bar = {"linestyle": "-", "linewidth": 3} if what == "trained" else {"linestyle": "none"}
-            axes.plot(
-                [], [], color="#333333", label=label, **{**_mark(what, marker, "#333333"), "markersize": 8}, **bar
-            )
-        axes.set_yticks(range(len(kinds)), [LOOKS[kind].label for kind in reversed(kinds)])
-        axes.set(xlabel="element-centric similarity (0 to 1)", xlim=(0, 1), ylim=(-0.5, len(kinds) - 0.5))
-        axes.tick_params(labelsize=9)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        return figure
+    """From chance to ceiling: points on a line for each kind of pair."""
+    figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    kinds = list(dict.fromkeys(table["kind"]))
+    for height, kind in enumerate(reversed(kinds)):
+        values = table[table["kind"] == kind].set_index("what")
+        means, colour = values["element_centric"], LOOKS[kind].colour
+        axes.plot([means["chance"], means.max()], [height, height], color=colour, linewidth=1, alpha=0.4)
+        ends = values.loc["trained", ["smallest_run", "largest_run"]].astype(float)
+        axes.hlines(height, *ends, color=colour, linewidth=4, alpha=0.6)
+        axes.plot(ends, [height, height], "|", color=colour, markersize=13, markeredgewidth=1.5)
+        for what, (marker, _) in _MARKS.items():
+            axes.plot(means[what], height, color=colour, **_mark(what, marker, colour))
+    for what, (marker, label) in _MARKS.items():
+        bar = {"linestyle": "-", "linewidth": 3} if what == "trained" else {"linestyle": "none"}
+        axes.plot([], [], color="#333333", label=label, **{**_mark(what, marker, "#333333"), "markersize": 8}, **bar)
+    axes.set_yticks(range(len(kinds)), [LOOKS[kind].label for kind in reversed(kinds)])
+    axes.set(xlabel="element-centric similarity (0 to 1)", xlim=(0, 1), ylim=(-0.5, len(kinds) - 0.5))
+    axes.tick_params(labelsize=9)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
 
 
 def _mark(what: str, marker: str, colour: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Agreement of clusterings as maps: beside the published ones (P9, P11), by strength (P10), by metric (P12)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS, STYLE, written
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.findings.paper import published
@@ -50,11 +51,18 @@ class _Scale:
         return {"vmin": -self.limit, "vmax": self.limit, "cmap": "RdBu_r"}
 
 
-def agreement_table(results: Results, *, layer: int | None = None) -> pd.DataFrame:
-    """Mean element-centric similarity of every two measures: `networks` ("trained", "untrained", "minus"), `measure_a`,
-    `measure_b`, `here`, `n_networks` (trained ones for "minus"), and `published` and `difference` where the study is
-    the paper's and all layers are taken.
+def agreement_table(results: Results, *, layer: int | None = None, by_layer: bool = False) -> pd.DataFrame:
+    """Mean element-centric similarity of every two measures, in trained and untrained networks.
+
+    Args:
+        layer: hidden layer, counted from 1; all of them by default.
+        by_layer: each hidden layer by itself, with the column `layer`.
+    Returns:
+        `networks` ("trained", "untrained", "minus"), `measure_a`, `measure_b`, `here`, `n_networks` (trained ones for
+        "minus"); `published` and `difference` where the study is the paper's and all layers are taken together.
     """
+    if by_layer:
+        return _of_layers(range(1, len(results.study.hidden) + 1), lambda layer: agreement_table(results, layer=layer))
     parts = []
     for name, trained in (("trained", True), ("untrained", False)):
         rows = _of_two_measures(results, layer=layer, trained=trained)
@@ -74,60 +82,57 @@ def agreement_table(results: Results, *, layer: int | None = None) -> pd.DataFra
     return table[["networks", *_PAIR, *(n for n in (*values, "difference") if n in table), "n_networks"]]
 
 
-def agreement_beside_published(results: Results, *, layer: int | None = None) -> Figure:
-    """`agreement_table` as maps: a column for trained networks, untrained ones, and trained minus untrained; a row for
-    ours and, where there are published values, one for these and one for the difference.
+@drawn_from(agreement_table, style=_STYLE)
+def agreement_maps(table: pd.DataFrame) -> Figure:
+    """Agreement as maps: columns for trained networks, untrained ones, and trained minus untrained.
+
+    A row for each hidden layer; or, of all layers, one for our values and, where there are published ones, one for
+    these and one for the difference (P9, P11).
     """
-    table = agreement_table(results, layer=layer)
     sources = [name for name in _SOURCES if name in table]
-    with plt.rc_context(_STYLE):
-        figure, panels = _grid(len(sources), bars=len(sources) > 1)
-        for row, source in zip(panels, sources, strict=True):
-            for axes, networks in zip(row, _NETWORKS, strict=True):
-                rows = table[table["networks"] == networks]
-                scale = _scale_of(table, networks, sources)
-                if source == "difference":
-                    scale = _Scale("here minus published", _limit(table["difference"], step=0.05))
-                _draw_map(axes, _square(rows, source), scale=scale)
-                title = _title(networks, rows) if source == "here" else _NETWORKS[networks]
-                axes.set_title(f"{title}\n{_SOURCES[source]}")
-        _bars(figure, panels[:2], table, sources)
-        if "difference" in table:
-            figure.colorbar(panels[-1, 0].collections[0], ax=panels[-1], label="here minus published", **_BAR)
-        _name_measures(panels)
-        return figure
-
-
-def agreement_by_layer_table(results: Results) -> pd.DataFrame:
-    """`agreement_table` of each hidden layer, with the column `layer`."""
-    layers = range(1, len(results.study.hidden) + 1)
-    return pd.concat([_with_layer(agreement_table(results, layer=layer), layer) for layer in layers], ignore_index=True)
-
-
-def agreement_by_layer(results: Results) -> Figure:
-    """`agreement_by_layer_table` as maps: a row for each hidden layer, columns as in `agreement_beside_published`."""
-    table = agreement_by_layer_table(results)
-    layers = sorted(table["layer"].unique())
-    with plt.rc_context(_STYLE):
-        figure, panels = _grid(len(layers))
-        for row, layer in zip(panels, layers, strict=True):
-            for axes, networks in zip(row, _NETWORKS, strict=True):
-                rows = table[(table["networks"] == networks) & (table["layer"] == layer)]
-                _draw_map(axes, _square(rows, "here"), scale=_scale_of(table, networks, ["here"]))
-                axes.set_title(f"{_title(networks, rows)}\nhidden layer {layer}")
-        _bars(figure, panels, table, ["here"])
-        _name_measures(panels)
-        return figure
+    if "layer" in table:
+        shown = [("here", f"hidden layer {layer}", rows) for layer, rows in table.groupby("layer")]
+    else:
+        shown = [(source, _SOURCES[source], table) for source in sources]
+    size = (_WIDTH, 2.54 * len(shown) + 1.8 + 0.8 * (len(sources) > 1))  # room for one or two rows of colour bars
+    figure, panels = plt.subplots(len(shown), len(_NETWORKS), figsize=size, squeeze=False, layout="constrained")
+    scales = {networks: _scale_of(table, networks, sources) for networks in _NETWORKS}
+    for row, (source, name, of_row) in zip(panels, shown, strict=True):
+        for axes, networks in zip(row, _NETWORKS, strict=True):
+            rows = of_row[of_row["networks"] == networks]
+            scale = _difference(table) if source == "difference" else scales[networks]
+            _draw_map(axes, _square(rows, source), scale=scale)
+            counted = source == "here" and networks != "minus" and len(rows)
+            n = f", n = {rows['n_networks'].max()}" if counted else ""
+            axes.set_title(f"{_NETWORKS[networks]}{n}\n{name}")
+    ours = panels[:2] if "difference" in table else panels
+    for columns, networks, bar in ((ours[:, :2], "trained", _BAR), (ours[:, 2:], "minus", _narrow_bar())):
+        label = scales[networks].label.replace(", ", ",\n")
+        figure.colorbar(columns[0, 0].collections[0], ax=columns, label=label, **bar)
+    if "difference" in table:
+        figure.colorbar(panels[-1, 0].collections[0], ax=panels[-1], label=_difference(table).label, **_BAR)
+    _name_measures(panels)
+    return figure
 
 
 def agreement_by_strength_table(
-    results: Results, *, layer: int | None = None, minus_untrained: bool = False
+    results: Results, *, layer: int | None = None, minus_untrained: bool = False, by_layer: bool = False
 ) -> pd.DataFrame:
     """Mean element-centric similarity by regulariser and strength: four strengths of each sweep, evenly spread.
 
-    Columns `regulariser`, `strength`, `measure_a`, `measure_b`, `here`; `n_clusterings`: how many pairs of clusterings
-    are averaged; `n_networks`: networks of that strength with results.
+    Args:
+        layer: hidden layer, counted from 1; all of them by default.
+        minus_untrained: subtract the mean of the untrained networks.
+        by_layer: the first and the last hidden layer each by itself, with the column `layer`.
+    Returns:
+        `networks` ("trained" or "minus"), `regulariser`, `strength`, `measure_a`, `measure_b`, `here`; `n_clusterings`:
+        how many pairs of clusterings are averaged; `n_networks`: networks of that strength with results.
     """
+    if by_layer:
+        return _of_layers(
+            sorted({1, len(results.study.hidden)}),
+            lambda layer: agreement_by_strength_table(results, layer=layer, minus_untrained=minus_untrained),
+        )
     all_layers = _of_two_measures(results, layer=None, trained=True)
     parts = []
     for regulariser in REGULARISERS:
@@ -144,33 +149,41 @@ def agreement_by_strength_table(
         before = before[[*_PAIR, "here"]].rename(columns={"here": "untrained"})
         table = table.merge(before, how="left")
         table["here"] = table["here"] - table.pop("untrained")
-    return table[["regulariser", "strength", *_PAIR, "here", "n_clusterings", "n_networks"]]
+    table = table.assign(networks="minus" if minus_untrained else "trained")
+    return table[["networks", "regulariser", "strength", *_PAIR, "here", "n_clusterings", "n_networks"]]
 
 
-def agreement_by_strength(results: Results, *, layer: int | None = None, minus_untrained: bool = False) -> Figure:
-    """`agreement_by_strength_table` as maps: a row per regulariser, strengths from left to right (P10)."""
-    table = agreement_by_strength_table(results, layer=layer, minus_untrained=minus_untrained)
-    return _maps_by_strength({"": table}, minus_untrained=minus_untrained)
+@drawn_from(agreement_by_strength_table, style=_STYLE)
+def agreement_by_strength(table: pd.DataFrame) -> Figure:
+    """Agreement by strength as maps: a row per regulariser, strengths from left to right (P10).
 
-
-def agreement_by_strength_and_layer_table(results: Results, *, minus_untrained: bool = False) -> pd.DataFrame:
-    """`agreement_by_strength_table` of the first and of the last hidden layer, with the column `layer`."""
-    tables = [
-        _with_layer(agreement_by_strength_table(results, layer=layer, minus_untrained=minus_untrained), layer)
-        for layer in _first_and_last(results)
-    ]
-    return pd.concat(tables, ignore_index=True)
-
-
-def agreement_by_strength_and_layer(results: Results, *, minus_untrained: bool = False) -> Figure:
-    """`agreement_by_strength_and_layer_table` as maps: the first layer below the diagonal, the last above it (P10)."""
-    table = agreement_by_strength_and_layer_table(results, minus_untrained=minus_untrained)
-    first, last = _first_and_last(results)
-    halves = {
-        f"below the diagonal: hidden layer {first}": table[table["layer"] == first],
-        f"above: hidden layer {last}": table[table["layer"] == last],
-    }
-    return _maps_by_strength(halves, minus_untrained=minus_untrained)
+    Of a table by layer the first layer is below the diagonal of each map, the last one above it.
+    """
+    networks = table["networks"].iloc[0]
+    halves = [rows for _, rows in table.groupby("layer")] if "layer" in table else [table]
+    scale = _scale_of(table, networks, ["here"])
+    label = scale.label
+    if "layer" in table:
+        below, above = table["layer"].min(), table["layer"].max()
+        label += f"\nbelow the diagonal: hidden layer {below}; above: hidden layer {above}"
+    size = (_WIDTH, 7.7)
+    figure, panels = plt.subplots(len(REGULARISERS), _STRENGTHS_SHOWN, figsize=size, layout="constrained")
+    for row, regulariser in zip(panels, REGULARISERS, strict=True):
+        for axes in row:
+            axes.axis("off")
+        strengths = sorted(table.loc[table["regulariser"] == regulariser, "strength"].unique())
+        for axes, strength in zip(row, strengths, strict=False):
+            axes.axis("on")
+            rows = [half[(half["regulariser"] == regulariser) & (half["strength"] == strength)] for half in halves]
+            squares = [_square(of_half, "here") for of_half in rows]
+            lower = np.tri(len(MEASURES), dtype=bool)
+            _draw_map(axes, squares[0].where(lower, squares[-1]), scale=scale, numbers=False)
+            name = f"{LOOKS[regulariser].label} {strength:.2g}".replace("e-0", "e-")
+            axes.set_title(f"{name}\nn = {pd.concat(rows)['n_networks'].max()} networks")
+    drawn = next(axes.collections[0] for axes in panels.flat if axes.collections)
+    figure.colorbar(drawn, ax=panels, label=label, **_BAR)
+    _name_measures(panels)
+    return figure
 
 
 def metric_table(results: Results) -> pd.DataFrame:
@@ -181,30 +194,28 @@ def metric_table(results: Results) -> pd.DataFrame:
     return table if repeats_the_paper(results.study) else table.drop(columns=["published", "difference"])
 
 
-def metric_agreement(results: Results) -> Figure:
-    """`metric_table` as maps: ours and, where there are published values, these and the difference (P12)."""
-    table = metric_table(results).rename(columns={"metric_a": "measure_a", "metric_b": "measure_b"})
+@drawn_from(metric_table, style=_STYLE)
+def metric_agreement(table: pd.DataFrame) -> Figure:
+    """Correlations of metrics as maps: ours and, where there are published values, these and the difference (P12)."""
+    table = table.rename(columns={"metric_a": "measure_a", "metric_b": "measure_b"})
     sources = [name for name in _SOURCES if name in table]
     labels = list(_METRIC_LABELS.values())
     correlation = _Scale("mean size of the correlation")
-    with plt.rc_context(_STYLE):
-        side = 2.05 if len(sources) > 1 else 3.2
-        size = (1.2 + side * len(sources), side + 1.9)
-        figure, panels = plt.subplots(1, len(sources), figsize=size, squeeze=False, layout="constrained")
-        for axes, source in zip(panels[0], sources, strict=True):
-            scale = correlation
-            if source == "difference":
-                scale = _Scale("here minus published", _limit(table["difference"], step=0.05))
-            _heat(axes, _square(table, source, names=list(_METRIC_LABELS)), scale=scale)
-            axes.set_title(_SOURCES[source])
-            centres = np.arange(len(labels)) + 0.5
-            axes.set_xticks(centres, labels, rotation=90)
-            axes.set_yticks(centres, labels if axes is panels[0, 0] else [""] * len(labels), rotation=0)
-        figure.colorbar(panels[0, 0].collections[0], ax=panels[0, :2], label=correlation.label, **_BAR)
-        if "difference" in table:
-            last = panels[0, -1]
-            figure.colorbar(last.collections[0], ax=last, label="here minus published", **_narrow_bar())
-        return figure
+    side = 2.05 if len(sources) > 1 else 3.2
+    size = (1.2 + side * len(sources), side + 1.9)
+    figure, panels = plt.subplots(1, len(sources), figsize=size, squeeze=False, layout="constrained")
+    for axes, source in zip(panels[0], sources, strict=True):
+        scale = _difference(table) if source == "difference" else correlation
+        _heat(axes, _square(table, source, names=list(_METRIC_LABELS)), scale=scale)
+        axes.set_title(_SOURCES[source])
+        centres = np.arange(len(labels)) + 0.5
+        axes.set_xticks(centres, labels, rotation=90)
+        axes.set_yticks(centres, labels if axes is panels[0, 0] else [""] * len(labels), rotation=0)
+    figure.colorbar(panels[0, 0].collections[0], ax=panels[0, :2], label=correlation.label, **_BAR)
+    if "difference" in table:
+        last = panels[0, -1]
+        figure.colorbar(last.collections[0], ax=last, label=_difference(table).label, **_narrow_bar())
+    return figure
 
 
 def _of_two_measures(results: Results, *, layer: int | None, trained: bool) -> pd.DataFrame:
@@ -221,13 +232,9 @@ def _n_networks(rows: pd.DataFrame) -> int:
     return len(rows[["run", *REGULARISERS]].drop_duplicates())
 
 
-def _with_layer(table: pd.DataFrame, layer: int) -> pd.DataFrame:
-    table.insert(0, "layer", layer)
-    return table
-
-
-def _first_and_last(results: Results) -> tuple[int, int]:
-    return 1, len(results.study.hidden)
+def _of_layers(layers: Sequence[int], make: Callable[[int], pd.DataFrame]) -> pd.DataFrame:
+    """A table made for each of some layers, with the column `layer` in front."""
+    return pd.concat([pd.DataFrame({"layer": layer, **make(layer)}) for layer in layers], ignore_index=True)
 
 
 def _spread(count: int) -> list[int]:
@@ -249,10 +256,8 @@ def _scale_of(table: pd.DataFrame, networks: str, columns: Sequence[str]) -> _Sc
     return _Scale(f"{_SIMILARITY}, trained minus untrained", _limit(pd.Series(shown.to_numpy().ravel()), step=0.1))
 
 
-def _title(networks: str, rows: pd.DataFrame) -> str:
-    """What a map of our own values shows, with the number of networks."""
-    counted = f", n = {rows['n_networks'].max()}" if networks != "minus" and len(rows) else ""
-    return _NETWORKS[networks] + counted
+def _difference(table: pd.DataFrame) -> _Scale:
+    return _Scale("here minus published", _limit(table["difference"], step=0.05))
 
 
 def _square(rows: pd.DataFrame, column: str, *, names: Sequence[str] = MEASURES) -> pd.DataFrame:
@@ -261,48 +266,9 @@ def _square(rows: pd.DataFrame, column: str, *, names: Sequence[str] = MEASURES)
     return values.fillna(values.T)
 
 
-def _maps_by_strength(halves: Mapping[str, pd.DataFrame], *, minus_untrained: bool) -> Figure:
-    """Maps of one table, or of two with the first below the diagonal; the keys say so on the colour bar."""
-    limit = _limit(pd.concat(halves.values())["here"], step=0.1) if minus_untrained else None
-    scale = _Scale(_SIMILARITY + (", trained minus untrained" if minus_untrained else ""), limit)
-    with plt.rc_context(_STYLE):
-        size = (_WIDTH, 7.7)
-        figure, panels = plt.subplots(len(REGULARISERS), _STRENGTHS_SHOWN, figsize=size, layout="constrained")
-        for row, regulariser in zip(panels, REGULARISERS, strict=True):
-            for axes in row:
-                axes.axis("off")
-            of_sweep = [table[table["regulariser"] == regulariser] for table in halves.values()]
-            for axes, strength in zip(row, sorted(pd.concat(of_sweep)["strength"].unique()), strict=False):
-                axes.axis("on")
-                rows = [table[table["strength"] == strength] for table in of_sweep]
-                squares = [_square(of_strength, "here") for of_strength in rows]
-                lower = np.tri(len(MEASURES), dtype=bool)
-                _draw_map(axes, squares[0].where(lower, squares[-1]), scale=scale, numbers=False)
-                name = f"{LOOKS[regulariser].label} {strength:.2g}".replace("e-0", "e-")
-                axes.set_title(f"{name}\nn = {pd.concat(rows)['n_networks'].max()} networks")
-        drawn = next(axes.collections[0] for axes in panels.flat if axes.collections)
-        figure.colorbar(drawn, ax=panels, label="\n".join(filter(None, [scale.label, "; ".join(halves)])), **_BAR)
-        _name_measures(panels)
-        return figure
-
-
-def _grid(n_rows: int, *, bars: bool = False) -> tuple[Figure, np.ndarray]:
-    """Panels of `n_rows` rows for the three kinds of networks, with room for names and one or two rows of bars."""
-    height = 2.54 * n_rows + 1.8 + 0.8 * bars
-    return plt.subplots(n_rows, len(_NETWORKS), figsize=(_WIDTH, height), squeeze=False, layout="constrained")
-
-
 def _narrow_bar() -> dict[str, Any]:
     """A colour bar under one column of maps, with few ticks; a locator belongs to one axis, so each has its own."""
     return {**_BAR, "shrink": 0.9, "aspect": 18, "ticks": MaxNLocator(4, steps=[1, 2, 5, 10])}
-
-
-def _bars(figure: Figure, panels: np.ndarray, table: pd.DataFrame, sources: Sequence[str]) -> None:
-    """Colour bars below those panels: of similarity under two columns, of trained minus untrained under the third."""
-    for columns, networks in ((panels[:, :2], "trained"), (panels[:, 2:], "minus")):
-        label = _scale_of(table, networks, sources).label
-        bar = _BAR if networks == "trained" else _narrow_bar()
-        figure.colorbar(columns[0, 0].collections[0], ax=columns, label=label.replace(", ", ",\n"), **bar)
 
 
 def _draw_map(axes: Axes, values: pd.DataFrame, *, scale: _Scale, numbers: bool = True) -> None:

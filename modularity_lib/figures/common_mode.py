@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.plot import drawn_from
+from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
+from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, is_normalised
 
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
@@ -25,49 +27,55 @@ _SHARED_CURVES: _Curves = {
 }
 
 
-def q_with_as_much_in_common(sweep: pd.DataFrame) -> Figure:
-    """Q of `common_mode.common_mode_table` along dropout: as it is, with as much in common, and of both nulls."""
-    return _panels(sweep, _Q_CURVES, label="modularity Q", columns=4)
+def along_dropout(results: Results, in_common: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `common_mode.common_mode_table` with dropout alone, which is their `strength`."""
+    return sweep(in_common, results.study, "dropout")
 
 
-def similarity_within_and_across(sweep: pd.DataFrame) -> Figure:
-    """Mean similarity of the same table along dropout: within the modules, across them, and of all pairs."""
-    return _panels(sweep, _SHARED_CURVES, label="mean similarity", columns=3)
+@drawn_from(along_dropout)
+def q_with_as_much_in_common(table: pd.DataFrame) -> Figure:
+    """Q along dropout: as it is, with as much in common, and of both nulls."""
+    return _panels(table, _Q_CURVES, label="modularity Q", columns=4)
 
 
-def _panels(sweep: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -> Figure:
+@drawn_from(along_dropout)
+def similarity_within_and_across(table: pd.DataFrame) -> Figure:
+    """Mean similarity along dropout: within the modules, across them, and of all pairs."""
+    return _panels(table, _SHARED_CURVES, label="mean similarity", columns=3)
+
+
+def _panels(table: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -> Figure:
     """A panel per layer and normalised measure: means over runs ± s.e.m. of one sweep, with `strength`."""
     measures = [measure for measure in PANEL_ORDER if is_normalised(measure)]
-    layers = sorted(set(sweep["layer"]))
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            max(1, len(layers)),
-            len(measures),
-            figsize=(8.6, 0.9 + 1.9 * max(1, len(layers))),
-            sharex=True,
-            sharey=True,
-            squeeze=False,
-            layout="constrained",
-        )
-        for row, layer in zip(panels, layers, strict=False):
-            for axes, measure in zip(row, measures, strict=True):
-                rows = sweep[(sweep["layer"] == layer) & (sweep["measure"] == measure)].groupby("strength")
-                for column, (name, look) in curves.items():
-                    means, errors = rows[column].mean(), rows[column].sem().fillna(0.0)
-                    looks = {"linewidth": 1.1, "markersize": 4, "capsize": 1.5, **look}
-                    axes.errorbar(means.index, means, errors, **looks, label=name)
-                axes.set_title(f"{MEASURE_LABELS[measure]},\nlayer {layer}", color=LOOKS[FAMILY[measure]].colour)
-        if not layers:
-            for axes in panels.flat:
-                axes.set_axis_off()
-            figure.text(0.5, 0.5, "no similarity matrices at hand", ha="center", va="center")
-            return figure
-        for axes in panels[-1]:
-            axes.set_xlabel("dropout")
-            axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        panels[0, 0].set_ylim(0, None)
-        for axes in panels[:, 0]:
-            axes.set_ylabel(label)
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    layers = sorted(set(table["layer"]))
+    figure, panels = plt.subplots(
+        max(1, len(layers)),
+        len(measures),
+        figsize=(8.6, 0.9 + 1.9 * max(1, len(layers))),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, layer in zip(panels, layers, strict=False):
+        for axes, measure in zip(row, measures, strict=True):
+            rows = table[(table["layer"] == layer) & (table["measure"] == measure)].groupby("strength")
+            for column, (name, look) in curves.items():
+                means, errors = rows[column].mean(), rows[column].sem().fillna(0.0)
+                looks = {"linewidth": 1.1, "markersize": 4, "capsize": 1.5, **look}
+                axes.errorbar(means.index, means, errors, **looks, label=name)
+            axes.set_title(f"{MEASURE_LABELS[measure]},\nlayer {layer}", color=LOOKS[FAMILY[measure]].colour)
+    if not layers:
+        for axes in panels.flat:
+            axes.set_axis_off()
+        figure.text(0.5, 0.5, "no similarity matrices at hand", ha="center", va="center")
         return figure
+    for axes in panels[-1]:
+        axes.set_xlabel("dropout")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    panels[0, 0].set_ylim(0, None)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(label)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    return figure

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.style import STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.plot import as_given, drawn_from
+from modularity_lib.figures.style import UNTRAINED_COLOUR
 
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "modularity Q": ("Q against regularisation", "Q of untrained networks, mean"),
@@ -23,30 +24,30 @@ _COLOURS = ("#000000", "#777777", "#AAAAAA")  # none that means a regulariser or
 _MARKERS = ("o", "s", "^")
 
 
+@drawn_from(as_given)
 def published_against_ours(numbers: pd.DataFrame) -> Figure:
     """Each number of `ledger.published_beside_ours` as a point: published value across, ours upwards; the diagonal."""
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 2, figsize=(8, 8.2), layout="constrained")
-        for axes, (title, groups) in zip(panels.flat, _PANELS.items(), strict=True):
-            for group, colour, marker in zip(groups, _COLOURS, _MARKERS, strict=False):
-                rows = numbers[numbers["group"] == group].dropna(subset=["here"])
-                axes.errorbar(
-                    rows["paper"],
-                    rows["here"],
-                    xerr=rows["reading_error"],
-                    yerr=rows["sem"],
-                    linestyle="none",
-                    marker=marker,
-                    markersize=4,
-                    markerfacecolor="none",
-                    color=colour,
-                    elinewidth=0.6,
-                    label=f"{group} ({len(rows)})",
-                )
-            low, high = np.min([axes.get_xlim(), axes.get_ylim()]), np.max([axes.get_xlim(), axes.get_ylim()])
-            axes.plot([low, high], [low, high], color=UNTRAINED_COLOUR, linewidth=1, zorder=0)
-            axes.set(
-                title=title, xlabel="published value", ylabel="here", aspect="equal", xlim=(low, high), ylim=(low, high)
+    figure, panels = plt.subplots(2, 2, figsize=(8, 8.2), layout="constrained")
+    for axes, (title, groups) in zip(panels.flat, _PANELS.items(), strict=True):
+        for group, colour, marker in zip(groups, _COLOURS, _MARKERS, strict=False):
+            rows = numbers[numbers["group"] == group].dropna(subset=["here"])
+            axes.errorbar(
+                rows["paper"],
+                rows["here"],
+                xerr=rows["reading_error"],
+                yerr=rows["sem"],
+                linestyle="none",
+                marker=marker,
+                markersize=4,
+                markerfacecolor="none",
+                color=colour,
+                elinewidth=0.6,
+                label=f"{group} ({len(rows)})",
             )
-            axes.legend(loc="upper left", fontsize=7)
-        return figure
+        low, high = np.min([axes.get_xlim(), axes.get_ylim()]), np.max([axes.get_xlim(), axes.get_ylim()])
+        axes.plot([low, high], [low, high], color=UNTRAINED_COLOUR, linewidth=1, zorder=0)
+        axes.set(
+            title=title, xlabel="published value", ylabel="here", aspect="equal", xlim=(low, high), ylim=(low, high)
+        )
+        axes.legend(loc="upper left", fontsize=7)
+    return figure

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import (
     LOOKS,
     PAPER_LABEL,
     SIDE_BY_SIDE,
-    STYLE,
     UNTRAINED_COLOUR,
     line,
     paper_handle,
@@ -34,39 +34,58 @@ QUANTITIES = {
 }
 
 
-def performance_and_norms(results: Results) -> Figure:
-    """Accuracy and norms of the weights against each regulariser: lines per run, mean ± s.e.m., untrained band (P1)."""
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            len(QUANTITIES), 3, figsize=(8, 10.8), sharey="row", sharex="col", layout="constrained"
+def performance_table(results: Results) -> pd.DataFrame:
+    """A row per network and quantity: `source` "here" or "untrained"; and one per published mean over runs, "paper".
+
+    As in the paper, networks of low accuracy are among them, which all other figures leave out.
+    """
+    networks = results.networks[results.networks["trained"] & (results.networks["status"] == "ok")]
+    sweeps = pd.concat(sweep(networks, results.study, name).assign(regulariser=name) for name in REGULARISERS)
+    names = ["regulariser", "strength", "run"]
+    parts = [
+        rows.melt(id_vars=names, value_vars=list(QUANTITIES), var_name="quantity").assign(source=source)
+        for source, rows in (
+            ("here", sweeps),
+            ("untrained", results.analysed("networks", trained=False).reindex(columns=[*names, *QUANTITIES])),
         )
-        table = performance_table(results)
-        ours, paper = (table[table["source"] == source] for source in ("here", "paper"))
-        lowest = list(panels[-1])
-        for row, (quantity, label) in zip(panels, QUANTITIES.items(), strict=True):
-            for axes, regulariser in zip(row, REGULARISERS, strict=True):
-                look = LOOKS[regulariser]
-                curve = [
-                    part[(part["quantity"] == quantity) & (part["regulariser"] == regulariser)]
-                    for part in (ours, paper)
-                ]
-                untrained = results.analysed("networks", trained=False)[quantity]
-                untrained_band(axes, untrained)
-                # Norms differ so little between untrained networks that the band alone would be too thin to see.
-                axes.axhline(untrained.mean(), color=UNTRAINED_COLOUR, linewidth=1, zorder=0)
-                positions = _strength_axis(axes, results, regulariser, label=axes in lowest)
-                by_run = curve[0].pivot_table(index="strength", columns="run", values="value")
-                x = [positions[strength] for strength in by_run.index]
-                axes.plot(x, by_run.to_numpy(), color=look.colour, linewidth=0.7, alpha=0.5)
-                axes.errorbar(x, by_run.mean(axis=1), by_run.sem(axis=1), **line(look))
-                theirs = curve[1][curve[1]["strength"].isin(by_run.index)]
-                x = [positions[strength] for strength in theirs["strength"]]
-                paper_points(axes, x, theirs["value"], theirs["reading_error"], look)
-            row[0].set_ylabel(label)
-        for axes, regulariser in zip(panels[0], REGULARISERS, strict=True):
-            axes.set_title(LOOKS[regulariser].label)
-        _legend(figure, with_paper=len(paper) > 0)
-        return figure
+    ]
+    if repeats_the_paper(results.study):
+        paper = compare_with_paper(results, "performance_and_norms").rename(columns={"paper": "value"})
+        parts.append(paper[["regulariser", "strength", "quantity", "value", "reading_error"]].assign(source="paper"))
+    return pd.concat(parts, ignore_index=True).reindex(columns=[*names, "quantity", "value", "source", "reading_error"])
+
+
+@drawn_from(performance_table)
+def performance_and_norms(table: pd.DataFrame) -> Figure:
+    """Accuracy and norms of the weights against each regulariser: lines per run, mean ± s.e.m., untrained band (P1)."""
+    figure, panels = plt.subplots(
+        len(QUANTITIES), 3, figsize=(8, 10.8), sharey="row", sharex="col", layout="constrained"
+    )
+    for row, (quantity, label) in zip(panels, QUANTITIES.items(), strict=True):
+        ours, paper, untrained = (
+            table[(table["source"] == source) & (table["quantity"] == quantity)]
+            for source in ("here", "paper", "untrained")
+        )
+        for axes, regulariser in zip(row, REGULARISERS, strict=True):
+            look = LOOKS[regulariser]
+            untrained_band(axes, untrained["value"])
+            # Norms differ so little between untrained networks that the band alone would be too thin to see.
+            axes.axhline(untrained["value"].mean(), color=UNTRAINED_COLOUR, linewidth=1, zorder=0)
+            curve = ours[ours["regulariser"] == regulariser]
+            by_run = curve.pivot_table(index="strength", columns="run", values="value")
+            positions = _strength_axis(axes, list(by_run.index), regulariser)
+            x = list(positions.values())
+            axes.plot(x, by_run.to_numpy(), color=look.colour, linewidth=0.7, alpha=0.5)
+            axes.errorbar(x, by_run.mean(axis=1), by_run.sem(axis=1), **line(look))
+            theirs = paper[(paper["regulariser"] == regulariser) & paper["strength"].isin(by_run.index)]
+            x = [positions[strength] for strength in theirs["strength"]]
+            paper_points(axes, x, theirs["value"], theirs["reading_error"], look)
+        row[0].set_ylabel(label)
+    for above, below, regulariser in zip(panels[0], panels[-1], REGULARISERS, strict=True):
+        above.set_title(LOOKS[regulariser].label)
+        below.set_xlabel({"l2": "L2 strength", "l1": "L1 strength", "dropout": "dropout"}[regulariser])
+    _legend(figure, with_paper="paper" in set(table["source"]))
+    return figure
 
 
 def _legend(figure: Figure, *, with_paper: bool) -> None:
@@ -91,34 +110,10 @@ def _legend(figure: Figure, *, with_paper: bool) -> None:
     )
 
 
-def performance_table(results: Results) -> pd.DataFrame:
-    """What `performance_and_norms` shows: a row per network and quantity, and those of the paper, means over runs.
-
-    As in the paper, networks of low accuracy are among them, which all other figures leave out.
-    """
-    networks = results.networks[results.networks["trained"] & (results.networks["status"] == "ok")]
-    sweeps = pd.concat(sweep(networks, results.study, name).assign(regulariser=name) for name in REGULARISERS)
-    names = ["regulariser", "strength", "run"]
-    ours = sweeps.melt(id_vars=names, value_vars=list(QUANTITIES), var_name="quantity")
-    parts = [ours.assign(source="here", reading_error=float("nan"))]
-    if repeats_the_paper(results.study):
-        paper = compare_with_paper(results, "performance_and_norms").rename(columns={"paper": "value"})
-        parts.append(paper[["regulariser", "strength", "quantity", "value", "reading_error"]].assign(source="paper"))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _strength_axis(axes: Axes, results: Results, regulariser: Regulariser, *, label: bool) -> dict[float, float]:
+def _strength_axis(axes: Axes, strengths: list[float], regulariser: Regulariser) -> dict[float, float]:
     """Put the strengths of a sweep on the x axis, evenly spaced for the penalties; return each strength's position."""
-    strengths = results.study.strengths(regulariser)
     if regulariser == "dropout":
-        positions = {strength: strength for strength in strengths}
-    else:
-        positions = {strength: float(index) for index, strength in enumerate(strengths)}
-        axes.set_xticks(
-            list(positions.values()),
-            [f"{strength:.0e}".replace("e-0", "e-") if strength else "0" for strength in strengths],
-            rotation=45,
-        )
-    if label:
-        axes.set_xlabel({"l2": "L2 strength", "l1": "L1 strength", "dropout": "dropout"}[regulariser])
-    return positions
+        return {strength: strength for strength in strengths}
+    names = [f"{strength:.0e}".replace("e-0", "e-") if strength else "0" for strength in strengths]
+    axes.set_xticks(range(len(strengths)), names, rotation=45)
+    return {strength: float(index) for index, strength in enumerate(strengths)}

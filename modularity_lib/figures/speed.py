@@ -1,41 +1,45 @@
 """Seconds against images and units."""
 
-from collections.abc import Mapping
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
-from modularity_lib.figures.style import STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.plot import as_given, drawn_from
+from modularity_lib.figures.style import UNTRAINED_COLOUR
 
 POWERS = {1: "in proportion", 2: "with the square", 3: "with the cube"}  # of the grey lines
 
 
-def growth_curves(growth: Mapping[str, pd.DataFrame]) -> Figure:
-    """Seconds against images and against units, both axes logarithmic, with lines of growth in proportion and so on."""
+@drawn_from(as_given)
+def growth_curves(growth: pd.DataFrame) -> Figure:
+    """Seconds against images and against units, both axes logarithmic, with lines of growth in proportion and so on.
+
+    The table has the columns `against` ("images" or "units"), `x`, `what` and `seconds`.
+    """
     looks = {
         "8 matrices of 2 layers": ("#0072B2", "o"),
         "input gradient alone": ("#CC3377", "s"),
         "one module search": ("#E69F00", "^"),
     }
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-        for axes, (what, table), powers in zip(panels, growth.items(), ((1,), (2, 3)), strict=True):
-            for name, rows in table.groupby("what", sort=False):
-                colour, marker = looks[str(name)]
-                axes.loglog(rows["x"], rows["seconds"], color=colour, marker=marker, markersize=5, label=name)
-            first = table[table["what"] == table["what"].iloc[0]]
-            x = first["x"].to_numpy()
-            for power, style in zip(powers, ("--", ":"), strict=False):
-                y = first["seconds"].iloc[0] * (x / x[0]) ** power
-                axes.loglog(x, y, color=UNTRAINED_COLOUR, linestyle=style, linewidth=1, label=POWERS[power])
-            axes.set_xlabel(f"{what} (logarithmic)")
-            _name_ticks(axes, x)
-            axes.legend()
-        panels[0].set_ylabel("seconds on one core (logarithmic)")
-        return figure
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+    for axes, (against, table), powers in zip(
+        panels, growth.groupby("against", sort=False), ((1,), (2, 3)), strict=True
+    ):
+        for name, rows in table.groupby("what", sort=False):
+            colour, marker = looks[str(name)]
+            axes.loglog(rows["x"], rows["seconds"], color=colour, marker=marker, markersize=5, label=name)
+        first = table[table["what"] == table["what"].iloc[0]]
+        x = first["x"].to_numpy()
+        for power, style in zip(powers, ("--", ":"), strict=False):
+            y = first["seconds"].iloc[0] * (x / x[0]) ** power
+            axes.loglog(x, y, color=UNTRAINED_COLOUR, linestyle=style, linewidth=1, label=POWERS[power])
+        axes.set_xlabel(f"{against} (logarithmic)")
+        _name_ticks(axes, x)
+        axes.legend()
+    panels[0].set_ylabel("seconds on one core (logarithmic)")
+    return figure
 
 
 def _name_ticks(axes: Axes, measured: list[float]) -> None:

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.modularity import ALL_LAYERS, QUANTITY_LABELS
-from modularity_lib.figures.style import LOOKS, STYLE, UNTRAINED_COLOUR
+from modularity_lib.figures.plot import drawn_from
+from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
@@ -20,53 +21,16 @@ _LINES: tuple[tuple[str, object], ...] = (
     ("#999999", "-."),
     ("#666666", (0, (6, 1))),
 )
-_COLUMNS = ["source", "measure", "layer", "bin_from", "bin_to", "count", "mean", "sd", "n"]
-
-
-def null_distributions(results: Results, *, quantity: str = "score") -> Figure:
-    """Histograms of Q or "n_modules" of the untrained networks, per measure and layer, with mean and s.d. (P6)."""
-    table = null_table(results, quantity=quantity)
-    bins, means = table[table["count"].notna()], table[table["mean"].notna() & (table["layer"] == ALL_LAYERS)]
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 4, figsize=(8.6, 5.0), sharex=True, sharey=True, layout="constrained")
-        for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
-            for layer in range(1, len(results.study.hidden) + 1):
-                rows = bins[(bins["measure"] == measure) & (bins["layer"] == layer)]
-                if rows.empty:
-                    continue
-                colour, dashes = _LINES[(layer - 1) % len(_LINES)]
-                edges = [*rows["bin_from"], rows["bin_to"].iloc[-1]]
-                axes.stairs(
-                    rows["count"],
-                    edges,
-                    color=colour,
-                    linestyle=dashes,
-                    linewidth=1.2,
-                    baseline=None,
-                    label=f"layer {layer}",
-                )
-                if layer == 1:
-                    axes.stairs(rows["count"], edges, fill=True, color=UNTRAINED_COLOUR, alpha=0.3)
-            highest = bins["count"].max()
-            for _, row in means[means["measure"] == measure].iterrows():
-                _mean_and_sd(axes, row, above=highest)
-            axes.set_title(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
-        for axes in panels[-1]:
-            axes.set_xlabel(QUANTITY_LABELS[quantity])
-        for axes, family in zip(panels[:, 0], ("upstream", "downstream"), strict=True):
-            axes.set_ylabel(f"{family}\nuntrained networks")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=4)
-        return figure
+_COLUMNS = ["source", "quantity", "measure", "layer", "bin_from", "bin_to", "count", "mean", "sd", "n"]
 
 
 def null_table(results: Results, *, quantity: str = "score") -> pd.DataFrame:
-    """What `null_distributions` shows: a row per bar of each histogram, and a row per mean with its s.d.
+    """Untrained networks: a row per bar of each histogram, and a row per mean with its s.d.
 
     Args:
         quantity: "score" (Q) or "n_modules" (soft count).
     Returns:
-        source: "here" or "paper"; measure; layer, "all" = over all of them together;
+        source: "here" or "paper"; quantity; measure; layer, "all" = over all of them together;
         bin_from, bin_to, count: networks in [bin_from, bin_to), the last bin with its right end; or
         mean, sd, n: over networks, or networks and layers. The paper gives those of Q, over its layers together.
     """
@@ -85,7 +49,42 @@ def null_table(results: Results, *, quantity: str = "score") -> pd.DataFrame:
     if quantity == "score" and repeats_the_paper(results.study):
         paper = compare_with_paper(results, "untrained_q").pivot(index="measure", columns="statistic", values="paper")
         parts.append(paper.reset_index().assign(source="paper", layer=ALL_LAYERS))
-    return pd.concat(parts, ignore_index=True).reindex(columns=_COLUMNS)
+    return pd.concat(parts, ignore_index=True).assign(quantity=quantity).reindex(columns=_COLUMNS)
+
+
+@drawn_from(null_table)
+def null_distributions(table: pd.DataFrame) -> Figure:
+    """Histograms of Q or "n_modules" of the untrained networks, per measure and layer, with mean and s.d. (P6)."""
+    bins, means = table[table["count"].notna()], table[table["mean"].notna() & (table["layer"] == ALL_LAYERS)]
+    bins = bins.astype({"layer": int})  # in a CSV file the column is text, because of the layer "all"
+    figure, panels = plt.subplots(2, 4, figsize=(8.6, 5.0), sharex=True, sharey=True, layout="constrained")
+    for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
+        for layer in sorted(bins["layer"].unique()):
+            rows = bins[(bins["measure"] == measure) & (bins["layer"] == layer)]
+            colour, dashes = _LINES[(layer - 1) % len(_LINES)]
+            edges = [*rows["bin_from"], rows["bin_to"].iloc[-1]]
+            axes.stairs(
+                rows["count"],
+                edges,
+                color=colour,
+                linestyle=dashes,
+                linewidth=1.2,
+                baseline=None,
+                label=f"layer {layer}",
+            )
+            if layer == 1:
+                axes.stairs(rows["count"], edges, fill=True, color=UNTRAINED_COLOUR, alpha=0.3)
+        highest = bins["count"].max()
+        for _, row in means[means["measure"] == measure].iterrows():
+            _mean_and_sd(axes, row, above=highest)
+        axes.set_title(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
+    for axes in panels[-1]:
+        axes.set_xlabel(QUANTITY_LABELS[table["quantity"].iloc[0]] if len(table) else "")
+    for axes, family in zip(panels[:, 0], ("upstream", "downstream"), strict=True):
+        axes.set_ylabel(f"{family}\nuntrained networks")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    return figure
 
 
 def _mean_and_sd(axes: Axes, row: pd.Series, *, above: float) -> None:

@@ -125,16 +125,24 @@ def _limit_text(limits: Limits) -> str:
     return ", ".join(filter(None, parts))
 
 
-def verdicts_by_study(studies: Sequence[Results]) -> pd.DataFrame:
+def judge_studies(studies: Sequence[Results]) -> dict[str, dict[str, Verdict]]:
+    """The verdicts on every study, by its name and the id of the claim."""
+    return {results.study.name: judge_all(results) for results in studies}
+
+
+def verdicts_by_study(judged: Mapping[str, Mapping[str, Verdict]]) -> pd.DataFrame:
     """Every claim on every study: `study`, `claim`, `status`, `missed` (what the rule asks for and is not so), then the
-    effect: paper, mean, interval, p, runs."""
+    effect: paper, mean, interval, p, runs.
+
+    Args:
+        judged: of `judge_studies`.
+    """
     rows = []
-    for results in studies:
-        verdicts = judge_all(results)
+    for study, verdicts in judged.items():
         for claim in CLAIMS:
             verdict = verdicts[claim.id]
-            judged = {"status": verdict.status, "missed": verdict.missed}
-            rows.append({"study": results.study.name, "claim": claim.id, **judged, **_numbers(verdict)})
+            found = {"status": verdict.status, "missed": verdict.missed}
+            rows.append({"study": study, "claim": claim.id, **found, **_numbers(verdict)})
     return pd.DataFrame(rows)
 
 

@@ -21,7 +21,9 @@ from modularity_lib.clustering.modularity import (
     to_adjacency,
 )
 from modularity_lib.clustering.search import find_modules, spectral_modules
+from modularity_lib.findings.synthetic import noise, planted
 from modularity_lib.studies.archive import stored_matrices
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURES, Measure
 
 Method = Callable[[np.ndarray, int], np.ndarray]  # similarity matrix and seed -> labels
@@ -49,6 +51,17 @@ def matrices_by_family(
             for measure in chosen:
                 found[FAMILY[measure]][f"dropout {dropout:g}, {layer}, {measure}"] = by_measure[measure]
     return found
+
+
+def matrices_to_search(
+    results: Results, *, dropouts: Sequence[float], measures: Sequence[Measure] | None = None
+) -> dict[str, dict[str, np.ndarray]]:
+    """`matrices_by_family`, and eight matrices of noise and of planted blocks each, of 64 units."""
+    return {
+        **matrices_by_family(results.study.name, dropouts=dropouts, measures=measures),
+        "noise": {f"seed {seed}": noise(64, seed=seed) for seed in range(8)},
+        "planted blocks": {f"seed {seed}": planted(64, blocks=4, common=0.5, seed=seed) for seed in range(8)},
+    }
 
 
 def best_partition(similarity: np.ndarray) -> tuple[float, np.ndarray]:

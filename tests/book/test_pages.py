@@ -1,17 +1,25 @@
 """What chapters put on their pages: figures with data that can be taken away, and where it all comes from."""
 
 import base64
+import html
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+import modularity_lib as ml
 from made_up_results import STUDY, made_up_results
+from modularity_lib import figures
 from modularity_lib.book import pages
+from modularity_lib.figures.plot import as_given, drawn_from
+from modularity_lib.findings import common_mode, layers, ledger
 from modularity_lib.studies.results import Results, StudyIncomplete
 
 MADE_WITH = {
@@ -33,24 +41,37 @@ def glued(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     return found
 
 
-def draw(results: Results, *, quantity: str = "score") -> Figure:
+def levels(results: Results, *, quantity: str = "score", layers: tuple[int, ...] | None = None) -> pd.DataFrame:
+    return pd.DataFrame({"study": [results.study.name], "quantity": quantity, "level": [0.123456789]})
+
+
+@drawn_from(levels)
+def bars(table: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots()
-    axes.set_title(f"{results.study.name} {quantity}")
+    axes.set_title(" ".join(table.loc[0, ["study", "quantity"]]))
     return figure
 
 
-def test_the_data_of_a_figure_can_be_taken_away_as_csv(results: Results) -> None:
-    data = pd.DataFrame({"measure": ["a", "b"], "score": [0.123456789, 2.0]})
-    shown = pages.fold_out("fig-x", data, "print(1 < 2)", results)
+def told(shown: object) -> str:
+    return html.unescape(str(getattr(shown, "data", "")))
+
+
+def code_in(shown: object) -> str:
+    [code] = re.findall("<code>(.*?)</code>", told(shown), re.DOTALL)
+    return str(code)
+
+
+def test_the_data_of_a_figure_can_be_taken_away_as_csv(results: Results, glued: dict[str, object]) -> None:
+    table = pages.show("fig-x", bars, results)
+    shown = told(glued["fig-x-data"])
     [address] = re.findall(r'<a download="fig-x\.csv" href="data:text/csv;base64,([^"]+)">', shown)
     found = pd.read_csv(io.StringIO(base64.b64decode(address).decode()))
-    pd.testing.assert_frame_equal(found, data, atol=1e-6)
-    assert "2 rows, columns measure, score" in shown
-    assert "print(1 &lt; 2)" in shown
+    pd.testing.assert_frame_equal(found, table, atol=1e-6)
+    assert "1 rows, columns study, quantity, level" in shown
 
 
 def test_a_fold_out_says_where_the_numbers_come_from(results: Results) -> None:
-    shown = pages.fold_out("fig-x", pd.DataFrame({"a": [1]}), "", results)
+    shown = told(pages.fold_out("table-x", pages.made(levels, results)))
     n_networks = len(STUDY.trained_configs()) + STUDY.untrained
     for part in (
         f"study made-up: {n_networks} networks on mnist-5k",
@@ -64,25 +85,88 @@ def test_a_fold_out_says_where_the_numbers_come_from(results: Results) -> None:
 
 def test_a_figure_is_shown_with_the_code_that_makes_it(results: Results, glued: dict[str, object]) -> None:
     open_before = plt.get_fignums()
-    pages.show("fig-x", draw, results, quantity="n_modules", data=pd.DataFrame({"a": [1]}), results=results)
-    figure, shown = glued["fig-x"], glued["fig-x-data"]
+    pages.show("fig-x", bars, results, quantity="n_modules", layers=None)
+    figure = glued["fig-x"]
     assert isinstance(figure, Figure)
     assert figure.axes[0].get_title() == "made-up n_modules"
     assert plt.get_fignums() == open_before
-    text = str(getattr(shown, "data", ""))
-    assert "results = ml.run_study(&#x27;made-up&#x27;)" in text
-    assert "figures.draw(results, quantity=&#x27;n_modules&#x27;).savefig" in text
+    assert code_in(glued["fig-x-data"]) == (
+        "import modularity_lib as ml\nimport test_pages\n\nresults = ml.run_study('made-up')\n"
+        "test_pages.bars(results, quantity='n_modules').savefig(\"fig-x.png\")"
+    )
 
 
 def test_a_figure_of_no_study_says_itself_where_it_comes_from(glued: dict[str, object]) -> None:
-    def empty() -> Figure:
-        return plt.figure()
-
-    lines = ["measured by <a script>"]
-    pages.show("fig-x", empty, data=pd.DataFrame({"a": [1]}), results=lines, code="print()")
+    table = pages.made(pd.DataFrame, {"study": ["none"], "quantity": ["x"]})
+    pages.show("fig-x", GIVEN, table, origin=["measured by <a script>"])
     assert "<li>measured by &lt;a script&gt;</li>" in str(getattr(glued["fig-x-data"], "data", ""))
-    with pytest.raises(ValueError, match="code must be given for fig-x"):
-        pages.show("fig-x", empty, data=pd.DataFrame({"a": [1]}), results=lines)
+    with pytest.raises(ValueError, match="fig-x is made from no study: give show"):
+        pages.show("fig-x", GIVEN, table)
+
+
+GIVEN = drawn_from(as_given)(lambda table: plt.figure())
+
+
+def test_what_nobody_knows_how_it_was_made_is_not_shown(results: Results, glued: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="table is a DataFrame of which nobody knows how it was made"):
+        pages.show("fig-x", GIVEN, levels(results))
+    with pytest.raises(ValueError, match=r"nobody knows how table-x was made\. Use pages\.made"):
+        pages.fold_out("table-x", levels(results))
+
+
+def both(first: pd.DataFrame, second: pd.DataFrame, *, studies: list[Results]) -> pd.DataFrame:
+    return pd.concat([first, second])
+
+
+def test_each_value_on_the_way_is_made_once_and_named_after_its_parameter(results: Results) -> None:
+    other = replace(results, study=replace(results.study, name="other"))
+    first = pages.made(levels, results)
+    second = pages.made(both, first, first, studies=[other, results])
+    shown = pages.fold_out("table-x", pages.made(both, second, first, studies=[]))
+    assert code_in(shown).splitlines()[3:] == [
+        "results = ml.run_study('made-up')",
+        "first = test_pages.levels(results)",
+        "first_2 = test_pages.both(first, first, studies=[ml.run_study('other'), ml.run_study('made-up')])",
+        "test_pages.both(first_2, first, studies=[])",
+    ]
+    assert re.findall(r"<li>study ([\w-]+):", told(shown)) == ["made-up", "other"]
+
+
+@pytest.mark.parametrize("study", ["v1", "final-base"])
+def test_the_code_below_a_figure_runs_as_it_stands_and_gives_the_same_picture(
+    study: str, glued: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    results = ml.run_study(study)
+    pages.show("fig-maps", figures.agreement_maps, results, layer=2)
+    some = ["input_gradient", "output_gradient"]
+    pages.show("fig-q", figures.modularity_against_regularisation, results, by_layer=True, measures=some)
+    pages.show("fig-common", figures.q_with_as_much_in_common, results, pages.made(common_mode.table_at_hand, results))
+    if study == "v1":  # whose matrices come with the project
+        layer = pages.made(layers.searched_layer, results, dropout=0.3, layer=2)
+        scores = pages.made(layers.scores_of_pair, layer, *some)
+        pages.show("fig-pair", figures.sorted_by_each_other, layer, scores)
+        pages.show("fig-dropouts", figures.against_dropout, {0.3: layer}, "output_gradient")
+    shown = {name: value for name, value in glued.items() if isinstance(value, Figure)}
+    assert len(shown) == (5 if study == "v1" else 3)
+    for name, figure in shown.items():
+        below = glued[f"{name}-data"]
+        exec(code_in(below), {})
+        figure.savefig("expected.png")
+        np.testing.assert_array_equal(plt.imread(f"{name}.png"), plt.imread("expected.png"), err_msg=name)
+        assert re.findall(r"<li>study ([\w-]+):", told(below)) == [study]
+
+
+def test_the_code_of_a_table_makes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    studies = [ml.run_study(name) for name in ("final-base", "v1")]
+    table = pages.made(ledger.verdicts_by_study, pages.made(ledger.judge_studies, studies))
+    shown = pages.fold_out("claims", table)
+    assert re.findall(r"<li>study ([\w-]+):", told(shown)) == ["final-base", "v1"]
+    *lines, last = code_in(shown).splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join([*lines, f"found = {last}"]), names)
+    pd.testing.assert_frame_equal(names["found"], table)
 
 
 def test_facts_of_a_study_are_told_by_name(results: Results, glued: dict[str, object]) -> None:

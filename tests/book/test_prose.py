@@ -4,6 +4,7 @@ Chapters are run here without a kernel, on copies of the shipped tables in which
 """
 
 import ast
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -19,14 +20,16 @@ from matplotlib.figure import Figure
 
 from modularity_lib.book import pages
 from modularity_lib.book.execution import Chapter, all_chapters, find_chapter
+from modularity_lib.book.origin import Call
 from modularity_lib.book.readme import README, shipped_results, with_table
 from modularity_lib.book.words.ledger import ledger_facts, ledger_text, verdicts_text
 from modularity_lib.book.words.networks import accuracy_table
 from modularity_lib.book.words.study import study_facts
 from modularity_lib.book.words.verdicts import all_claims_text, verdict_table
+from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import common_mode, noise_ceiling
 from modularity_lib.findings.claims import judge_all
-from modularity_lib.findings.ledger import ledger, published_beside_ours, verdicts_by_study
+from modularity_lib.findings.ledger import judge_studies, ledger, published_beside_ours, verdicts_by_study
 from modularity_lib.findings.noise_ceiling import searched_again
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.studies import shipped
@@ -171,7 +174,7 @@ def results_of(perturbed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 def texts_of_the_report(results: Results, others: list[Results]) -> dict[str, str]:
     """Everything that the library says about the results of studies."""
     verdicts = judge_all(results)
-    numbers, by_study = published_beside_ours(results), verdicts_by_study([results, *others])
+    numbers, by_study = published_beside_ours(results), verdicts_by_study(judge_studies([results, *others]))
     return {
         "verdict_table": verdict_table(verdicts),
         "verdicts": " ".join(verdict.status for verdict in verdicts.values()),
@@ -204,7 +207,7 @@ class Told:
     data: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> Told:
+def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch, **parameters: object) -> Told:
     """Run the code of a chapter here, and keep what it tells the page instead of showing it."""
     told = Told()
 
@@ -213,8 +216,12 @@ def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> Told:
             pytest.fail(f"{chapter.name}: the figure {name} is shown without its data; see pages.show", pytrace=False)
         told.texts[name] = str(getattr(value, "data", value))
 
-    def show(name: str, draw: object, *inputs: object, data: pd.DataFrame, **options: object) -> None:
-        told.data[name] = data
+    def show(
+        name: str, plot: Plot[...], *inputs: object, origin: list[str] | None = None, **options: object
+    ) -> pd.DataFrame:
+        table = told.data[name] = plot.table(*inputs, **options)
+        told.texts[f"{name}-data"] = str(pages.fold_out(name, table, Call(plot, inputs, options), origin=origin).data)
+        return table
 
     with monkeypatch.context() as patched:
         patched.setattr(myst_nb, "glue", glue)
@@ -233,6 +240,7 @@ def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch) -> Told:
                     told.texts[f"cell {number}"] = str(getattr(shown, "data", ""))
                 else:
                     exec(compile(ast.Module([last], []), chapter.name, "exec"), names)
+                names |= parameters if "parameters" in cell.metadata.get("tags", []) else {}
     return told
 
 
@@ -248,3 +256,15 @@ def test_other_results_give_a_chapter_other_words_and_other_figures(
     numbers = [told for told, text in before.texts.items() if re.search(r"\d\.\d", text) and told not in NO_RESULTS]
     assert [told for told in numbers if before.texts[told] == after.texts.get(told)] == []
     assert before.texts != after.texts
+
+
+@pytest.mark.parametrize("name", ["networks", "agreement"])
+def test_code_and_origin_of_all_that_is_on_a_page_name_the_study_that_was_asked_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = run_cells(find_chapter(PROJECT, name), monkeypatch, study="final-base")
+    below = [html.unescape(text) for text in told.texts.values() if "fold-out" in text]
+    assert len(below) >= len(told.data) > 0
+    for text in below:
+        assert re.findall(r"run_study\('([\w-]+)'\)", text) == ["final-base"]
+        assert re.findall(r"<li>study ([\w-]+):", text) == ["final-base"]

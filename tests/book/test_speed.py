@@ -74,7 +74,7 @@ def test_growth_is_drawn_for_images_and_units_on_one_scale_of_images() -> None:
     units = growth["units"].set_index(["what", "x"])["seconds"]
     assert units["8 matrices of 2 layers", 128] == pytest.approx(0.9)  # 10,000 images, measured per 1,000
     assert units["one module search", 128] == pytest.approx(0.009)
-    figure = figures.growth_curves(growth)
+    figure = figures.growth_curves(speed_words.growth_table(growth))
     drawn = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
     np.testing.assert_allclose(drawn["8 matrices of 2 layers"], [[1000, 0.1], [10_000, 1.0]])
     np.testing.assert_allclose(drawn["in proportion"], [[1000, 0.1], [10_000, 1.0]])

@@ -16,7 +16,6 @@ from modularity_lib import figures
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.book.words import agreement as agreement_words
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.figures import agreement_maps as maps
 from modularity_lib.findings import beyond_chance, noise_ceiling
 from modularity_lib.findings.paper import published
 from modularity_lib.studies.archive import stored_matrices, stored_results
@@ -31,7 +30,7 @@ def value(table: pd.DataFrame, networks: str, a: str, b: str, column: str) -> fl
 
 
 def test_the_table_holds_means_and_published_values(v1: Results) -> None:
-    table, pair = figures.agreement_table(v1), ("output_hessian", "input_gradient")
+    table, pair = figures.agreement_maps.table(v1), ("output_hessian", "input_gradient")
     rows = v1.analysed("agreement", trained=True).query("measure_a == @pair[0] and measure_b == @pair[1]")
     assert value(table, "trained", *pair, "here") == pytest.approx(rows["element_centric"].mean())
     paper = published("agreement").set_index(["networks", "measure_a", "measure_b"])["element_centric"]
@@ -43,16 +42,18 @@ def test_the_table_holds_means_and_published_values(v1: Results) -> None:
 
 
 def test_one_layer_has_no_published_values_and_means_of_its_own(v1: Results) -> None:
-    layers = [figures.agreement_table(v1, layer=layer) for layer in (1, 2)]
+    layers = [figures.agreement_maps.table(v1, layer=layer) for layer in (1, 2)]
     assert "published" not in layers[0]
     pair = ("output_hessian", "input_gradient")
     one, other = (value(table, "trained", *pair, "here") for table in layers)
     assert one != other
-    assert value(figures.agreement_table(v1), "trained", *pair, "here") == pytest.approx((one + other) / 2, abs=0.01)
+    assert value(figures.agreement_maps.table(v1), "trained", *pair, "here") == pytest.approx(
+        (one + other) / 2, abs=0.01
+    )
 
 
 def test_the_maps_draw_the_table(v1: Results) -> None:
-    figure, table = figures.agreement_beside_published(v1), figures.agreement_table(v1)
+    figure, table = figures.agreement_maps(v1), figures.agreement_maps.table(v1)
     assert len(figure.axes) == 9 + 3  # and the colour bars
     shown = figure.axes[0].collections[0].get_array().reshape(8, 8)
     a, b = "output_hessian", "input_covariance"
@@ -66,12 +67,12 @@ def test_the_maps_draw_the_table(v1: Results) -> None:
     difference = figure.axes[6].collections[0].get_array().reshape(8, 8)
     expected = value(table, "trained", a, b, "difference")
     assert difference[MEASURES.index(a), MEASURES.index(b)] == pytest.approx(expected)
-    assert len(figures.agreement_beside_published(made_up_results()).axes) == 3 + 2
+    assert len(figures.agreement_maps(made_up_results()).axes) == 3 + 2
 
 
 def test_every_scale_is_drawn_and_cuts_no_value_off(v1: Results) -> None:
-    figure = figures.agreement_beside_published(v1)
-    table = figures.agreement_table(v1)
+    figure = figures.agreement_maps(v1)
+    table = figures.agreement_maps.table(v1)
     bars = {bar.get_xlabel().replace("\n", " "): bar.get_xlim() for bar in figure.axes[9:]}
     assert bars["element-centric similarity"] == (0, 1)
     minus = table.loc[table["networks"] == "minus", ["here", "published"]].abs().to_numpy().max()
@@ -88,9 +89,9 @@ def test_every_scale_is_drawn_and_cuts_no_value_off(v1: Results) -> None:
 def test_titles_do_not_run_into_the_maps_above(study: str, tmp_path: Path) -> None:
     results = stored_results(STUDIES[study], Store(tmp_path))
     for figure in (
-        figures.agreement_beside_published(results),
-        maps.agreement_by_layer(results),
-        maps.agreement_by_strength_and_layer(results, minus_untrained=True),
+        figures.agreement_maps(results),
+        figures.agreement_maps(results, by_layer=True),
+        figures.agreement_by_strength(results, minus_untrained=True, by_layer=True),
     ):
         figure.draw_without_rendering()
         panels = [axes for axes in figure.axes if axes.get_title()]
@@ -115,7 +116,7 @@ def test_the_contrast_of_the_next_test_is_that_of_the_standard(one: str, other: 
 
 
 def test_numbers_can_be_read_on_their_squares(v1: Results) -> None:
-    for axes in figures.agreement_beside_published(v1).axes[:9]:
+    for axes in figures.agreement_maps(v1).axes[:9]:
         image = axes.collections[0]
         squares = image.to_rgba(image.get_array().reshape(8, 8))
         assert len(axes.texts) == 56
@@ -159,12 +160,12 @@ def test_a_map_by_strength_says_how_many_networks_it_is_of(v1: Results) -> None:
 
 
 def test_maps_of_the_layers_are_those_of_one_layer_each(v1: Results) -> None:
-    table = maps.agreement_by_layer_table(v1)
-    second = figures.agreement_table(v1, layer=2)
+    table = figures.agreement_maps.table(v1, by_layer=True)
+    second = figures.agreement_maps.table(v1, layer=2)
     pd.testing.assert_frame_equal(
         table[table["layer"] == 2].drop(columns="layer").reset_index(drop=True), second, check_like=True
     )
-    figure = maps.agreement_by_layer(v1)
+    figure = figures.agreement_maps(v1, by_layer=True)
     assert len(figure.axes) == 2 * 3 + 2
     shown = figure.axes[5].collections[0].get_array().reshape(8, 8)
     a, b = "output_hessian", "input_covariance"
@@ -176,17 +177,19 @@ def test_maps_of_the_layers_are_those_of_one_layer_each(v1: Results) -> None:
 
 def test_any_number_of_layers_has_a_row_each(tmp_path: Path) -> None:
     deep = stored_results(STUDIES["final-deep"], Store(tmp_path))
-    figure = maps.agreement_by_layer(deep)
+    figure = figures.agreement_maps(deep, by_layer=True)
     assert [axes.get_title().split("\n")[1] for axes in figure.axes[0:15:3]] == [
         f"hidden layer {n}" for n in range(1, 6)
     ]
-    halves = maps.agreement_by_strength_and_layer_table(deep)
+    halves = figures.agreement_by_strength.table(deep, by_layer=True)
     assert sorted(halves["layer"].unique()) == [1, 5]
 
 
 def test_agreement_within_families_minus_across_counts_both_families_alike() -> None:
     results = made_up_results(agreement={"upstream": 0.7, "downstream": 0.5, "across": 0.2})
-    found = beyond_chance.within_minus_across(maps.agreement_by_layer_table(results)).set_index(["layer", "networks"])
+    found = beyond_chance.within_minus_across(figures.agreement_maps.table(results, by_layer=True)).set_index(
+        ["layer", "networks"]
+    )
     assert found["within"].to_numpy() == pytest.approx(0.6, abs=0.01)
     assert found["across"].to_numpy() == pytest.approx(0.2, abs=0.01)
     assert found["difference"].to_numpy() == pytest.approx(0.4, abs=0.01)
@@ -217,14 +220,14 @@ def test_what_differs_between_layers_is_told() -> None:
 
 @pytest.mark.parametrize("minus", [False, True])
 def test_maps_by_strength_hold_the_first_layer_below_the_diagonal_and_the_last_above(v1: Results, minus: bool) -> None:
-    figure = maps.agreement_by_strength_and_layer(v1, minus_untrained=minus)
+    figure = figures.agreement_by_strength(v1, minus_untrained=minus, by_layer=True)
     shown = figure.axes[11].collections[0].get_array().reshape(8, 8)
     a, b = "output_hessian", "input_covariance"
     for layer, row, column in ((1, b, a), (2, a, b)):
         rows = v1.analysed("agreement", trained=True).query("layer == @layer and dropout == 0.7 and measure_a == @a")
         expected = rows[rows["measure_b"] == b]["element_centric"].mean()
         if minus:
-            expected -= value(figures.agreement_table(v1, layer=layer), "untrained", a, b, "here")
+            expected -= value(figures.agreement_maps.table(v1, layer=layer), "untrained", a, b, "here")
         assert shown[MEASURES.index(row), MEASURES.index(column)] == pytest.approx(expected)
     assert "below the diagonal: hidden layer 1; above: hidden layer 2" in figure.axes[-1].get_xlabel()
 
@@ -232,7 +235,7 @@ def test_maps_by_strength_hold_the_first_layer_below_the_diagonal_and_the_last_a
 def test_the_same_strengths_are_shown_of_each_layer(v1: Results) -> None:
     rows = v1.agreement
     kept = rows[(rows["dropout"] != 0.25) | (rows["layer"] != 1)]
-    table = maps.agreement_by_strength_and_layer_table(Results(v1.study, v1.networks, v1.modules, kept))
+    table = figures.agreement_by_strength.table(Results(v1.study, v1.networks, v1.modules, kept), by_layer=True)
     shown = table[table["regulariser"] == "dropout"].groupby("layer")["strength"].unique()
     assert shown[1].tolist() == [0.05, 0.5, 0.7]
     assert shown[2].tolist() == [0.05, 0.25, 0.5, 0.7]
@@ -242,7 +245,9 @@ def test_a_layer_without_results_at_a_strength_leaves_its_half_of_the_map_empty(
     results = made_up_results()
     rows = results.agreement
     kept = rows[~((rows["dropout"] == 0.6) & (rows["layer"] == 1))]
-    figure = maps.agreement_by_strength_and_layer(Results(results.study, results.networks, results.modules, kept))
+    figure = figures.agreement_by_strength(
+        Results(results.study, results.networks, results.modules, kept), by_layer=True
+    )
     shown = np.ma.filled(figure.axes[9].collections[0].get_array().astype(float), np.nan).reshape(8, 8)
     assert np.isnan(shown[np.tril_indices(8)]).all()
     assert not np.isnan(shown[np.triu_indices(8, k=1)]).any()
@@ -250,7 +255,7 @@ def test_a_layer_without_results_at_a_strength_leaves_its_half_of_the_map_empty(
 
 
 def test_agreement_by_strength_takes_four_strengths_of_each_sweep(v1: Results) -> None:
-    table = figures.agreement_by_strength_table(v1)
+    table = figures.agreement_by_strength.table(v1)
     strengths = table.groupby("regulariser")["strength"].unique()
     assert [len(found) for found in strengths] == [4, 4, 4]
     assert strengths["dropout"].min() == 0.05
@@ -260,20 +265,21 @@ def test_agreement_by_strength_takes_four_strengths_of_each_sweep(v1: Results) -
     found = table.query("strength == 0.7 and measure_a == 'output_hessian' and measure_b == 'input_gradient'")
     assert found["here"].item() == pytest.approx(expected.mean())
     assert found["n_clusterings"].item() == len(expected)
-    minus = figures.agreement_by_strength_table(v1, minus_untrained=True)
+    minus = figures.agreement_by_strength.table(v1, minus_untrained=True)
+    assert (set(table["networks"]), set(minus["networks"])) == ({"trained"}, {"minus"})
     first = table.loc[0, ["measure_a", "measure_b"]].tolist()
-    before = value(figures.agreement_table(v1), "untrained", *first, "here")
+    before = value(figures.agreement_maps.table(v1), "untrained", *first, "here")
     assert table["here"].iloc[0] - minus["here"].iloc[0] == pytest.approx(before)
     assert len(figures.agreement_by_strength(v1).axes) == 13  # and the colour bar
 
 
 def test_metrics_are_drawn_beside_the_published_ones(v1: Results) -> None:
-    assert len(figures.metric_table(v1)) == 21
+    assert len(figures.metric_agreement.table(v1)) == 21
     axes = figures.metric_agreement(v1).axes
     assert [panel.get_title() for panel in axes[:3]] == ["here", "published", "here minus published"]
     assert [bar.get_xlabel() for bar in axes[3:]] == ["mean size of the correlation", "here minus published"]
     assert axes[3].get_xlim() == (0, 1)
-    table = figures.metric_table(v1).set_index(["metric_a", "metric_b"])
+    table = figures.metric_agreement.table(v1).set_index(["metric_a", "metric_b"])
     assert axes[2].collections[0].get_array().reshape(7, 7)[0, 1] == pytest.approx(
         table.loc[("greedy", "rmi"), "difference"]
     )
@@ -289,7 +295,7 @@ def test_a_matrix_searched_twice_is_the_ceiling(v1: Results, monkeypatch: pytest
     labels = [find_modules(matrix, seed=seed).labels for seed in (0, 1_000)]
     assert row["element_centric"].item() == pytest.approx(element_centric_similarity(*labels))
     assert 0.4 < table["element_centric"].mean() < 1
-    levels = figures.chance_to_ceiling_table(v1, table).set_index(["kind", "what"])["element_centric"]
+    levels = figures.chance_to_ceiling.table(v1, ceilings=table).set_index(["kind", "what"])["element_centric"]
     best = table.groupby("measure")["element_centric"].mean()
     pairs = [("input_covariance", "input_gradient"), ("input_covariance", "input_gradient_norm")]
     pairs += [("input_covariance_norm", "input_gradient"), ("input_covariance_norm", "input_gradient_norm")]
@@ -324,7 +330,7 @@ def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
     assert table is not None
     assert len(table) == 2 * 8
     assert 0.3 < table["element_centric"].mean() < 1
-    levels = figures.chance_to_ceiling_table(v1, None, table).set_index(["kind", "what"])["element_centric"]
+    levels = figures.chance_to_ceiling.table(v1, halves=table).set_index(["kind", "what"])["element_centric"]
     assert np.isnan(levels["upstream", "ceiling"])
     assert levels["upstream", "trained"] < levels["upstream", "ceiling, images"] < 1
 

@@ -1,16 +1,23 @@
 """Figures show what is in the tables."""
 
+import inspect
+import io
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures, vocabulary
 from modularity_lib.clustering.search import Clustering, spectral_modules
-from modularity_lib.figures.agreement import agreement_against_dropout_table
+from modularity_lib.figures.modularity import modularity_of_measure
+from modularity_lib.figures.networks import QUANTITIES
+from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import score_correlations
+from modularity_lib.findings.layers import SearchedLayer
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURES, pair_kind
 
@@ -23,7 +30,7 @@ def curve(axes, label: str) -> np.ndarray:
 
 def test_the_curves_of_modularity_are_the_means_over_runs() -> None:
     results = made_up_results()
-    axes = figures.modularity_of_measure(results, "input_gradient").axes[0]
+    axes = modularity_of_measure(results, "input_gradient").axes[0]
     rows = results.modules.query("measure == 'input_gradient' and trained and l2 == 1e-5 and l1 == 0")
     means = rows.groupby("dropout")["score"].mean()
     np.testing.assert_allclose(curve(axes, "dropout"), np.column_stack([means.index, means]))
@@ -42,18 +49,21 @@ def test_some_measures_alone_have_panels_where_they_are_asked_for() -> None:
     results, chosen = made_up_results(), ["output_gradient", "input_covariance", "output_hessian"]
     titles = [axes.get_title() for axes in figures.modularity_against_regularisation(results, measures=chosen).axes]
     assert titles == ["input covariance", "output gradient", "output hessian"]
-    titles = [axes.get_title() for axes in figures.modularity_by_layer(results, measures=chosen[:1]).axes]
+    titles = [
+        axes.get_title()
+        for axes in figures.modularity_against_regularisation(results, by_layer=True, measures=chosen[:1]).axes
+    ]
     assert titles == ["output gradient, layer 1", "output gradient, layer 2"]
-    assert len(figures.modularity_by_layer(results, measures=chosen).axes) == 6
+    assert len(figures.modularity_against_regularisation(results, by_layer=True, measures=chosen).axes) == 6
     for wrong in (["activity"], []):
         with pytest.raises(ValueError, match=r"measures must be None or some of input_gradient_norm, .*got \["):
-            figures.modularity_by_layer(results, measures=wrong)
+            figures.modularity_against_regularisation(results, measures=wrong)
 
 
 def test_performance_has_a_row_per_quantity_and_a_line_per_run() -> None:
     figure = figures.performance_and_norms(made_up_results())
     assert len(figure.axes) == 18
-    assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(figures.QUANTITIES.values())
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(QUANTITIES.values())
     thin = [line for line in figure.axes[2].lines if line.get_linewidth() == 0.7]
     assert len(thin) == STUDY.runs
     mean = made_up_results().analysed("networks", trained=False)["nuclear_norm"].mean()
@@ -72,7 +82,7 @@ def test_the_legend_of_performance_names_lines_points_and_bands_and_the_paper_wh
 
 def test_agreement_is_drawn_symmetric_with_the_values_written_in() -> None:
     results = made_up_results()
-    figure = figures.agreement_beside_published(results)
+    figure = figures.agreement_maps(results)
     drawn = figure.axes[0].collections[0].get_array().reshape(8, 8)
     rows = results.agreement.query("trained and measure_a == 'output_hessian' and measure_b == 'input_gradient'")
     expected = rows["element_centric"].mean()
@@ -91,7 +101,7 @@ def test_the_curves_of_agreement_are_means_over_the_runs_with_results() -> None:
     rows = results.agreement
     kept = rows[(rows["dropout"] != 0.6) | (rows["run"] != 0)]
     fewer = Results(results.study, results.networks, results.modules, kept)
-    table = agreement_against_dropout_table(fewer).set_index(["kind", "strength"])
+    table = figures.agreement_against_dropout.table(fewer).set_index(["kind", "strength"])
     assert table.loc["across", "n_runs"].tolist() == [4, 4, 3]
     pair = kept.query("trained and dropout == 0.6")
     pair = pair[[pair_kind(a, b) == "across" for a, b in zip(pair["measure_a"], pair["measure_b"], strict=True)]]
@@ -105,14 +115,14 @@ def test_the_curves_of_agreement_are_means_over_the_runs_with_results() -> None:
 
 def test_from_chance_to_ceiling_the_bar_of_trained_networks_spans_their_runs() -> None:
     results = made_up_results()
-    table = figures.chance_to_ceiling_table(results, None)
+    table = figures.chance_to_ceiling.table(results)
     trained = results.agreement.query("trained")
     chosen = [pair_kind(a, b) == "across" for a, b in zip(trained["measure_a"], trained["measure_b"], strict=True)]
     by_run = trained[chosen].groupby("run")["element_centric"].mean()
     row = table.query("kind == 'across' and what == 'trained'").iloc[0]
     assert row[["smallest_run", "largest_run"]].tolist() == pytest.approx([by_run.min(), by_run.max()])
     assert table.loc[table["what"] != "trained", ["smallest_run", "largest_run"]].isna().all(axis=None)
-    figure = figures.chance_to_ceiling(table)
+    figure = figures.chance_to_ceiling.draw(table)
     bars = [collection.get_segments()[0][:, 0].tolist() for collection in figure.axes[0].collections]
     assert [by_run.min(), by_run.max()] in [pytest.approx(ends) for ends in bars]
     assert "trained, smallest to largest run" in [text.get_text() for text in figure.legends[0].get_texts()]
@@ -170,7 +180,7 @@ def blocks() -> tuple[np.ndarray, Clustering]:
 
 def test_a_sorted_matrix_shows_its_modules_as_blocks_and_no_diagonal() -> None:
     matrix, modules = blocks()
-    figure = figures.all_measures(dict.fromkeys(MEASURES, matrix), dict.fromkeys(MEASURES, modules))
+    figure = figures.all_measures(SearchedLayer(dict.fromkeys(MEASURES, matrix), dict.fromkeys(MEASURES, modules)))
     shown = figure.axes[0].images[0].get_array()
     np.testing.assert_array_equal(shown, np.kron(np.eye(2), np.ones((4, 4))) - np.eye(8))
     assert f"Q = {modules.score:.3f}" in figure.axes[0].get_title()
@@ -182,7 +192,9 @@ def test_dead_units_come_last() -> None:
     modules = spectral_modules(matrix)
     pair = ("input_gradient", "output_gradient")
     scores = {(a, b): modules.score for a in pair for b in pair}
-    figure = figures.sorted_by_each_other(dict.fromkeys(pair, matrix), dict.fromkeys(pair, modules), scores)
+    figure = figures.sorted_by_each_other(
+        SearchedLayer(dict.fromkeys(pair, matrix), dict.fromkeys(pair, modules)), scores
+    )
     assert not figure.axes[2].images[0].get_array()[-1].any()
     assert figure.axes[0].images[0].get_array()[1].any()
 
@@ -193,7 +205,7 @@ def test_the_strip_beside_a_matrix_marks_the_module_of_each_unit_in_the_order_of
     other = replace(modules, labels=np.array([0, 0, 0, 0, 1, 1, 1, -1]))
     scores = {(a, b): 0.5 for a in pair for b in pair}
     found = dict(zip(pair, (modules, other), strict=True))
-    figure = figures.sorted_by_each_other(dict.fromkeys(pair, matrix), found, scores)
+    figure = figures.sorted_by_each_other(SearchedLayer(dict.fromkeys(pair, matrix), found), scores)
     strips = [axes.images[0].get_array() for axes in figure.axes[1:12:2]]
     own = np.array([[1, 0], [0, 1]] * 4)  # modules of every other unit
     np.testing.assert_array_equal(strips[0], own)
@@ -204,8 +216,12 @@ def test_the_strip_beside_a_matrix_marks_the_module_of_each_unit_in_the_order_of
 
 def test_matrices_under_dropout_are_sorted_by_their_own_modules() -> None:
     matrix, modules = blocks()
-    series = {0.1: matrix, 0.7: 2 * matrix}
-    figure = figures.against_dropout(series, dict.fromkeys(series, modules), "input_covariance_norm")
+    name = "input_covariance_norm"
+    series = {
+        0.1: SearchedLayer({name: matrix}, {name: modules}),
+        0.7: SearchedLayer({name: 2 * matrix}, {name: modules}),
+    }
+    figure = figures.against_dropout(series, name)
     assert [axes.get_title() for axes in figure.axes[:2]] == ["dropout 0.1\nQ = 0.500", "dropout 0.7\nQ = 0.500"]
     for axes in figure.axes[:2]:
         np.testing.assert_array_equal(axes.images[0].get_array(), np.kron(np.eye(2), np.ones((4, 4))) - np.eye(8))
@@ -213,9 +229,10 @@ def test_matrices_under_dropout_are_sorted_by_their_own_modules() -> None:
 
 def test_the_tables_of_the_matrices_hold_every_two_units_once_with_their_modules() -> None:
     matrix, modules = blocks()
+    layer = SearchedLayer(dict.fromkeys(MEASURES, matrix), dict.fromkeys(MEASURES, modules))
     for table, n_matrices in (
-        (figures.all_measures_table(dict.fromkeys(MEASURES, matrix), dict.fromkeys(MEASURES, modules)), 8),
-        (figures.against_dropout_table({0.1: matrix, 0.7: matrix}, {0.1: modules, 0.7: modules}), 2),
+        (figures.all_measures.table(layer), 8),
+        (figures.against_dropout.table(dict.fromkeys((0.1, 0.7), layer), MEASURES[0]), 2),
     ):
         assert len(table) == n_matrices * 8 * 7 // 2
         together = table["module_a"] == table["module_b"]
@@ -228,7 +245,7 @@ def test_the_table_of_a_pair_has_the_modules_of_both_measures() -> None:
     pair = ("input_gradient", "output_gradient")
     found = {pair[0]: modules, pair[1]: replace(modules, labels=np.array([0, 0, 0, 0, 1, 1, 1, -1]))}
     scores = {(a, b): index / 10 for index, (a, b) in enumerate([(a, b) for a in pair for b in pair])}
-    table = figures.pair_table(dict.fromkeys(pair, matrix), found, scores)
+    table = figures.sorted_by_each_other.table(SearchedLayer(dict.fromkeys(pair, matrix), found), scores)
     row = table.query("measure == 'output_gradient' and unit_a == 2 and unit_b == 7").iloc[0]
     assert row[["module_by_input_gradient_a", "module_by_input_gradient_b"]].tolist() == [0, 1]
     assert row[["module_by_output_gradient_a", "module_by_output_gradient_b"]].tolist() == [0, -1]
@@ -238,3 +255,41 @@ def test_the_table_of_a_pair_has_the_modules_of_both_measures() -> None:
 def test_no_two_things_share_a_colour_or_a_label() -> None:
     looks = figures.LOOKS.values()
     assert len({look.colour for look in looks}) == len({look.label for look in looks}) == len(looks)
+
+
+@pytest.mark.parametrize(
+    ("plot", "options"),
+    [
+        (figures.performance_and_norms, {}),
+        (figures.modularity_against_regularisation, {"quantity": "n_modules", "by_layer": True}),
+        (figures.null_distributions, {}),
+        (figures.score_correlation_matrices, {"layers": (2, 1)}),
+        (figures.agreement_maps, {"by_layer": True}),
+        (figures.agreement_by_strength, {"minus_untrained": True, "by_layer": True}),
+        (figures.chance_to_ceiling, {}),
+        (figures.metric_agreement, {}),
+    ],
+)
+def test_a_figure_is_drawn_from_its_csv_file_alone(plot: Plot[...], options: dict[str, object], v1: Results) -> None:
+    table = plot.table(v1, **options)
+    read = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    np.testing.assert_array_equal(pixels(plot.draw(read)), pixels(plot.draw(table)))
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    figure.set_dpi(50)
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())
+
+
+def test_a_matrix_is_drawn_from_its_csv_file_alone() -> None:
+    matrix, modules = blocks()
+    layer = SearchedLayer(dict.fromkeys(MEASURES, matrix), dict.fromkeys(MEASURES, modules))
+    read = pd.read_csv(io.StringIO(figures.all_measures.table(layer).to_csv(index=False)))
+    np.testing.assert_array_equal(pixels(figures.all_measures.draw(read)), pixels(figures.all_measures(layer)))
+
+
+def test_a_plot_has_the_name_the_documentation_and_the_arguments_of_what_it_is_made_of() -> None:
+    assert figures.agreement_maps.__name__ == "agreement_maps"
+    assert str(figures.agreement_maps.__doc__).startswith("Agreement as maps")
+    assert list(inspect.signature(figures.agreement_maps).parameters) == ["results", "layer", "by_layer"]

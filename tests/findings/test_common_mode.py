@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from made_up_results import made_up_results
+from modularity_lib import figures
 from modularity_lib.book.words import modularity as modularity_words
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.figures import common_mode as drawn
 from modularity_lib.figures.style import LOOKS
 from modularity_lib.findings import common_mode
 from modularity_lib.findings.synthetic import planted
@@ -167,7 +167,7 @@ def test_a_study_without_matrices_has_an_empty_table_and_says_so(v1: Results) ->
     assert "are not at hand" in said["common_answer"]
     assert said.keys() == modularity_words.facts(rises([0.2]), common_mode.made_up_table(draws=1), v1).keys()
     assert "not at hand" in modularity_words.confounds_markdown(table, absent)
-    figure = drawn.q_with_as_much_in_common(table.assign(strength=[]))
+    figure = figures.q_with_as_much_in_common(absent, table)
     assert "no similarity matrices at hand" in {text.get_text() for text in figure.texts}
 
 
@@ -278,8 +278,8 @@ def test_the_table_of_confounds_shows_no_dropout_and_the_strongest(v1: Results, 
 def test_the_figures_show_the_table_in_a_panel_per_layer_and_measure(v1: Results, table: pd.DataFrame) -> None:
     rows = sweep(table, v1.study, "dropout")
     for figure, columns in (
-        (drawn.q_with_as_much_in_common(rows), ["score", "score_equal", "score_shuffled", "score_directions"]),
-        (drawn.similarity_within_and_across(rows), ["within", "mean", "across"]),
+        (figures.q_with_as_much_in_common(v1, table), ["score", "score_equal", "score_shuffled", "score_directions"]),
+        (figures.similarity_within_and_across(v1, table), ["within", "mean", "across"]),
     ):
         assert len(figure.axes) == 2 * len(common_mode.NORMALISED)
         panel = figure.axes[0]
@@ -312,7 +312,7 @@ def test_the_strongest_strength_is_one_at_which_every_measure_was_analysed(v1: R
 
 def test_curves_are_means_over_runs() -> None:
     table = pd.concat([rises([0.3]), rises([0.5], score=0.5).assign(run=1)], ignore_index=True)
-    panel = drawn.q_with_as_much_in_common(table.assign(strength=table["dropout"])).axes[0]
+    panel = figures.q_with_as_much_in_common.draw(table.assign(strength=table["dropout"])).axes[0]
     assert panel.containers[0].lines[0].get_ydata() == pytest.approx([0.1, 0.4])
 
 

@@ -127,9 +127,11 @@ def test_numbers_of_a_study_with_another_grid_are_counted_as_missing() -> None:
 
 
 def test_every_claim_is_judged_on_every_study() -> None:
-    table = ledger.verdicts_by_study([made_up_results(), made_up_results(dropout_rise=0.0)])
+    table = ledger.verdicts_by_study(
+        {"made-up": judge_all(made_up_results()), "flat": judge_all(made_up_results(dropout_rise=0.0))}
+    )
     assert len(table) == 2 * len(CLAIMS)
-    assert (table["study"] == STUDY.name).all()
+    assert list(table["study"].unique()) == ["made-up", "flat"]
     assert set(table.loc[table["claim"] == CLAIMS[0].id, "status"]) == {"reproduced", "not reproduced"}
     text = ledger_words.verdicts_text(table.iloc[: len(CLAIMS)])
     assert f"| {CLAIMS[0].statement} | reproduced: 0.20" in text
@@ -167,7 +169,7 @@ def test_values_of_q_far_off_are_grouped_by_measure_and_sweep(numbers: pd.DataFr
 
 
 def test_a_claim_reproduced_in_part_says_what_its_rule_missed() -> None:
-    table = ledger.verdicts_by_study([made_up_results(flat_measures=("input_gradient",))])
+    table = ledger.verdicts_by_study(ledger.judge_studies([made_up_results(flat_measures=("input_gradient",))]))
     assert "partly reproduced: " in ledger_words.verdicts_text(table)
     assert "; but Q rises in 7 of 8 (3 upstream, 4 downstream) only" in ledger_words.verdicts_text(table)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modularity_lib import figures
 from modularity_lib.book.words import modules as modules_words
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
-from modularity_lib.figures import modules
 from modularity_lib.findings import search_quality
 from modularity_lib.findings.synthetic import common_factor_table, floor_table, noise, planted
 from modularity_lib.studies.archive import stored_matrices
@@ -162,16 +162,16 @@ def test_tables_and_words_follow_the_gaps() -> None:
 
 def test_figures_show_every_matrix_and_search() -> None:
     near, table = searched(4, **{str(seed): noise(16, seed=seed) for seed in range(3)})
-    lines = modules.gaps_of_methods(table).axes[0].lines
+    lines = figures.gaps_of_methods(table).axes[0].lines
     assert [len(line.get_xdata()) for line in lines] == [3, 1] * table["method"].nunique()
     last = table[table["method"] == "best of 4 searches"]["gap"]
     assert lines[0].get_xdata() == pytest.approx(100 * last.to_numpy())
-    points, chance = modules.near_optima(near).axes[0].lines
+    points, chance = figures.near_optima(near).axes[0].lines
     assert len(points.get_xdata()) == 3 * 3  # all searches but the best of each matrix
     assert chance.get_ydata()[0] == pytest.approx(near.loc[~near["is_best"], "chance"].mean())
     floor = floor_table((8, 16), samples=(100,), draws=2)
     common = common_factor_table((0.0, 0.5), units=16, shared=(0.3,), draws=1)
-    left, middle, right = modules.floor_and_common_factor(floor, common).axes
+    left, middle, right = figures.floor_and_common_factor(floor, common).axes
     assert left.lines[0].get_ydata().tolist() == floor["mean"].tolist()
     assert middle.lines[0].get_ydata().tolist() == common["score"].tolist()
     assert right.lines[0].get_ydata().tolist() == common["recovered"].tolist()

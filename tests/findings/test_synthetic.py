@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modularity_lib import figures
 from modularity_lib.book.words import modules as modules_words
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.figures import modules
 from modularity_lib.findings import synthetic as made_up
 
 
@@ -89,7 +89,7 @@ def test_words_say_how_far_blocks_are_found(recovered: list[float], words: str) 
 
 
 def test_the_figure_shows_the_share_of_matrices_up_to_each_p_value(p_values: pd.DataFrame) -> None:
-    panels = modules.p_values_of_tests(p_values).axes
+    panels = figures.p_values_of_tests(p_values).axes
     assert [panel.get_title() for panel in panels] == list(made_up.TESTED)
     line = panels[0].lines[0]
     assert len(line.get_xdata()) == 30 + 2

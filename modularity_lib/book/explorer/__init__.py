@@ -7,7 +7,7 @@ from modularity_lib.book.explorer.page import (
     page_data,
     page_of,
     pairs_table,
-    still_code,
+    still,
     still_picture,
     weights_label,
 )
@@ -46,7 +46,7 @@ __all__ = [
     "page_of",
     "pairs_table",
     "pixel_weights",
-    "still_code",
+    "still",
     "still_picture",
     "study_at_hand",
     "weights_label",

@@ -14,9 +14,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from modularity_lib.book.explorer.views import N_DIGITS, Digits, LayerView, NetworkView
-from modularity_lib.figures import LOOKS
+from modularity_lib.figures import LOOKS, modules_looked_at
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.studies.catalogue import EXAMPLES, Study
@@ -142,15 +143,9 @@ def still_picture(networks: Sequence[NetworkView], digits: Digits, chosen: Mappi
     }
 
 
-def still_code(results: Results, run: int, chosen: Mapping[str, Any]) -> str:
-    """Python that makes the still picture from nothing."""
-    return (
-        "import modularity_lib as ml\nfrom modularity_lib import figures\nfrom modularity_lib.book import explorer\n\n"
-        f"results = ml.run_study({results.study.name!r})\ndigits = explorer.digits_for({results.study.name!r})\n"
-        f"networks = explorer.explore(results, digits, run={run})\nchosen = {dict(chosen)!r}\n"
-        "picture = explorer.still_picture(networks, digits, chosen)\n"
-        'figures.modules_looked_at(**picture).savefig("fig-explorer.png")'
-    )
+def still(networks: Sequence[NetworkView], digits: Digits, chosen: Mapping[str, Any]) -> Figure:
+    """The still picture of a choice."""
+    return modules_looked_at(**still_picture(networks, digits, chosen))
 
 
 def pairs_table(networks: Sequence[NetworkView], chosen: Mapping[str, Any]) -> pd.DataFrame:

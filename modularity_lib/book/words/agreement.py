@@ -13,11 +13,6 @@ from modularity_lib.findings.noise_ceiling import at_hand
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS, REGULARISERS
 
-CODE = """import modularity_lib as ml
-from modularity_lib.findings import beyond_chance
-
-beyond_chance.beyond_chance_table(ml.run_study("v1"))"""
-
 _ALIKE = 0.03  # agreements that differ by no more are called alike in prose
 
 
@@ -133,7 +128,7 @@ def strength_text(results: Results) -> str:
 
 
 def metrics_text(table: pd.DataFrame) -> str:
-    """How the metrics of agreement correlate, from `figures.metric_table`, in a sentence."""
+    """How the metrics of agreement correlate, from `figures.metric_agreement.table`, in a sentence."""
     matrices = (table["metric_a"] == "similarity_spearman") | (table["metric_b"] == "similarity_spearman")
     clusterings, rsa = table.loc[~matrices, "here"], table.loc[matrices, "here"]
     return (
@@ -144,7 +139,7 @@ def metrics_text(table: pd.DataFrame) -> str:
 
 
 def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
-    """What `figures.chance_to_ceiling_table` says, in words."""
+    """What `figures.chance_to_ceiling.table` says, in words."""
     names = {
         "upstream": "Two upstream measures",
         "downstream": "Two downstream measures",
@@ -166,7 +161,7 @@ def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
 
 
 def layers_text(table: pd.DataFrame) -> str:
-    """What `agreement_by_layer_table` says of families, in words."""
+    """What the table of `figures.agreement_maps` by layer says of families, in words."""
     levels = within_minus_across(table).pivot_table(index="layer", columns="networks", values="difference")
     told = [
         f"{_signed(trained)} in hidden layer {layer} ({_signed(before)})"

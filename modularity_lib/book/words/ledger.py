@@ -10,16 +10,6 @@ from modularity_lib.findings.silent_units import EQUALLY_CLOSE
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURE_LABELS, SWEEP_NAMES
 
-RULES_CODE = """import modularity_lib as ml
-from modularity_lib.findings import silent_units
-
-silent_units.rules_table(ml.run_study("v1"))"""
-
-CODE = """import modularity_lib as ml
-from modularity_lib.findings import ledger
-
-ledger.verdicts_by_study([ml.run_study(name) for name in ("v1", "final-base", "final-wide", "final-deep")])"""
-
 
 def choices_markdown(table: pd.DataFrame) -> str:
     """Markdown table of `metric_choices`."""
