@@ -60,9 +60,12 @@ def agreement_table(results: Results, *, layer: int | None = None, by_layer: boo
     Returns:
         `networks` ("trained", "untrained", "minus"), `measure_a`, `measure_b`, `here`, `n_networks` (trained ones for
         "minus"); `published` and `difference` where the study is the paper's and all layers are taken together.
+    Raises:
+        ValueError: a layer and by_layer.
     """
     if by_layer:
-        return _of_layers(range(1, len(results.study.hidden) + 1), lambda layer: agreement_table(results, layer=layer))
+        layers = range(1, len(results.study.hidden) + 1)
+        return _of_layers(layers, lambda layer: agreement_table(results, layer=layer), instead_of=layer)
     parts = []
     for name, trained in (("trained", True), ("untrained", False)):
         rows = _of_two_measures(results, layer=layer, trained=trained)
@@ -127,11 +130,14 @@ def agreement_by_strength_table(
     Returns:
         `networks` ("trained" or "minus"), `regulariser`, `strength`, `measure_a`, `measure_b`, `here`; `n_clusterings`:
         how many pairs of clusterings are averaged; `n_networks`: networks of that strength with results.
+    Raises:
+        ValueError: a layer and by_layer.
     """
     if by_layer:
         return _of_layers(
             sorted({1, len(results.study.hidden)}),
             lambda layer: agreement_by_strength_table(results, layer=layer, minus_untrained=minus_untrained),
+            instead_of=layer,
         )
     all_layers = _of_two_measures(results, layer=None, trained=True)
     parts = []
@@ -232,8 +238,10 @@ def _n_networks(rows: pd.DataFrame) -> int:
     return len(rows[["run", *REGULARISERS]].drop_duplicates())
 
 
-def _of_layers(layers: Sequence[int], make: Callable[[int], pd.DataFrame]) -> pd.DataFrame:
+def _of_layers(layers: Sequence[int], make: Callable[[int], pd.DataFrame], *, instead_of: int | None) -> pd.DataFrame:
     """A table made for each of some layers, with the column `layer` in front."""
+    if instead_of is not None:
+        raise ValueError(f"layer must be None where by_layer is True, got {instead_of}: leave one of the two out.")
     return pd.concat([pd.DataFrame({"layer": layer, **make(layer)}) for layer in layers], ignore_index=True)
 
 

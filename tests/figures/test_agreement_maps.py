@@ -16,6 +16,7 @@ from modularity_lib import figures
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.book.words import agreement as agreement_words
 from modularity_lib.clustering.search import find_modules
+from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import beyond_chance, noise_ceiling
 from modularity_lib.findings.paper import published
 from modularity_lib.studies.archive import stored_matrices, stored_results
@@ -183,6 +184,12 @@ def test_any_number_of_layers_has_a_row_each(tmp_path: Path) -> None:
     ]
     halves = figures.agreement_by_strength.table(deep, by_layer=True)
     assert sorted(halves["layer"].unique()) == [1, 5]
+
+
+@pytest.mark.parametrize("plot", [figures.agreement_maps, figures.agreement_by_strength])
+def test_one_layer_and_each_layer_are_not_asked_for_together(plot: Plot[...]) -> None:
+    with pytest.raises(ValueError, match="layer must be None where by_layer is True, got 2"):
+        plot(made_up_results(), layer=2, by_layer=True)
 
 
 def test_agreement_within_families_minus_across_counts_both_families_alike() -> None:
