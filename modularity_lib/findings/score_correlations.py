@@ -1,6 +1,8 @@
 """Do the measures agree on how modular a layer is? Rank correlations of their scores Q over the networks of a sweep."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -86,28 +88,40 @@ def mean_correlations(results: Results) -> pd.DataFrame:
         for kind in KINDS
     }
 
-    def means(cube: np.ndarray, fixed: bool) -> np.ndarray:
+    def means(cube: np.ndarray, *, fixed: bool) -> np.ndarray:
         matrix = _correlations(cube, fixed=fixed)
         by_kind = [matrix[tuple(pairs[kind].T)].mean() for kind in KINDS]
         return np.array([*by_kind, (by_kind[0] + by_kind[1]) / 2 - by_kind[2]])
 
     rows = []
     for name, layer, cube in _sweeps(results, MEASURES):
-        n_runs = cube.shape[1]
         for strength in ("free",) if name == "untrained" else ("free", "fixed"):
-            fixed = strength == "fixed"
-            observed = means(cube, fixed)
-            low, high = np.full_like(observed, np.nan), np.full_like(observed, np.nan)
-            if n_runs >= FEWEST_FOR_INTERVAL:
-                draws = np.random.default_rng(0).integers(n_runs, size=(_RESAMPLES, n_runs))
-                resampled = np.array([means(cube[:, draw], fixed) for draw in draws])
-                left_out = np.array([means(np.delete(cube, run, axis=1), fixed) for run in range(n_runs)])
-                low, high = _bca(observed, resampled, left_out)
+            observed, low, high = _over_runs(partial(means, fixed=strength == "fixed"), cube)
             for kind, *values in zip((*KINDS, "within minus across"), observed, low, high, strict=True):
                 what = {"sweep": name, "layer": layer, "kind": kind, "strength": strength}
                 numbers = dict(zip(("mean", "low", "high"), map(float, values), strict=True))
-                rows.append({**what, **numbers, "networks": _count(cube), "runs": n_runs})
+                rows.append({**what, **numbers, "networks": _count(cube), "runs": cube.shape[1]})
     return pd.DataFrame(rows)
+
+
+def _over_runs(statistic: Callable[[np.ndarray], np.ndarray], cube: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Several statistics of a cube of scores, and the bounds of their 95 % BCa intervals over runs.
+
+    Bounds are NaN with fewer than `FEWEST_FOR_INTERVAL` runs, and for a statistic that some draw of runs leaves
+    undefined.
+    """
+    observed, n_runs = statistic(cube), cube.shape[1]
+    if n_runs < FEWEST_FOR_INTERVAL:
+        return observed, *np.full((2, len(observed)), np.nan)
+
+    def drawn(runs: np.ndarray, axis: int) -> np.ndarray:
+        return np.moveaxis(np.apply_along_axis(lambda chosen: statistic(cube[:, chosen]), axis, runs), axis, 0)
+
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        options = {"n_resamples": _RESAMPLES, "method": "BCa", "rng": 0}
+        interval = stats.bootstrap((np.arange(n_runs),), drawn, vectorized=True, **options).confidence_interval
+    return observed, interval.low, interval.high
 
 
 def _kind_of(a: int, b: int) -> str:
@@ -153,27 +167,3 @@ def _correlations(cube: np.ndarray, *, fixed: bool) -> np.ndarray:
     length = np.sqrt((centred**2).sum(axis=0))
     length[length == 0] = np.nan
     return centred.T @ centred / np.outer(length, length)
-
-
-def _bca(observed: np.ndarray, resampled: np.ndarray, left_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the 95 % BCa interval of several statistics at once (Efron 1987).
-
-    Args:
-        observed: (statistics,).
-        resampled: of bootstrap samples, (resamples, statistics).
-        left_out: with one run left out each, (runs, statistics).
-    """
-    low, high = np.full_like(observed, np.nan), np.full_like(observed, np.nan)
-    for index, value in enumerate(observed):
-        draws = resampled[np.isfinite(resampled[:, index]), index]
-        if not np.isfinite(value) or len(draws) < _RESAMPLES / 2 or np.ptp(draws) == 0:
-            continue
-        below = np.clip(((draws < value).mean() + (draws <= value).mean()) / 2, 1 / len(draws), 1 - 1 / len(draws))
-        bias = stats.norm.ppf(below)
-        influence = left_out[:, index].mean() - left_out[:, index]
-        spread = (influence**2).sum() ** 1.5
-        acceleration = (influence**3).sum() / (6 * spread) if spread > 0 else 0.0
-        shifted = bias + stats.norm.ppf([0.025, 0.975])
-        levels = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
-        low[index], high[index] = np.quantile(draws, levels)
-    return low, high
