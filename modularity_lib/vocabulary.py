@@ -28,6 +28,14 @@ PANEL_ORDER = [name for family in get_args(Family) for name in reversed(MEASURES
 REGULARISERS: tuple[Regulariser, ...] = get_args(Regulariser)
 SWEEP_NAMES = {"l2": "L2", "l1": "L1", "dropout": "dropout"}  # in sentences
 KINDS: tuple[PairKind, ...] = ("upstream", "downstream", "across")  # of pairs of two quantities
+LABELS = {
+    "l2": "L2 penalty",
+    "l1": "L1 penalty",
+    "dropout": "dropout",
+    "upstream": "two upstream measures",
+    "downstream": "two downstream measures",
+    "across": "one of each family",
+}
 
 
 class Regularisation(NamedTuple):

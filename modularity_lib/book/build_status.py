@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 
 from modularity_lib.book.execution import Chapter
+from modularity_lib.book.words.prose import markdown
 from modularity_lib.studies.provenance import provenance
 
 PACKAGES = (
@@ -50,7 +51,7 @@ def execution_of(chapter: Chapter, parameters: Mapping[str, Any], notebook: Path
 def chapters_text(executions: Iterable[Execution]) -> str:
     """Markdown table: study, parameters, day and time, and duration of every chapter's execution, and the sum."""
     executions = list(executions)
-    lines = ["| chapter | study | other parameters | executed (UTC) | took |", "|---|---|---|---|---:|"]
+    rows = []
     for execution in executions:
         texts = {name: _parameter_text(execution, name) for name in execution.parameters}
         study = texts.pop("study", "–")
@@ -58,10 +59,10 @@ def chapters_text(executions: Iterable[Execution]) -> str:
         started = execution.started.replace("T", " ") or "–"
         took = "–" if execution.seconds is None else f"{execution.seconds:.1f} s"
         state = "**failed** after " if execution.failed else ""
-        lines.append(f"| {execution.chapter} | {study} | {others} | {started} | {state}{took} |")
+        rows.append([execution.chapter, study, others, started, f"{state}{took}"])
     total = sum(execution.seconds or 0.0 for execution in executions)
-    lines.append(f"| **all** | | | | **{total:.1f} s** |")
-    return "\n".join(lines)
+    rows.append(["**all**", "", "", "", f"**{total:.1f} s**"])
+    return markdown(["chapter", "study", "other parameters", "executed (UTC)", "took"], rows, right=["took"])
 
 
 def environment_text() -> str:
@@ -73,10 +74,10 @@ def environment_text() -> str:
         "Python": made["python"],
         "packages": ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES),
     }
-    return "\n".join(["| what | which |", "|---|---|", *(f"| {what} | {which} |" for what, which in rows.items())])
+    return markdown(["what", "which"], rows.items())
 
 
 def _parameter_text(execution: Execution, name: str) -> str:
     """Value as code; bold if it was given for this build and is not the chapter's own."""
-    value = str(execution.parameters[name]).replace("|", "/") or '""'
+    value = str(execution.parameters[name]) or '""'
     return f"**`{value}`**" if name in execution.chosen else f"`{value}`"

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from myst_nb import glue
 
 from modularity_lib.book.origin import Call, call_of, code_of, facts_of, made, studies_of
-from modularity_lib.book.words.study import study_facts
+from modularity_lib.book.words.study import study_texts
 from modularity_lib.figures.plot import Plot
 from modularity_lib.studies.archive import tables_of
 from modularity_lib.studies.catalogue import study_named
@@ -31,8 +31,8 @@ def tell(facts: Mapping[str, object]) -> None:
 
 
 def tell_study(results: Results) -> None:
-    """Make the facts of a study (`words.study.study_facts`) available to the prose."""
-    tell(study_facts(results))
+    """Make the facts of a study (`words.study.study_texts`) available to the prose."""
+    tell(study_texts(results))
 
 
 def at_hand(names: Iterable[str]) -> list[Results]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from modularity_lib.book.words.verdicts import verdict_table
+from modularity_lib.book.words.verdicts import verdicts_markdown
 from modularity_lib.findings.claims import judge_all
 from modularity_lib.paths import checkout
 from modularity_lib.studies.archive import stored_results
@@ -22,7 +22,7 @@ def with_table(text: str, results: Results, others: Sequence[Results] = ()) -> s
     Raises:
         ValueError: the text lacks the marks.
     """
-    table = verdict_table(judge_all(results), [judge_all(other) for other in others])
+    table = verdicts_markdown(judge_all(results), [judge_all(other) for other in others])
     changed, n_tables = _TABLE.subn(lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}", text)
     if n_tables != 1:
         raise ValueError("text must hold '<!-- verdicts: ... -->' and '<!-- end of verdicts -->' once each.")

@@ -29,6 +29,7 @@ from modularity_lib.book.execution import (
     surroundings,
     with_chosen_study,
 )
+from modularity_lib.book.words.prose import markdown
 
 RERUNS = Path("_build", CHAPTERS)  # below the root of the book
 
@@ -78,16 +79,16 @@ def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.pare
     return notebook, folder / "html" / CHAPTERS / f"{name}.html"
 
 
-def parameters_table(root: Path = LIBRARY.parent) -> str:
+def parameters_markdown(root: Path = LIBRARY.parent) -> str:
     """Markdown table: the parameters of every chapter, their default values and what they mean."""
-    lines = ["| chapter | parameter | default | meaning |", "|---|---|---|---|"]
+    rows = []
     for chapter in all_chapters(root):
         notebook = chapter.notebook()
         above = _comments_above(notebook)
         for name, parameter in papermill.inspect_notebook(notebook).items():
-            meaning = (parameter["help"] or above.get(name, "")).replace("|", "/")
-            lines.append(f"| {chapter.name} | `{name}` | `{parameter['default']}` | {meaning} |")
-    return "\n".join(lines)
+            meaning = parameter["help"] or above.get(name, "")
+            rows.append([chapter.name, f"`{name}`", f"`{parameter['default']}`", meaning])
+    return markdown(["chapter", "parameter", "default", "meaning"], rows)
 
 
 def _comments_above(notebook: NotebookNode) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """A network that a pencil can follow: two pixels, three hidden units, two logits, three images, small whole weights."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
+from modularity_lib.book.words.prose import listed, markdown
 from modularity_lib.similarity.closed_form import (
     ForwardPass,
     forward_pass,
@@ -16,7 +16,7 @@ from modularity_lib.similarity.closed_form import (
 from modularity_lib.similarity.derivatives import input_jacobian, loss_hessian, output_jacobian
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import Parameters, network_of
-from modularity_lib.vocabulary import FAMILY
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS
 
 IMAGES = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 IMAGE_NAMES = ("A", "B", "C")
@@ -121,49 +121,38 @@ def network_text() -> str:
     )
 
 
-def forward_table(example: WorkedExample) -> str:
+def forward_markdown(example: WorkedExample) -> str:
     """Markdown table: pixels, pre-activities, activities, logits and softmax of each image, and the mean activity."""
-    lines = [
-        "| image | pixels $x$ | sum $W_1 x + b_1$ | activity $h$ | less mean $h - \\bar h$ | logits $y$ | "
-        "softmax $p$ |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    columns = zip(
-        IMAGE_NAMES,
-        IMAGES,
-        example.pre_activities,
-        example.activity,
-        example.deviations,
-        example.passed.logits,
-        example.probabilities,
-        strict=True,
-    )
-    lines += [f"| {name} | " + " | ".join(map(_tuple, vectors)) + " |" for name, *vectors in columns]
-    lines.append(f"| mean | | | {_tuple(example.activity.mean(axis=0))} | | | |")
-    return "\n".join(lines)
+    columns = {
+        "pixels $x$": IMAGES,
+        "sum $W_1 x + b_1$": example.pre_activities,
+        "activity $h$": example.activity,
+        "less mean $h - \\bar h$": example.deviations,
+        "logits $y$": example.passed.logits,
+        "softmax $p$": example.probabilities,
+    }
+    rows = [[name, *map(_tuple, vectors)] for name, *vectors in zip(IMAGE_NAMES, *columns.values(), strict=True)]
+    return markdown(["image", *columns], [*rows, ["mean", "", "", _tuple(example.activity.mean(axis=0)), "", "", ""]])
 
 
-def derivative_table(example: WorkedExample) -> str:
+def derivative_markdown(example: WorkedExample) -> str:
     """Markdown table: ∂h/∂x, ∂y/∂h and ∂²L/∂h∂h of each image."""
-    heads = (r"\partial h / \partial x", r"\partial y / \partial h", r"\partial^2 L / \partial h \partial h")
-    lines = ["| image | " + " | ".join(f"derivative ${head}$" for head in heads) + " |", "|---|---|---|---|"]
-    rows = zip(IMAGE_NAMES, example.input_jacobians, example.output_jacobians, example.hessians, strict=True)
-    lines += [
-        f"| {name} | " + " | ".join(f"${matrix_latex(matrix)}$" for matrix in found) + " |" for name, *found in rows
-    ]
-    return "\n".join(lines)
+    columns = {
+        r"derivative $\partial h / \partial x$": example.input_jacobians,
+        r"derivative $\partial y / \partial h$": example.output_jacobians,
+        r"derivative $\partial^2 L / \partial h \partial h$": example.hessians,
+    }
+    rows = zip(IMAGE_NAMES, *columns.values(), strict=True)
+    return markdown(["image", *columns], ([name, *(f"${matrix_latex(m)}$" for m in found)] for name, *found in rows))
 
 
-def similarity_table(example: WorkedExample) -> str:
+def similarity_markdown(example: WorkedExample) -> str:
     """Markdown table: S with its signs, and the normalised measure, of each of the four quantities."""
-    lines = ["| family | measure $S$ | averaged over the images | normalised |", "|---|---|---|---|"]
+    rows = []
     for name, average in example.averages.items():
-        family = FAMILY[name]
-        normalised = example.measures[f"{name}_norm"]
-        lines.append(
-            f"| {family} | {name.replace('_', ' ')} | ${matrix_latex(average)}$ | ${matrix_latex(normalised)}$ |"
-        )
-    return "\n".join(lines)
+        found = (f"${matrix_latex(matrix)}$" for matrix in (average, example.measures[f"{name}_norm"]))
+        rows.append([FAMILY[name], MEASURE_LABELS[name], *found])
+    return markdown(["family", "measure $S$", "averaged over the images", "normalised"], rows)
 
 
 def closest_pair_text(example: WorkedExample) -> str:
@@ -172,8 +161,8 @@ def closest_pair_text(example: WorkedExample) -> str:
     for name in example.averages:
         matrix = example.measures[name]
         i, j = closest_pair(matrix)
-        said.append(f"{i + 1} and {j + 1} by {name.replace('_', ' ')} (${as_latex(matrix[i, j])}$)")
-    return f"The most similar two units are {_listed(said)}."
+        said.append(f"{i + 1} and {j + 1} by {MEASURE_LABELS[name]} (${as_latex(matrix[i, j])}$)")
+    return f"The most similar two units are {listed(said)}."
 
 
 def closest_pair(matrix: np.ndarray) -> tuple[int, int]:
@@ -189,7 +178,3 @@ def closest_pair(matrix: np.ndarray) -> tuple[int, int]:
 
 def _tuple(vector: np.ndarray) -> str:
     return "$(" + ",\\, ".join(map(as_latex, vector)) + ")$"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return ", ".join(parts[:-1]) + f" and {parts[-1]}"

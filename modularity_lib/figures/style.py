@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
+from modularity_lib.vocabulary import FAMILY, LABELS, MEASURE_LABELS, MEASURES, REGULARISERS
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Look:
 
 # Colours that stay apart for every common kind of colour blindness (after Okabe & Ito), each with its own marker too.
 LOOKS = {
-    "l2": Look("L2 penalty", "#0072B2", "o"),
-    "l1": Look("L1 penalty", "#E69F00", "s"),
-    "dropout": Look("dropout", "#009E73", "^"),
-    "upstream": Look("two upstream measures", "#CC3377", "o"),
-    "downstream": Look("two downstream measures", "#5D3A9B", "s"),
-    "across": Look("one of each family", "#555555", "D"),
+    "l2": Look(LABELS["l2"], "#0072B2", "o"),
+    "l1": Look(LABELS["l1"], "#E69F00", "s"),
+    "dropout": Look(LABELS["dropout"], "#009E73", "^"),
+    "upstream": Look(LABELS["upstream"], "#CC3377", "o"),
+    "downstream": Look(LABELS["downstream"], "#5D3A9B", "s"),
+    "across": Look(LABELS["across"], "#555555", "D"),
 }
 UNTRAINED_COLOUR = "#999999"
 PAPER_LABEL = "paper, read off its figures ± reading error"

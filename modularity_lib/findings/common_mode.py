@@ -38,14 +38,8 @@ _COLUMNS = (
 
 CLEAR = 0.02  # a rise of Q below it is not split, nor is Q so close to chance called above it
 MOST, LEAST = 2 / 3, 1 / 3  # of a rise: from the first on nearly all of it, up to the second hardly any
-# What a rise of Q can be, and what it means when most rises are that.
+# What a rise of Q can be.
 MODULES, IN_COMMON, CHANCE, MIXED = "modules", "less in common", "chance", "in part less in common"
-ANSWERS = {
-    MODULES: "units form modules",
-    IN_COMMON: "units have less in common",
-    CHANCE: "Q rises as it does by chance",
-    MIXED: "units form modules and have less in common",
-}
 
 
 def rescaled(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarray:
@@ -417,14 +411,11 @@ def strongest(splits: pd.DataFrame) -> pd.DataFrame:
     return splits[splits["strength"] == complete.max()] if len(complete) else splits
 
 
-def answer_of(kinds: pd.Series) -> str:
-    """What rises of these kinds mean together: that of which at least `MOST` are; rises that are not split are "".
+def prevailing(kinds: pd.Series) -> str:
+    """The kind of at least `MOST` of the rises that are split; "" where there is none.
 
-    >>> answer_of(pd.Series(["modules", "modules", "chance", ""]))
-    'units form modules'
+    >>> prevailing(pd.Series(["modules", "modules", "chance", ""]))
+    'modules'
     """
     shares = kinds[kinds != ""].value_counts(normalize=True)
-    if shares.empty:
-        return "there is no rise to split"
-    kind = str(shares.index[0])
-    return ANSWERS[kind] if shares.iloc[0] >= MOST - 1e-12 else "it depends on measure, layer and strength"
+    return "" if shares.empty or shares.iloc[0] < MOST - 1e-12 else str(shares.index[0])

@@ -31,12 +31,17 @@ class Effect:
     n_runs: int
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """The 95 % interval, or the smallest and the largest run where there are too few runs for one."""
+        return (self.smallest, self.largest) if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
     def is_above_zero(self) -> bool:
         """Whether the interval lies above 0, or every run does where the runs are too few for an interval.
 
         With 3 runs that happens by chance once in eight times: `smallest_p` says how little they can prove.
         """
-        return (self.smallest if self.low is None else self.low) > 0
+        return self.bounds[0] > 0
 
 
 def smallest_sign_flip_p(n_runs: int) -> float:

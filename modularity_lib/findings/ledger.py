@@ -83,7 +83,7 @@ def ledger(numbers: pd.DataFrame) -> pd.DataFrame:
     Returns:
         `group`, `figure`, `numbers`, `missing` (not to be had in this study), `mean` and `largest` (absolute
         difference), `at` (where the largest is), `signed` (mean difference), `within_two` (share within two combined
-        errors), `farthest` and `farthest_at` (in combined errors), `limit`, `verdict`.
+        errors), `farthest` and `farthest_at` (in combined errors), `limit_mean`, `limit_each`, `verdict`.
     """
     rows = []
     for group in GROUPS:
@@ -110,19 +110,12 @@ def ledger(numbers: pd.DataFrame) -> pd.DataFrame:
                 "farthest": found["in_errors"].abs().max(),
                 "farthest_at": str(found["what"].iloc[int(found["in_errors"].abs().argmax())]) if len(found) else "",
                 "within_two": (found["in_errors"].abs() <= 2).mean(),
-                "limit": _limit_text(limits),
+                "limit_mean": limits.mean,
+                "limit_each": limits.each,
                 "verdict": verdict,
             }
         )
     return pd.DataFrame(rows)
-
-
-def _limit_text(limits: Limits) -> str:
-    parts = [
-        f"mean {limits.mean:g}" if limits.mean is not None else "",
-        f"each {limits.each:g}" if limits.each is not None else "",
-    ]
-    return ", ".join(filter(None, parts))
 
 
 def judge_studies(studies: Sequence[Results]) -> dict[str, dict[str, Verdict]]:
@@ -131,22 +124,23 @@ def judge_studies(studies: Sequence[Results]) -> dict[str, dict[str, Verdict]]:
 
 
 def verdicts_by_study(judged: Mapping[str, Mapping[str, Verdict]]) -> pd.DataFrame:
-    """Every claim on every study: `study`, `claim`, `status`, `missed` (what the rule asks for and is not so), then the
-    effect: paper, mean, interval, p, runs.
+    """Every claim on every study, a row each.
 
     Args:
         judged: of `judge_studies`.
+    Returns:
+        `study`, `claim`, `status`, `missed` (names of the conditions that do not hold), `paper`, then the fields of the
+        effect.
     """
     rows = []
     for study, verdicts in judged.items():
         for claim in CLAIMS:
             verdict = verdicts[claim.id]
-            found = {"status": verdict.status, "missed": verdict.missed}
-            rows.append({"study": study, "claim": claim.id, **found, **_numbers(verdict)})
+            missed = "; ".join(condition.name for condition in verdict.missed)
+            found = {"study": study, "claim": claim.id, "status": verdict.status, "missed": missed}
+            effect = {name: getattr(verdict.effect, name, None) for name in _EFFECT}
+            rows.append({**found, "paper": verdict.paper, **effect})
     return pd.DataFrame(rows)
 
 
-def _numbers(verdict: Verdict) -> dict[str, float | int | None]:
-    effect = verdict.effect
-    names = ("mean", "low", "high", "smallest", "largest", "p_value", "smallest_p", "n_runs")
-    return {"paper": verdict.paper, **{name: getattr(effect, name) if effect else None for name in names}}
+_EFFECT = ("mean", "low", "high", "smallest", "largest", "p_value", "smallest_p", "n_runs")

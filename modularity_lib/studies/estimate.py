@@ -36,6 +36,17 @@ def expected_cost(study: Study) -> Cost:
     return Cost(images * multiplications / _MULTIPLICATIONS_PER_SECOND, analysis)
 
 
+def duration(seconds: float) -> str:
+    """A time in seconds, minutes or hours, to about two digits.
+
+    >>> duration(40.2), duration(1200), duration(7200)
+    ('40 s', '20 min', '2.0 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def cost_seen(study: Study, store: Store) -> Cost:
     """Medians over the networks of the study that are in the store; as expected where there are none."""
     epoch, analysis = [], []

@@ -6,7 +6,7 @@ from typing import Any
 
 from modularity_lib.studies.archive import is_computed
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.studies.estimate import cost_seen
+from modularity_lib.studies.estimate import cost_seen, duration
 from modularity_lib.studies.heartbeat import running
 from modularity_lib.studies.keys import STAGES, network_keys
 from modularity_lib.studies.lineage import changed_definitions, libraries_sentence
@@ -34,7 +34,7 @@ class Status:
         """The same in a few lines."""
         shipped = f", {self.shipped} of them shipped with the project" if self.shipped else ""
         note = f"\nnote       {self.note}" if self.note else ""
-        left = "unknown" if self.seconds_left is None else _duration(self.seconds_left)
+        left = "unknown" if self.seconds_left is None else duration(self.seconds_left)
         return (
             f"study      {self.study}\nnetworks   {self.networks}\ndone       {self.done}{shipped}\n"
             f"running    {self.under_way} processes\nfailed     {len(self.failures)}\ntime left  {left}{note}"
@@ -79,19 +79,13 @@ def plan(
     analysis = len(missing) * cost.analysis
     if device == "cpu":
         seconds = (sum(config.epochs for config in to_train) * cost.epoch + analysis) / workers
-        how = f"With {workers} processes about {_duration(seconds)}."
+        how = f"With {workers} processes about {duration(seconds)}."
     else:
-        how = f"All are trained on {device}; to measure them then takes about {_duration(analysis / workers)}."
+        how = f"All are trained on {device}; to measure them then takes about {duration(analysis / workers)}."
     return (
         f"{study.name}: {len(to_train)} networks to train ({study.epochs} epochs each at most), and {len(missing)} to "
         f"measure, {n_untrained} of them untrained, in {len(tasks)} tasks. {how}"
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def reasons(configs: Sequence[TrainingConfig], study: Study, store: Store) -> list[str]:

@@ -67,7 +67,7 @@ def test_the_environment_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch
 def test_a_study_is_a_row_with_its_age_size_cost_and_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_words, "RESULTS_FOLDER", tmp_path)
     results = replace(made_up_results(), made_with=MADE_WITH)
-    head, _, *rows = study_words.provenance_table([results, results]).splitlines()
+    head, _, *rows = study_words.provenance_markdown([results, results]).splitlines()
     assert rows == [rows[0]] * 2
     assert dict(zip(head.strip("| ").split(" | "), rows[0].strip("| ").split(" | "), strict=True)) == {
         "study": "made-up",
@@ -78,7 +78,7 @@ def test_a_study_is_a_row_with_its_age_size_cost_and_code(tmp_path: Path, monkey
         "commits": "abc, def",
         "with": "Python 3.11.7, torch 2.13.0, numpy 2.4 and 2.5; a machine",
     }
-    assert study_words.provenance_table([]) == ""
+    assert study_words.provenance_markdown([]) == ""
     (tmp_path / "made-up").mkdir()
     (tmp_path / "made-up" / "networks.parquet").write_bytes(bytes(1_500_000))
-    assert "| shipped, 1.5 MB |" in study_words.provenance_table([results])
+    assert "| shipped, 1.5 MB |" in study_words.provenance_markdown([results])

@@ -25,7 +25,7 @@ from modularity_lib.book.execution import (
     surroundings,
     with_chosen_study,
 )
-from modularity_lib.book.rerun import parameters_table
+from modularity_lib.book.rerun import parameters_markdown
 
 # Each run adds a line to runs.txt, so that the tests can count them.
 ANSWER = """\
@@ -208,7 +208,7 @@ def test_the_table_of_parameters_says_what_each_means_wherever_its_comment_stand
     cell = 'factor = 6  # a whole number\n# one of two | or\n# of three\nlabel = "a"\n# of nothing\n\nbare = None\n'
     text = f"{HEADER}# The answer\n\n```{{code-cell}} ipython3\n:tags: [parameters]\n\n{cell}```\n"
     (tmp_path / "chapters" / "answer.md").write_text(text)
-    assert parameters_table(tmp_path).splitlines()[2:] == [
+    assert parameters_markdown(tmp_path).splitlines()[2:] == [
         "| answer | `factor` | `6` | a whole number |",
         '| answer | `label` | `"a"` | one of two / or of three |',
         "| answer | `bare` | `None` |  |",

@@ -264,13 +264,13 @@ def test_where_weights_are_not_at_hand_those_of_v1_are_shown(tmp_path: Path, v1:
     empty = Store(tmp_path)
     assert explorer.study_at_hand("v1", run=0, store=empty) == "v1"
     assert explorer.study_at_hand("final-deep", run=0, store=empty) == "v1"
-    told = explorer.facts(v1, 0, networks, digits, CHOSEN, asked="final-deep")
+    told = explorer.texts(v1, 0, networks, digits, CHOSEN, asked="final-deep")
     assert "'final-deep' was asked for" in told["at_hand"]
-    assert explorer.facts(v1, 0, networks, digits, CHOSEN, asked="v1")["at_hand"] == ""
+    assert explorer.texts(v1, 0, networks, digits, CHOSEN, asked="v1")["at_hand"] == ""
 
 
 def test_the_prose_counts_what_is_there(v1: Results, networks, digits: Digits) -> None:
-    told = explorer.facts(v1, 0, networks[:5], Digits(digits.images[:70], digits.labels[:70]), CHOSEN, asked="v1")
+    told = explorer.texts(v1, 0, networks[:5], Digits(digits.images[:70], digits.labels[:70]), CHOSEN, asked="v1")
     assert told["n_networks"] == "5"
     assert told["n_digits"] == "70"
     assert "54,000 of the 60,000" in told["digits_are"]

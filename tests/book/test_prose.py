@@ -22,14 +22,14 @@ from modularity_lib.book import pages
 from modularity_lib.book.execution import Chapter, all_chapters, find_chapter
 from modularity_lib.book.origin import Call
 from modularity_lib.book.readme import README, shipped_results, with_table
-from modularity_lib.book.words.ledger import ledger_facts, ledger_text, verdicts_text
-from modularity_lib.book.words.networks import accuracy_table
-from modularity_lib.book.words.study import study_facts
-from modularity_lib.book.words.verdicts import all_claims_text, verdict_table
+from modularity_lib.book.words.ledger import ledger_markdown, ledger_texts
+from modularity_lib.book.words.networks import accuracy_markdown
+from modularity_lib.book.words.study import study_texts
+from modularity_lib.book.words.verdicts import all_claims_text, by_study_markdown, detail_text, verdicts_markdown
 from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import common_mode, noise_ceiling
 from modularity_lib.findings.claims import judge_all
-from modularity_lib.findings.ledger import judge_studies, ledger, published_beside_ours, verdicts_by_study
+from modularity_lib.findings.ledger import judge_studies, ledger, published_beside_ours
 from modularity_lib.findings.noise_ceiling import searched_again
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.studies import shipped
@@ -174,17 +174,17 @@ def results_of(perturbed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 def texts_of_the_report(results: Results, others: list[Results]) -> dict[str, str]:
     """Everything that the library says about the results of studies."""
     verdicts = judge_all(results)
-    numbers, by_study = published_beside_ours(results), verdicts_by_study(judge_studies([results, *others]))
+    numbers, by_study = published_beside_ours(results), judge_studies([results, *others])
     return {
-        "verdict_table": verdict_table(verdicts),
+        "verdicts_markdown": verdicts_markdown(verdicts),
         "verdicts": " ".join(verdict.status for verdict in verdicts.values()),
-        **{f"claim {name}": verdict.detail for name, verdict in verdicts.items()},
+        **{f"claim {name}": detail_text(name, verdict) for name, verdict in verdicts.items()},
         "all_claims_text": all_claims_text(verdicts),
-        "accuracy_table": accuracy_table(results),
-        "n_left_out": study_facts(results)["n_left_out"],
-        "ledger_text": ledger_text(ledger(numbers)),
-        "ledger_facts": str(ledger_facts(numbers)),
-        "verdicts_text": verdicts_text(by_study),
+        "accuracy_markdown": accuracy_markdown(results),
+        "n_left_out": study_texts(results)["n_left_out"],
+        "ledger_markdown": ledger_markdown(ledger(numbers)),
+        "ledger_texts": str(ledger_texts(numbers)),
+        "by_study_markdown": by_study_markdown(by_study),
         "README": with_table(README.read_text(encoding="utf-8"), results, others),
     }
 

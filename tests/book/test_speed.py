@@ -53,10 +53,10 @@ AGREEMENT = {
 
 
 def test_the_tables_show_what_was_measured() -> None:
-    assert "| plain PyTorch loop | 1.500 | 2.5 | 1.00 | 0.25 |" in speed_words.training_table(TRAINING)
-    assert "| 500 | 0.010 | 2.00 | 200 | 1e-06 |" in speed_words.similarity_table(SIMILARITY)
-    assert "| noise | find_modules | 4.00 | 5.5 | 0.0712 |" in speed_words.module_search_table(SEARCH)
-    lines = speed_words.agreement_table(AGREEMENT).splitlines()
+    assert "| plain PyTorch loop | 1.500 | 2.5 | 1.00 | 0.25 |" in speed_words.training_markdown(TRAINING)
+    assert "| 500 | 0.010 | 2.00 | 200 | 1e-06 |" in speed_words.similarity_markdown(SIMILARITY)
+    assert "| noise | find_modules | 4.00 | 5.5 | 0.0712 |" in speed_words.module_search_markdown(SEARCH)
+    lines = speed_words.agreement_markdown(AGREEMENT).splitlines()
     assert lines[2:] == ["| 4 | rmi | 0.020 | 0.80 | 40 | clusim |", "| 4 | agreement() | 0.500 | – | – | – |"]
     assert len({line.count("|") for line in lines}) == 1
 
@@ -64,7 +64,7 @@ def test_the_tables_show_what_was_measured() -> None:
 def test_one_network_and_its_overhead_are_one_table() -> None:
     analysis = {**FACTS, "rows": {"seconds": {"module searches": 0.05}, "memory_gb": 1.25}}
     overhead = {**FACTS, "rows": {"store_ms": 7.25, "store_and_engine_ms": 12.0}}
-    table = speed_words.analysis_table(analysis, overhead)
+    table = speed_words.analysis_markdown(analysis, overhead)
     for line in ("| module searches | 0.050 s |", "| store and engine together | 12.0 ms |", "| 1.25 GB |"):
         assert line in table
 
@@ -106,7 +106,7 @@ def test_the_scripts_measure_what_the_page_says(project: Path, monkeypatch: pyte
         SimpleNamespace(**runpy.run_path(str(project / "benchmarks" / f"{name}.py")))
         for name in ("analysis", "agreement", "module_search", "training")
     )
-    assert speed_words.setup_facts() == {
+    assert speed_words.setup_texts() == {
         "bench_hidden": "{} and {}".format(*training.SIZES[1:-1]),
         "bench_batch": f"{training.BATCH}",
         "bench_images": f"{analysis.TEST_IMAGES:,}",

@@ -7,27 +7,29 @@ import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.book.words.agreement import agreement_facts, metrics_text, strength_text
-from modularity_lib.book.words.measures import pair_facts, series_facts
-from modularity_lib.book.words.modularity import module_facts
-from modularity_lib.book.words.networks import accuracy_table
-from modularity_lib.book.words.rerun import studies_table
-from modularity_lib.book.words.study import cost_facts, study_facts
-from modularity_lib.book.words.verdicts import all_claims_text, claim_text, effect_text, verdict_table
+from modularity_lib.book.words.agreement import chance_to_ceiling_text, metrics_text, strength_text
+from modularity_lib.book.words.measures import pair_texts, series_texts
+from modularity_lib.book.words.modularity import module_texts
+from modularity_lib.book.words.networks import accuracy_markdown
+from modularity_lib.book.words.prose import effect_text, interval_text, markdown
+from modularity_lib.book.words.rerun import studies_markdown
+from modularity_lib.book.words.study import cost_texts, study_texts
+from modularity_lib.book.words.verdicts import all_claims_text, claim_text, verdicts_markdown
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings.claims import CLAIMS, judge_all
+from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.studies.catalogue import STUDIES
 
 
 def test_the_verdict_table_has_a_row_per_claim_and_follows_the_results() -> None:
-    table = verdict_table(judge_all(made_up_results()))
+    table = verdicts_markdown(judge_all(made_up_results()))
     assert len(table.splitlines()) == 2 + len(CLAIMS)
     assert "**reproduced**" in table
     effect = judge_all(made_up_results())["dropout-raises-modularity"].effect
     assert effect is not None
     assert f"| {effect.mean:.3f} ({effect.smallest:.3f} to {effect.largest:.3f})" in table
-    changed = verdict_table(judge_all(made_up_results(dropout_rise=0.0)))
+    changed = verdicts_markdown(judge_all(made_up_results(dropout_rise=0.0)))
     assert "**not reproduced**" in changed
 
 
@@ -49,7 +51,7 @@ def test_the_text_of_a_claim_gives_effect_interval_runs_paper_and_rule() -> None
 
 def test_the_facts_of_a_study_count_its_tables() -> None:
     results = made_up_results(low_accuracy_above=0.4)
-    facts = study_facts(results)
+    facts = study_texts(results)
     assert facts["n_trained"] == str(len(STUDY.trained_configs())) == "24"
     assert facts["n_analysed"] == "20"
     assert facts["n_left_out"].startswith(
@@ -57,17 +59,26 @@ def test_the_facts_of_a_study_count_its_tables() -> None:
     )
     assert (facts["n_train"], facts["n_validation"], facts["n_test"]) == ("3,600", "400", "1,000")
     results.networks.loc[results.networks.index[0], ["status", "analysed"]] = ["diverged", False]
-    assert "1 that diverged" in study_facts(results)["n_left_out"]
+    assert "1 that diverged" in study_texts(results)["n_left_out"]
 
 
 def test_the_accuracy_table_has_a_row_per_setting_and_counts_networks_left_out() -> None:
-    rows = accuracy_table(made_up_results(low_accuracy_above=0.4)).splitlines()
+    rows = accuracy_markdown(made_up_results(low_accuracy_above=0.4)).splitlines()
     assert len(rows) == 2 + 2 + 3 + 3  # header; L2; L1 and dropout with their baseline
     assert rows[-1] == "| dropout | 0.6 | 50.0% | 50.0% to 50.0% | 4 of 4 |"
 
 
-def test_an_effect_without_interval_is_written_without_one() -> None:
+def test_an_effect_is_told_with_its_interval_and_with_its_extremes_where_runs_are_few() -> None:
+    few, many = (effect_over_runs(np.linspace(0.1, 0.2, runs)) for runs in (3, 9))
+    assert effect_text(few) == "0.150 (0.100 to 0.200)"
+    assert effect_text(many, sign="+") == f"+0.150 [{many.low:.3f}, {many.high:.3f}]"
+    assert interval_text(few, before=" ") == ""
     assert effect_text(None) == "–"
+
+
+def test_a_bar_does_not_end_a_cell_and_columns_may_be_aligned_to_the_right() -> None:
+    table = markdown(["chapter", "took"], [["a|b", "1 s"]], right=["took"])
+    assert table.splitlines() == ["| chapter | took |", "|---|---:|", "| a/b | 1 s |"]
 
 
 def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other() -> None:
@@ -78,7 +89,7 @@ def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other(
     matrices = {"input_gradient": a, "output_gradient": a[np.ix_(shuffled, shuffled)]}
     modules = {name: find_modules(matrix, seed=0) for name, matrix in matrices.items()}
     scores = {(x, y): modularity_score(matrices[x], modules[y].labels) for x in matrices for y in matrices}
-    facts = pair_facts(matrices, modules, scores, ("input_gradient", "output_gradient"))
+    facts = pair_texts(matrices, modules, scores, ("input_gradient", "output_gradient"))
     assert facts["name_b"] == "output gradient"
     assert f"Q = {modules['input_gradient'].score:.3f}" in facts["pair_verdict"]
     assert scores["input_gradient", "input_gradient"] == pytest.approx(0.5, abs=0.05)
@@ -96,7 +107,7 @@ def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other(
 def test_the_facts_of_a_series_follow_its_scores(noises: tuple[float, ...], course: str) -> None:
     blocks = np.kron(np.eye(2), np.ones((6, 6)))
     modules = {0.1 * i: find_modules(blocks + noise, seed=0) for i, noise in enumerate(noises)}
-    facts = series_facts(modules, "input_covariance_norm")
+    facts = series_texts(modules, "input_covariance_norm")
     assert course in facts["series_verdict"]
     assert f"{modules[0.0].score:.3f} at dropout 0" in facts["series_verdict"]
     assert facts["series_measure"] == "Input covariance (norm)"
@@ -104,9 +115,9 @@ def test_the_facts_of_a_series_follow_its_scores(noises: tuple[float, ...], cour
 
 def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() -> None:
     made = replace(made_up_results(), study=STUDIES["v1"], made_with={"core_seconds": {"training": 7200.0}})
-    rows = studies_table(cores=1, computed=[made]).splitlines()[2:]
+    rows = studies_markdown(cores=1, computed=[made]).splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(STUDIES)
-    hours = [float(row.split("|")[-3].split()[0]) for row in (rows[2], studies_table(cores=2).splitlines()[4])]
+    hours = [float(row.split("|")[-3].split()[0]) for row in (rows[2], studies_markdown(cores=2).splitlines()[4])]
     assert rows[2].endswith("| 2.0 h |")
     assert rows[3].endswith("| – |")
     assert "| at most " in rows[3]
@@ -120,7 +131,7 @@ def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() 
 )
 def test_a_time_is_told_in_the_unit_that_fits(seconds: float, told: str) -> None:
     made = replace(made_up_results(), study=STUDIES["v1"], made_with={"core_seconds": {"training": seconds}})
-    assert studies_table(cores=1, computed=[made]).splitlines()[4].endswith(f"| {told} |")
+    assert studies_markdown(cores=1, computed=[made]).splitlines()[4].endswith(f"| {told} |")
 
 
 def test_all_claims_are_told_with_their_statements() -> None:
@@ -131,10 +142,10 @@ def test_all_claims_are_told_with_their_statements() -> None:
 
 def test_what_a_study_cost_comes_from_its_tables() -> None:
     results = replace(made_up_results(), made_with={"core_seconds": {"training": 1234.4, "modules": 5.0}})
-    facts = cost_facts(results)
+    facts = cost_texts(results)
     assert facts["cost"] == "training 1,234 s, modules 5 s"
     assert facts["smallest_p"].startswith("4 runs give a two-sided sign-flip p of 0.12")
-    assert cost_facts(made_up_results())["cost"] == "not recorded"
+    assert cost_texts(made_up_results())["cost"] == "not recorded"
 
 
 def test_agreement_in_words_gives_chance_and_ceiling() -> None:
@@ -144,11 +155,11 @@ def test_agreement_in_words_gives_chance_and_ceiling() -> None:
         for kind, (trained, untrained) in made_up.items()
         for what, value in {"trained": trained, "untrained": untrained, "chance": 0.25, "ceiling": 0.8}.items()
     ]
-    told = agreement_facts(pd.DataFrame(rows))["chance_to_ceiling"]
+    told = chance_to_ceiling_text(pd.DataFrame(rows))
     assert "Two upstream measures: 0.60 in trained networks, 0.30 in untrained ones, chance 0.25, ceiling 0.80." in told
     assert "A measure of each family: 0.30 in trained networks, 0.40 in untrained ones" in told
     rows.append({"kind": "upstream", "what": "ceiling, images", "element_centric": 0.7})
-    assert "ceiling 0.80 (0.70 with other images)." in agreement_facts(pd.DataFrame(rows))["chance_to_ceiling"]
+    assert "ceiling 0.80 (0.70 with other images)." in chance_to_ceiling_text(pd.DataFrame(rows))
 
 
 def test_modules_of_untrained_networks_and_at_the_strongest_regularisation_are_told() -> None:
@@ -156,7 +167,7 @@ def test_modules_of_untrained_networks_and_at_the_strongest_regularisation_are_t
     results.modules["n_modules"] = 4.0
     strong = results.modules["dropout"] == 0.6
     results.modules.loc[strong & (results.modules["measure"] == "input_gradient"), "n_modules"] = 2.5
-    facts = module_facts(results)
+    facts = module_texts(results)
     assert "Untrained networks have 4.0 to 4.0 modules by measure" in facts["module_counts"]
     assert "dropout 0.6: 2.5 to 4.0 (fewer than untrained in 1 of 8)" in facts["module_counts"]
     untrained = results.modules.query("not trained").groupby("measure")["score"].mean()

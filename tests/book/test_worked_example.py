@@ -86,10 +86,10 @@ def test_upstream_and_downstream_name_different_units_as_the_closest(found: Work
 
 
 def test_the_page_shows_these_numbers(found: WorkedExample) -> None:
-    assert r"| B | $(0,\, 1)$ | $(3,\, 1,\, 1)$ |" in example.forward_table(found)
-    assert r"| mean | | | $(\tfrac{4}{3},\, \tfrac{2}{3},\, \tfrac{4}{3})$ |" in example.forward_table(found)
-    assert r"| A | $\begin{bmatrix} 0 & 0 \\ 0 & 0 \\ 1 & 1 \end{bmatrix}$ |" in example.derivative_table(found)
-    similarity = example.similarity_table(found)
+    assert r"| B | $(0,\, 1)$ | $(3,\, 1,\, 1)$ |" in example.forward_markdown(found)
+    assert r"| mean |  |  | $(\tfrac{4}{3},\, \tfrac{2}{3},\, \tfrac{4}{3})$ |" in example.forward_markdown(found)
+    assert r"| A | $\begin{bmatrix} 0 & 0 \\ 0 & 0 \\ 1 & 1 \end{bmatrix}$ |" in example.derivative_markdown(found)
+    similarity = example.similarity_markdown(found)
     assert (
         r"| upstream | input covariance | $\begin{bmatrix} \tfrac{14}{9} & \tfrac{4}{9} & -\tfrac{1}{9}" in similarity
     )

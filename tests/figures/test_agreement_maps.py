@@ -349,10 +349,10 @@ def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
 
 
 def test_what_the_maps_cover_is_told(v1: Results) -> None:
-    told = agreement_words.facts(v1, v1, restarts=0, layer=None)
+    told = agreement_words.texts(v1, v1, restarts=0, layer=None)
     assert told["maps_of"] == "all hidden layers of 250 analysed networks"
     assert told["ceiling_of"] == "over the networks of run 0"
-    assert agreement_words.facts(v1, v1, restarts=20, layer=2)["maps_of"].startswith("hidden layer 2 of")
+    assert agreement_words.texts(v1, v1, restarts=20, layer=2)["maps_of"].startswith("hidden layer 2 of")
     assert not noise_ceiling.at_hand(made_up_results())
 
 

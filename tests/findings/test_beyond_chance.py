@@ -80,22 +80,22 @@ def test_the_sentences_follow_the_results() -> None:
     results = made_up_results(p_value={"upstream": 0.0002, "downstream": 0.0002, "across": 0.04})
     shares, effects = beyond_chance.beyond_chance_table(results), beyond_chance.since_training(results)
     errors = FalsePositives(0.03, 0.02, 0.05, 400)
-    told = agreement_words.beyond_chance_facts(results, shares, errors, effects)
+    told = agreement_words.beyond_chance_texts(results, shares, errors, effects)
     assert "100% have p < 0.05; 100% remain" in told["little_is_not_nothing"]
     assert "0% when Holm's method" in told["little_is_not_nothing"]
     assert "could call none of them" in told["holm_over_all"]  # 24 networks, 2 layers, 24 pairs: 1,152 / 5,001 = 0.23
     assert told["holm_over_all"].endswith("multiplies to 0.23.")
     many = Results(replace(STUDY, permutations=10**6), results.networks, results.modules, results.agreement)
-    assert "is possible" in agreement_words.beyond_chance_facts(many, shares, errors, effects)["holm_over_all"]
+    assert "is possible" in agreement_words.beyond_chance_texts(many, shares, errors, effects)["holm_over_all"]
     assert "finds agreement in 12 (95 % interval 2% to 5% of them): it keeps its level" in told["false_positives"]
     kept = replace(errors, low=0.05)
     assert (
-        "it keeps its level" in agreement_words.beyond_chance_facts(results, shares, kept, effects)["false_positives"]
+        "it keeps its level" in agreement_words.beyond_chance_texts(results, shares, kept, effects)["false_positives"]
     )
-    broken = agreement_words.beyond_chance_facts(results, shares, FalsePositives(0.2, 0.0501, 0.25, 400), effects)
+    broken = agreement_words.beyond_chance_texts(results, shares, FalsePositives(0.2, 0.0501, 0.25, 400), effects)
     assert "does not keep its level" in broken["false_positives"]
     low = {"downstream": replace(effects["downstream"], mean=-0.1, low=None, high=None, smallest=-0.2, largest=-0.05)}
-    since = agreement_words.beyond_chance_facts(results, shares, errors, low)["since_training"]
+    since = agreement_words.beyond_chance_texts(results, shares, errors, low)["since_training"]
     assert since.startswith(
         "Two downstream measures agree less in trained networks than in untrained ones (-0.100, single"
     )
@@ -106,4 +106,4 @@ def test_the_sentences_follow_the_results() -> None:
     told = agreement_words.since_training_text(higher)
     assert told.startswith("Measures of different families agree more in trained networks than in untrained ones")
     assert "(+0.100, 95 % interval +0.010 to +0.200;" in told
-    assert "no untrained networks" in agreement_words.beyond_chance_facts(results, shares, errors, {})["since_training"]
+    assert "no untrained networks" in agreement_words.beyond_chance_texts(results, shares, errors, {})["since_training"]

@@ -5,12 +5,17 @@ import re
 import pytest
 
 from made_up_results import STUDY, made_up_results
+from modularity_lib.book.words.verdicts import detail_text, missed_text
 from modularity_lib.findings.claims import CLAIMS, COULD_NOT_TEST, NOT_REPRODUCED, PARTLY, REPRODUCED, judge_all
-from modularity_lib.studies.results import agreement_by_kind
+from modularity_lib.studies.results import Results, agreement_by_kind
 from modularity_lib.vocabulary import MEASURES
 
 JUDGE = {claim.id: claim.judge for claim in CLAIMS}
 DROPOUT, PENALTIES, WITHIN, ACROSS = JUDGE
+
+
+def detail(claim: str, results: Results) -> str:
+    return detail_text(claim, judge_all(results)[claim])
 
 
 def test_every_claim_holds_where_all_effects_are_as_the_paper_says() -> None:
@@ -56,9 +61,9 @@ def test_a_verdict_turns_when_its_rule_is_not_met(changes: dict, claim: str, sta
 
 def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
     results = made_up_results()
-    assert "the largest of the three in 8 of 8 (4 upstream, 4 downstream)." in JUDGE[PENALTIES](results).detail
+    assert "the largest of the three in 8 of 8 (4 upstream, 4 downstream)." in detail(PENALTIES, results)
     results = made_up_results(strong_l2=("output_hessian_norm",))
-    told = JUDGE[PENALTIES](results).detail
+    told = detail(PENALTIES, results)
     assert "the largest of the three in 7 of 8 (4 upstream, 3 downstream); not in output hessian (norm) (L2 +" in told
     assert "(at 0.001)" in told
 
@@ -84,9 +89,9 @@ def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
     ],
 )
 def test_what_a_rule_asks_for_and_is_not_so_is_told(changes: dict, claim: str, missed: str) -> None:
-    verdict = JUDGE[claim](made_up_results(**changes))
-    assert verdict.missed.startswith(missed)
-    assert (verdict.missed == "") == (verdict.status == REPRODUCED)
+    verdict = judge_all(made_up_results(**changes))[claim]
+    assert missed_text(verdict).startswith(missed)
+    assert (verdict.missed == ()) == (verdict.status == REPRODUCED)
 
 
 def test_agreement_across_is_told_by_sweep_and_at_the_strongest_dropout() -> None:
@@ -94,19 +99,14 @@ def test_agreement_across_is_told_by_sweep_and_at_the_strongest_dropout() -> Non
     table = results.agreement
     strong = (table["dropout"] == 0.6) & table["trained"]
     table["element_centric"] = table["element_centric"].where(~strong, 0.7)
-    told = JUDGE[ACROSS](results).detail
+    told = detail(ACROSS, results)
     l2, dropout = (float(value) for value in re.findall(r"(?:L2|, dropout) ([\d.]+\d)", told))
     assert l2 == pytest.approx(0.2, abs=0.01)
     assert dropout == pytest.approx((0.2 + 0.2 + 0.6) / 3, abs=0.01)
     assert "; at dropout 0.6 it is 0.600" in told
-    assert (
-        "more than the 50% that “usually” asks for"
-        in JUDGE[ACROSS](made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.01})).detail
-    )
-    assert (
-        "more than the 50%"
-        not in JUDGE[ACROSS](made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": 0.9})).detail
-    )
+    for p_value, is_told in ((0.01, True), (0.9, False)):
+        results = made_up_results(p_value={"upstream": 0.01, "downstream": 0.01, "across": p_value})
+        assert ("more than the 50% that “usually” asks for" in detail(ACROSS, results)) == is_told
 
 
 def test_networks_left_out_do_not_count() -> None:
@@ -168,4 +168,4 @@ def test_agreement_across_is_little_only_if_its_upper_end_is() -> None:
     verdict = JUDGE[ACROSS](results)
     assert verdict.effect is not None
     assert verdict.effect.mean < 0.25
-    assert (verdict.status, verdict.missed) == (PARTLY, "the upper end is 0.28, above 0.25")
+    assert (verdict.status, missed_text(verdict)) == (PARTLY, "the upper end is 0.28, above 0.25")

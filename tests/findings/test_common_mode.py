@@ -163,9 +163,9 @@ def test_a_study_without_matrices_has_an_empty_table_and_says_so(v1: Results) ->
     absent = made_up_results()
     table = common_mode.common_mode_table(absent)
     assert table.empty
-    said = modularity_words.facts(table, common_mode.made_up_table(draws=1), absent)
+    said = modularity_words.texts(table, common_mode.made_up_table(draws=1), absent)
     assert "are not at hand" in said["common_answer"]
-    assert said.keys() == modularity_words.facts(rises([0.2]), common_mode.made_up_table(draws=1), v1).keys()
+    assert said.keys() == modularity_words.texts(rises([0.2]), common_mode.made_up_table(draws=1), v1).keys()
     assert "not at hand" in modularity_words.confounds_markdown(table, absent)
     figure = figures.q_with_as_much_in_common(absent, table)
     assert "no similarity matrices at hand" in {text.get_text() for text in figure.texts}
@@ -259,7 +259,7 @@ def test_q_is_above_chance_from_a_clear_difference_on(excess: float, count: int,
 
 def test_the_words_name_where_units_have_less_in_common_and_what_shuffling_shows(v1: Results) -> None:
     table = pd.concat([rises([0.12, 0.3]), rises([0.12, 0.3], strength=0.3).query("dropout > 0")], ignore_index=True)
-    said = modularity_words.facts(table, common_mode.made_up_table(draws=1), v1)
+    said = modularity_words.texts(table, common_mode.made_up_table(draws=1), v1)
     name = MEASURE_LABELS[common_mode.NORMALISED[0]]
     assert f"2 of 2 are of one measure and layer, the {name} in layer 1 at dropout 0.3 to 0.7." in said["common_course"]
     assert "Shuffled similarities show 25% of these rises" in said["common_chance"]

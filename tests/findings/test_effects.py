@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.book.words.modularity import effect_markdown, effect_summary, trial_sentence
+from modularity_lib.book.words.modularity import effect_markdown, effects_text, trial_text
 from modularity_lib.findings.effects import effect_table, usable_strengths
 from modularity_lib.findings.inference import Trial, holm
 from modularity_lib.studies.results import Results
@@ -62,7 +62,7 @@ def test_a_sweep_whose_left_end_is_not_usable_is_left_out() -> None:
     table = effect_table(results)
     assert table.empty
     assert "No sweep" in effect_markdown(table)
-    assert "No sweep" in effect_summary(table)
+    assert "No sweep" in effects_text(table)
 
 
 def test_the_markdown_has_a_row_per_measure_and_layer_and_dropout_first() -> None:
@@ -75,7 +75,7 @@ def test_the_markdown_has_a_row_per_measure_and_layer_and_dropout_first() -> Non
 
 
 def test_the_summary_follows_the_results() -> None:
-    text = effect_summary(effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)))
+    text = effects_text(effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)))
     assert "**Dropout, 0 → 0.6**" in text
     assert "Of 16 combinations of measure and layer it rises in 16 and falls in 0" in text
     assert (
@@ -89,26 +89,26 @@ def test_the_summary_follows_the_results() -> None:
 
 def test_certain_rises_and_falls_are_counted_apart() -> None:
     table = effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)).assign(p_joint=0.01)
-    text = effect_summary(table)
+    text = effects_text(table)
     assert "(joint p < 0.05), it rises in 16 and falls in 0" in text
     assert "(joint p < 0.05), it rises in 0 and falls in 16" in text
 
 
 @pytest.mark.parametrize(("p_joint", "sure"), [(0.0499, 16), (0.0501, 0)])
 def test_a_rise_is_certain_below_five_percent(p_joint: float, sure: int) -> None:
-    text = effect_summary(effect_table(made_up_results()).assign(p_joint=p_joint))
+    text = effects_text(effect_table(made_up_results()).assign(p_joint=p_joint))
     assert text.count(f"(joint p < 0.05), it rises in {sure} and falls in 0") == 3
 
 
 def test_holm_can_reach_the_level_with_runs_enough() -> None:
     table = effect_table(made_up_results())
-    assert "so can reach 0.05 here: 0.048 is" in effect_summary(table.assign(smallest_p=0.003))  # 16 tests
-    assert "so cannot fall below 0.05 here: 0.051 is" in effect_summary(table.assign(smallest_p=0.0032))
+    assert "so can reach 0.05 here: 0.048 is" in effects_text(table.assign(smallest_p=0.003))  # 16 tests
+    assert "so cannot fall below 0.05 here: 0.051 is" in effects_text(table.assign(smallest_p=0.0032))
 
 
 def test_what_interval_and_test_do_without_an_effect_is_told() -> None:
-    assert trial_sentence(Trial(0.9, 0.04, 200), 9) == (
+    assert trial_text(Trial(0.9, 0.04, 200), 9) == (
         "tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 90%, and the "
         "sign-flip test calls 4.0% at the level of 5%."
     )
-    assert "interval" not in trial_sentence(Trial(None, 0.0, 200), 3)
+    assert "interval" not in trial_text(Trial(None, 0.0, 200), 3)

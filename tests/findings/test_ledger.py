@@ -7,8 +7,9 @@ import pytest
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures
 from modularity_lib.book.words import ledger as ledger_words
+from modularity_lib.book.words import verdicts as verdict_words
 from modularity_lib.findings import ledger
-from modularity_lib.findings.claims import CLAIMS, judge_all
+from modularity_lib.findings.claims import CLAIMS, NOT_REPRODUCED, PARTLY, REPRODUCED, judge_all
 from modularity_lib.studies.results import Results
 
 Q = "Q against regularisation"
@@ -108,13 +109,13 @@ def test_a_group_without_limits_gets_no_verdict(numbers: pd.DataFrame) -> None:
 
 
 def test_the_words_of_the_ledger_follow_its_numbers(numbers: pd.DataFrame) -> None:
-    before = ledger_words.ledger_facts(numbers)["ledger_sentence"]
+    before = ledger_words.ledger_texts(numbers)["ledger_sentence"]
     farther = moved(numbers, Q, 0.1)
     changed = ledger.ledger(farther)
     assert before.startswith("3 of the 3 groups")
-    assert ledger_words.ledger_facts(farther)["ledger_sentence"].startswith("2 of the 3 groups")
-    assert "| differs (mean 0.01, each 0.04) |" in ledger_words.ledger_text(changed)
-    assert "| agrees (mean 0.01, each 0.04) |" in ledger_words.ledger_text(ledger.ledger(numbers))
+    assert ledger_words.ledger_texts(farther)["ledger_sentence"].startswith("2 of the 3 groups")
+    assert "| differs (mean 0.01, each 0.04) |" in ledger_words.ledger_markdown(changed)
+    assert "| agrees (mean 0.01, each 0.04) |" in ledger_words.ledger_markdown(ledger.ledger(numbers))
 
 
 def test_numbers_of_a_study_with_another_grid_are_counted_as_missing() -> None:
@@ -123,17 +124,20 @@ def test_numbers_of_a_study_with_another_grid_are_counted_as_missing() -> None:
         made_up.agreement[metric] = made_up.agreement["element_centric"]
     table = ledger.ledger(ledger.published_beside_ours(made_up))
     assert row(table, Q)["missing"] > 100
-    assert f"{row(table, Q)['numbers'] - row(table, Q)['missing']} of 232" in ledger_words.ledger_text(table)
+    assert f"{row(table, Q)['numbers'] - row(table, Q)['missing']} of 232" in ledger_words.ledger_markdown(table)
 
 
 def test_every_claim_is_judged_on_every_study() -> None:
-    table = ledger.verdicts_by_study(
-        {"made-up": judge_all(made_up_results()), "flat": judge_all(made_up_results(dropout_rise=0.0))}
-    )
-    assert len(table) == 2 * len(CLAIMS)
-    assert list(table["study"].unique()) == ["made-up", "flat"]
-    assert set(table.loc[table["claim"] == CLAIMS[0].id, "status"]) == {"reproduced", "not reproduced"}
-    text = ledger_words.verdicts_text(table.iloc[: len(CLAIMS)])
+    rises = {"rising": 0.2, "flat": 0.0, "slow": 0.03}
+    verdicts = {study: judge_all(made_up_results(dropout_rise=rise)) for study, rise in rises.items()}
+    table = ledger.verdicts_by_study(verdicts)
+    assert len(table) == 3 * len(CLAIMS)
+    first = table[table["claim"] == CLAIMS[0].id].set_index("study")
+    assert first["status"].to_dict() == {"rising": REPRODUCED, "flat": NOT_REPRODUCED, "slow": PARTLY}
+    assert first.loc["rising", ["missed", "n_runs"]].tolist() == ["", STUDY.runs]
+    assert first.loc["slow", "missed"] == "Q rises by a factor of 1.5"
+    assert first.loc["slow", "mean"] == pytest.approx(0.03, abs=0.002)
+    text = verdict_words.by_study_markdown(verdicts)
     assert f"| {CLAIMS[0].statement} | reproduced: 0.20" in text
 
 
@@ -152,26 +156,27 @@ def test_the_signed_mean_and_the_farthest_number_are_told(numbers: pd.DataFrame)
     far.loc[5, "in_errors"] = -50.0
     told = row(ledger.ledger(far), Q)
     assert (told["farthest"], told["farthest_at"]) == (50.0, far.loc[5, "what"])
-    assert f"| 50.0 ({far.loc[5, 'what'].replace('_', ' ')}) |" in ledger_words.ledger_text(ledger.ledger(far))
+    assert f"| 50.0 ({far.loc[5, 'what'].replace('_', ' ')}) |" in ledger_words.ledger_markdown(ledger.ledger(far))
 
 
 def test_values_of_q_far_off_are_grouped_by_measure_and_sweep(numbers: pd.DataFrame) -> None:
     near = numbers.assign(in_errors=0.5)
-    assert ledger_words.far_sentence(near).startswith("No published Q lies more than two errors off (232")
+    assert ledger_words.far_text(near).startswith("No published Q lies more than two errors off (232")
     chosen = near["what"].str.startswith("output_gradient_norm, l2")
     far = near.assign(
         in_errors=near["in_errors"].where(~chosen, -3.0), difference=near["difference"].where(~chosen, -0.1)
     )
     far.loc[far["what"].str.startswith("input_covariance, l1")[lambda named: named].index[0], "in_errors"] = 4.0
-    told = ledger_words.far_sentence(far)
+    told = ledger_words.far_text(far)
     assert f"Of 232 published values of Q {int(chosen.sum()) + 1} lie" in told
     assert told.endswith(f"output gradient (norm) under L2 {int(chosen.sum())}; others 1.")
 
 
 def test_a_claim_reproduced_in_part_says_what_its_rule_missed() -> None:
-    table = ledger.verdicts_by_study(ledger.judge_studies([made_up_results(flat_measures=("input_gradient",))]))
-    assert "partly reproduced: " in ledger_words.verdicts_text(table)
-    assert "; but Q rises in 7 of 8 (3 upstream, 4 downstream) only" in ledger_words.verdicts_text(table)
+    verdicts = judge_all(made_up_results(flat_measures=("input_gradient",)))
+    told = verdict_words.by_study_markdown({"made-up": verdicts})
+    assert "partly reproduced: " in told
+    assert "; but Q rises in 7 of 8 (3 upstream, 4 downstream) only" in told
 
 
 def test_the_size_of_every_study_is_told() -> None:
@@ -183,5 +188,10 @@ def test_the_size_of_every_study_is_told() -> None:
 
 def test_what_the_rules_of_every_study_missed_is_told() -> None:
     verdicts = judge_all(made_up_results(flat_measures=("input_gradient",)))
-    assert ledger_words.missed_text({"made-up": verdicts}).startswith("Claim 1 in part: made-up, Q rises in 7 of 8")
-    assert ledger_words.missed_text({"made-up": judge_all(made_up_results())}) == "Every claim is reproduced in full."
+    assert verdict_words.missed_by_study_text({"made-up": verdicts}).startswith(
+        "Claim 1 in part: made-up, Q rises in 7 of 8"
+    )
+    assert (
+        verdict_words.missed_by_study_text({"made-up": judge_all(made_up_results())})
+        == "Every claim is reproduced in full."
+    )

@@ -96,7 +96,7 @@ def test_runs_are_drawn_whole_and_an_undefined_statistic_costs_the_others_no_int
 
 
 def test_the_sentences_follow_the_scores() -> None:
-    with_common_rise = scores_words.score_facts(scores.mean_correlations(made_up_results(dropout_rise=0.5)))
+    with_common_rise = scores_words.score_texts(scores.mean_correlations(made_up_results(dropout_rise=0.5)))
     assert "no verdict" in with_common_rise["score_verdict"]  # four runs
     assert "Less than half of it is left" in with_common_rise["score_fixed"]
     assert "Among 20 untrained networks" in with_common_rise["score_untrained"]
@@ -106,7 +106,7 @@ def test_the_sentences_follow_the_scores() -> None:
         return effect[table.groupby(["trained", "l2", "l1", "dropout", "run", "layer"]).ngroup()]
 
     common = scores.mean_correlations(with_scores(made_up_results(), one_number_per_network))
-    assert "Half of it or more is left" in scores_words.score_facts(common)["score_fixed"]
+    assert "Half of it or more is left" in scores_words.score_texts(common)["score_fixed"]
 
 
 def test_with_enough_runs_the_verdict_says_in_how_many_sweeps_the_families_agree() -> None:
@@ -119,11 +119,11 @@ def test_with_enough_runs_the_verdict_says_in_how_many_sweeps_the_families_agree
     ]
     untrained = [{**row, "sweep": "untrained"} for row in rows[:6]]
     means = pd.DataFrame(rows + untrained)
-    verdict = scores_words.score_facts(means)["score_verdict"]
+    verdict = scores_words.score_texts(means)["score_verdict"]
     assert "above 0 in 2 of 3 sweeps and layers (L2 layer 1, dropout layer 1)" in verdict
     assert verdict.endswith("depends on the regulariser and the layer.")
-    assert scores_words.score_facts(means.assign(low=0.1))["score_verdict"].endswith("the other does too.")
-    assert scores_words.score_facts(means.assign(low=-0.1))["score_verdict"].endswith("the family that is asked.")
+    assert scores_words.score_texts(means.assign(low=0.1))["score_verdict"].endswith("the other does too.")
+    assert scores_words.score_texts(means.assign(low=-0.1))["score_verdict"].endswith("the family that is asked.")
 
 
 def test_unknown_measures_are_refused() -> None:

@@ -152,10 +152,10 @@ def test_tables_and_words_follow_the_gaps() -> None:
         ]
     )
     assert "| Louvain | 3.0% (4.0%) | 0.0% (0.0%) |" in modules_words.gap_markdown(gaps)
-    sentence = modules_words.gap_sentence(gaps)
+    sentence = modules_words.gap_text(gaps)
     assert sentence.endswith("better on average: upstream: 4.5% on average and 8.0% at most, Louvain ends closer.")
     closer = gaps.assign(gap=gaps["gap"].where(gaps["method"] != search_quality.SEARCH, 0.0))
-    assert modules_words.gap_sentence(closer).endswith("no other method ends closer.")
+    assert modules_words.gap_text(closer).endswith("no other method ends closer.")
     exact = pd.DataFrame({"method": [search_quality.SEARCH] * 2, "gap": [0.0, 0.02]})
     assert f"| {search_quality.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in modules_words.exact_markdown(exact)
 

@@ -106,7 +106,7 @@ def told(*rows: tuple[str, float, float]) -> str:
     table = pd.DataFrame([{"rule": name, "q_mean": q, "agreement_mean": a, **columns} for name, q, a in rows])
     assert len(ledger_words.rules_markdown(table).splitlines()) == 2 + len(rows)
     assert f"| {rows[0][0]} | 1.0 | -0.010, {rows[0][1]:.3f} | +0.000" in ledger_words.rules_markdown(table)
-    return ledger_words.rules_sentence(table)
+    return ledger_words.rules_text(table)
 
 
 def test_the_sentence_names_the_rules_that_come_closest() -> None:

@@ -66,11 +66,11 @@ def test_rates_count_matrices_at_the_level() -> None:
 def test_words_follow_the_tables(p_values: pd.DataFrame) -> None:
     rate = made_up.rate_table(p_values).iloc[0]
     assert rate["test"] == made_up.SHUFFLED
-    said = modules_words.rates_sentence(p_values)
+    said = modules_words.rates_text(p_values)
     assert f"the test by shuffled labels calls {rate['called']} of 30 modular" in said
     floor = pd.DataFrame({"units": [8, 16] * 2, "samples": [10, 10, 1000, 1000], "mean": [0.3, 0.2, 0.1, 0.05]})
-    assert "0.100 for 8 and 0.050 for 16 units" in modules_words.floor_sentence(floor)
-    assert "that of 16 units is 0.200 with 10 and 0.050 with 1,000" in modules_words.floor_sentence(floor)
+    assert "0.100 for 8 and 0.050 for 16 units" in modules_words.floor_text(floor)
+    assert "that of 16 units is 0.200 with 10 and 0.050 with 1,000" in modules_words.floor_text(floor)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_words_follow_the_tables(p_values: pd.DataFrame) -> None:
 )
 def test_words_say_how_far_blocks_are_found(recovered: list[float], words: str) -> None:
     common = pd.DataFrame({"shared": 0.3, "common": [0.0, 0.2, 0.5], "score": [0.6, 0.2, 0.1], "recovered": recovered})
-    said = modules_words.common_sentence(common)
+    said = modules_words.common_text(common)
     assert said.startswith("With a correlation of 0.3 within blocks Q goes from 0.600 to 0.100")
     assert words in said
 

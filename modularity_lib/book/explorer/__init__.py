@@ -3,12 +3,12 @@
 from modularity_lib.book.explorer.page import (
     LEVELS,
     chosen_layer,
-    facts,
     page_data,
     page_of,
     pairs_table,
     still,
     still_picture,
+    texts,
     weights_label,
 )
 from modularity_lib.book.explorer.views import (
@@ -40,7 +40,6 @@ __all__ = [
     "digits_for",
     "exciting_digits",
     "explore",
-    "facts",
     "module_activity",
     "page_data",
     "page_of",
@@ -49,5 +48,6 @@ __all__ = [
     "still",
     "still_picture",
     "study_at_hand",
+    "texts",
     "weights_label",
 ]

@@ -171,7 +171,7 @@ def weights_label(layer: int) -> str:
     return "mean input weights" if layer == 1 else "mean input gradient"
 
 
-def facts(
+def texts(
     results: Results,
     run: int,
     networks: Sequence[NetworkView],

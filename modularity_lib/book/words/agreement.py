@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from modularity_lib.figures import LOOKS
+from modularity_lib.book.words.prose import capitalised, listed
 from modularity_lib.findings.beyond_chance import FalsePositives, within_minus_across
 from modularity_lib.findings.claims import ALPHA
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.noise_ceiling import at_hand
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
-from modularity_lib.vocabulary import KINDS, REGULARISERS
+from modularity_lib.vocabulary import KINDS, LABELS, REGULARISERS
 
 _ALIKE = 0.03  # agreements that differ by no more are called alike in prose
 
@@ -27,21 +27,14 @@ def restarts_text(results: Results, better: Results, *, restarts: int, run: int 
         rows = agreement_by_kind(source)
         means.append(rows[rows["run"] == run].groupby("kind")["element_centric"].mean())
     single, best = means
-    parts = [
-        f"{name} {single[kind]:.3f} and {best[kind]:.3f}"
-        for kind, name in (
-            ("upstream", "two upstream measures"),
-            ("downstream", "two downstream measures"),
-            ("across", "one of each family"),
-        )
-    ]
+    parts = [f"{LABELS[kind]} {single[kind]:.3f} and {best[kind]:.3f}" for kind in KINDS]
     return (
         f"Mean element-centric similarity in run {run} by a single search and by the best of {restarts}: "
         f"{'; '.join(parts)}."
     )
 
 
-def facts(results: Results, shown: Results, *, restarts: int, layer: int | None) -> dict[str, str]:
+def texts(results: Results, shown: Results, *, restarts: int, layer: int | None) -> dict[str, str]:
     """What the maps of agreement cover, in words: networks and layers, and the searches behind them."""
     trained = shown.analysed("agreement", trained=True)
     count = len(trained[["run", *REGULARISERS]].drop_duplicates())
@@ -51,7 +44,7 @@ def facts(results: Results, shown: Results, *, restarts: int, layer: int | None)
     return {"maps_of": f"{layers} of {count} analysed networks{searched}", "ceiling_of": ceiling}
 
 
-def beyond_chance_facts(
+def beyond_chance_texts(
     results: Results, shares: pd.DataFrame, errors: FalsePositives, effects: dict[str, Effect]
 ) -> dict[str, str]:
     """The same in sentences: `little_is_not_nothing`, `holm_over_all`, `false_positives`, `since_training`."""
@@ -97,15 +90,12 @@ def _untrained_share(shares: pd.DataFrame) -> str:
 
 
 def _since(kind: str, effect: Effect) -> str:
-    names = {"upstream": "Two upstream measures", "downstream": "Two downstream measures"}
-    has_interval = effect.low is not None and effect.high is not None
-    low, high = (effect.low, effect.high) if has_interval else (effect.smallest, effect.largest)
-    assert low is not None
-    assert high is not None
+    measures = "Measures of different families" if kind == "across" else capitalised(LABELS[kind])
+    low, high = effect.bounds
     how = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
-    bounds = "95 % interval" if has_interval else "single runs"
+    bounds = "single runs" if effect.low is None else "95 % interval"
     return (
-        f"{names.get(kind, 'Measures of different families')} agree {how} in trained networks than in untrained ones "
+        f"{measures} agree {how} in trained networks than in untrained ones "
         f"({effect.mean:+.3f}, {bounds} {low:+.3f} to {high:+.3f}; {effect.n_runs} runs)."
     )
 
@@ -121,7 +111,7 @@ def strength_text(results: Results) -> str:
         chosen = rows[rows["kind"] == kind].groupby("strength")[["element_centric", "element_centric_chance"]].mean()
         before, after = chosen.loc[first], chosen.loc[last]
         parts.append(
-            f"{LOOKS[kind].label} {before['element_centric']:.2f} to {after['element_centric']:.2f} (chance "
+            f"{LABELS[kind]} {before['element_centric']:.2f} to {after['element_centric']:.2f} (chance "
             f"{before['element_centric_chance']:.2f} to {after['element_centric_chance']:.2f})"
         )
     return f"From dropout {first:g} to {last:g} mean element-centric similarity goes, for {'; for '.join(parts)}."
@@ -138,16 +128,12 @@ def metrics_text(table: pd.DataFrame) -> str:
     )
 
 
-def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
-    """What `figures.chance_to_ceiling.table` says, in words."""
-    names = {
-        "upstream": "Two upstream measures",
-        "downstream": "Two downstream measures",
-        "across": "A measure of each family",
-    }
+def chance_to_ceiling_text(table: pd.DataFrame) -> str:
+    """What `figures.chance_to_ceiling.table` says, a sentence for each kind of pair."""
     values = table.set_index(["kind", "what"])["element_centric"]
     sentences = []
-    for kind, name in names.items():
+    for kind in KINDS:
+        name = "A measure of each family" if kind == "across" else capitalised(LABELS[kind])
         chance, before, trained, ceiling = (
             values[kind, what] for what in ("chance", "untrained", "trained", "ceiling")
         )
@@ -157,7 +143,7 @@ def agreement_facts(table: pd.DataFrame) -> dict[str, str]:
         sentences.append(
             f"{name}: {trained:.2f} in trained networks, {before:.2f} in untrained ones, chance {chance:.2f}{highest}."
         )
-    return {"chance_to_ceiling": " ".join(sentences)}
+    return " ".join(sentences)
 
 
 def layers_text(table: pd.DataFrame) -> str:
@@ -175,16 +161,12 @@ def layers_text(table: pd.DataFrame) -> str:
     than = f"it is {' and '.join(compared)}" if compared else "it differs little in any layer"
     return (
         "Agreement of two measures of one family minus that of two of different families, in trained networks and, in "
-        f"brackets, in untrained ones: {_listed(told)}. Compared with untrained networks, {than}."
+        f"brackets, in untrained ones: {listed(told)}. Compared with untrained networks, {than}."
     )
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
-
-
 def _layers(numbers: Sequence[str]) -> str:
-    return f"layer{'s' if len(numbers) > 1 else ''} {_listed(numbers)}"
+    return f"layer{'s' if len(numbers) > 1 else ''} {listed(numbers)}"
 
 
 def _signed(value: float) -> str:

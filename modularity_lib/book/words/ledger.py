@@ -1,10 +1,10 @@
 """Words of the ledger: published numbers beside ours, verdicts, choices, silent units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from modularity_lib.findings.claims import CLAIMS, Verdict
+from modularity_lib.book.words.prose import listed, markdown_of
 from modularity_lib.findings.ledger import AGREES, GROUPS, NO_LIMIT, ledger
 from modularity_lib.findings.silent_units import EQUALLY_CLOSE
 from modularity_lib.studies.results import Results
@@ -13,30 +13,28 @@ from modularity_lib.vocabulary import MEASURE_LABELS, SWEEP_NAMES
 
 def choices_markdown(table: pd.DataFrame) -> str:
     """Markdown table of `metric_choices`."""
-    head = "| entries | size of difference: mean, largest | signed mean | in 2 errors |\n|---|---|---|---|"
-    rows = [
-        f"| {row['entries']} | {row['mean']:.4f}, {row['largest']:.3f} | {row['signed']:+.4f} "
-        f"| {row['within_two']:.0%} |"
-        for row in table.to_dict("records")
-    ]
-    return "\n".join([head, *rows])
+    cells = {
+        "entries": "{entries}",
+        "size of difference: mean, largest": "{mean:.4f}, {largest:.3f}",
+        "signed mean": "{signed:+.4f}",
+        "in 2 errors": "{within_two:.0%}",
+    }
+    return markdown_of(table, cells)
 
 
 def rules_markdown(table: pd.DataFrame) -> str:
     """Markdown table of `rules_table`."""
-    head = (
-        "| which units count as silent | how many | Q − published: mean, mean size | agreement − published: mean, mean "
-        "size, largest |\n|---|---|---|---|"
-    )
-    rows = [
-        f"| {row['rule']} | {row['silent']:.1f} | {row['q_signed']:+.3f}, {row['q_mean']:.3f} | "
-        f"{row['agreement_signed']:+.3f}, {row['agreement_mean']:.3f}, {row['agreement_largest']:.3f} |"
-        for row in table.to_dict("records")
-    ]
-    return "\n".join([head, *rows]).replace("S_ii", "$S_{ii}$")
+    agreement = "{agreement_signed:+.3f}, {agreement_mean:.3f}, {agreement_largest:.3f}"
+    cells = {
+        "which units count as silent": "{rule}",
+        "how many": "{silent:.1f}",
+        "Q − published: mean, mean size": "{q_signed:+.3f}, {q_mean:.3f}",
+        "agreement − published: mean, mean size, largest": agreement,
+    }
+    return markdown_of(table, cells).replace("S_ii", "$S_{ii}$")
 
 
-def rules_sentence(table: pd.DataFrame) -> str:
+def rules_text(table: pd.DataFrame) -> str:
     """Which rule comes closest to the published numbers, in Q and in agreement."""
     q, agreement = (
         table.loc[table[name] <= table[name].min() + EQUALLY_CLOSE, "rule"].tolist()
@@ -56,10 +54,10 @@ def rules_sentence(table: pd.DataFrame) -> str:
 
 
 def _quoted(rules: list[str]) -> str:
-    return " and ".join(f"“{rule}”" for rule in rules)
+    return listed(f"“{rule}”" for rule in rules)
 
 
-def ledger_facts(numbers: pd.DataFrame) -> dict[str, str]:
+def ledger_texts(numbers: pd.DataFrame) -> dict[str, str]:
     """What `published_beside_ours` says, in words."""
     groups = ledger(numbers)
     limited = groups[groups["verdict"] != NO_LIMIT]
@@ -71,11 +69,11 @@ def ledger_facts(numbers: pd.DataFrame) -> dict[str, str]:
             f"{len(agreeing)} of the {len(limited)} groups with a limit keep to it. The smallest share of numbers "
             f"within two errors has “{farthest['group']}”, with {farthest['within_two']:.0%}."
         ),
-        "far_sentence": far_sentence(numbers),
+        "far_sentence": far_text(numbers),
     }
 
 
-def far_sentence(numbers: pd.DataFrame) -> str:
+def far_text(numbers: pd.DataFrame) -> str:
     """Which published values of Q lie more than two errors off, and whether they have something in common."""
     q = numbers[numbers["group"] == GROUPS[0].title].dropna(subset=["here"])
     far = q[q["in_errors"].abs() > 2]
@@ -93,21 +91,6 @@ def far_sentence(numbers: pd.DataFrame) -> str:
     )
 
 
-def missed_text(verdicts_of: Mapping[str, Mapping[str, Verdict]]) -> str:
-    """What the rules asked for and did not find, claim by claim, in sentences.
-
-    Args:
-        verdicts_of: {study: verdicts of `judge_all`}.
-    """
-    parts = []
-    for number, claim in enumerate(CLAIMS, start=1):
-        found = {study: verdicts[claim.id].missed for study, verdicts in verdicts_of.items()}
-        missed = [f"{study}, {what}" for study, what in found.items() if what]
-        if missed:
-            parts.append(f"Claim {number} in part: {'; '.join(missed)}.")
-    return " ".join(parts) or "Every claim is reproduced in full."
-
-
 def runs_text(studies: Sequence[Results]) -> str:
     """How many networks and runs each study has, in a sentence."""
     parts = [
@@ -118,44 +101,24 @@ def runs_text(studies: Sequence[Results]) -> str:
     return f"Behind each study: {'; '.join(parts)}."
 
 
-def ledger_text(table: pd.DataFrame) -> str:
-    """The ledger as a Markdown table."""
-    lines = [
-        "| published numbers | how many | size of difference: mean, largest (where) | signed mean | in 2 errors | "
-        "farthest, in errors (where) | verdict (limits) |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in table.to_dict("records"):
-        counted = f"{row['numbers'] - row['missing']}" + (f" of {row['numbers']}" if row["missing"] else "")
-        places = [str(row[name]).replace("_", " ") for name in ("at", "farthest_at")]
-        limits = f" ({row['limit']})" if row["limit"] else ""
-        lines.append(
-            f"| {row['group']} ({row['figure']}) | {counted} | {row['mean']:.4f}, {row['largest']:.3f} ({places[0]}) "
-            f"| {row['signed']:+.4f} | {row['within_two']:.0%} | {row['farthest']:.1f} ({places[1]}) "
-            f"| {row['verdict']}{limits} |"
-        )
-    return "\n".join(lines)
+def ledger_markdown(table: pd.DataFrame) -> str:
+    """Markdown table of `ledger.ledger`."""
+    counted = (table["numbers"] - table["missing"]).astype(str)
+    counted = counted.where(table["missing"] == 0, counted + " of " + table["numbers"].astype(str))
+    names = {name: table[name].str.replace("_", " ") for name in ("at", "farthest_at")}
+    cells = {
+        "published numbers": "{group} ({figure})",
+        "how many": "{counted}",
+        "size of difference: mean, largest (where)": "{mean:.4f}, {largest:.3f} ({at})",
+        "signed mean": "{signed:+.4f}",
+        "in 2 errors": "{within_two:.0%}",
+        "farthest, in errors (where)": "{farthest:.1f} ({farthest_at})",
+        "verdict (limits)": "{verdict}{limits}",
+    }
+    return markdown_of(table.assign(counted=counted, limits=table.apply(_limits_text, axis=1), **names), cells)
 
 
-def verdicts_text(table: pd.DataFrame) -> str:
-    """The claims on every study as a Markdown table: verdict and effect in each cell."""
-    studies = list(dict.fromkeys(table["study"]))
-    lines = ["| claim | " + " | ".join(f"`{name}`" for name in studies) + " |", "|---|" + "---|" * len(studies)]
-    for claim in CLAIMS:
-        rows = table[table["claim"] == claim.id].set_index("study")
-        cells = [_cell(rows.loc[name]) for name in studies]
-        lines.append(f"| {claim.statement} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _cell(row: pd.Series) -> str:
-    missed = f"; but {row['missed']}" if row["missed"] else ""
-    return f"{row['status']}: {_effect_text(row)}{missed}"
-
-
-def _effect_text(row: pd.Series) -> str:
-    if pd.isna(row["mean"]):
-        return "–"
-    if pd.isna(row["low"]):
-        return f"{row['mean']:.3f} ({row['smallest']:.3f} to {row['largest']:.3f})"
-    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+def _limits_text(row: pd.Series) -> str:
+    limits = {"mean": row["limit_mean"], "each": row["limit_each"]}
+    told = ", ".join(f"{what} {limit:g}" for what, limit in limits.items() if pd.notna(limit))
+    return f" ({told})" if told else ""

@@ -6,11 +6,12 @@ from itertools import pairwise
 import numpy as np
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
+from modularity_lib.book.words.prose import capitalised
 from modularity_lib.clustering.search import Clustering
 from modularity_lib.vocabulary import MEASURE_LABELS
 
 
-def pair_facts(
+def pair_texts(
     matrices: Mapping[str, np.ndarray],
     modules: Mapping[str, Clustering],
     scores: Mapping[tuple[str, str], float],
@@ -33,7 +34,7 @@ def pair_facts(
     return {"name_a": MEASURE_LABELS[a], "name_b": MEASURE_LABELS[b], "n_units": str(units), "pair_verdict": verdict}
 
 
-def series_facts(modules: Mapping[float, Clustering], measure: str) -> dict[str, str]:
+def series_texts(modules: Mapping[float, Clustering], measure: str) -> dict[str, str]:
     """Q of one measure's matrices at several strengths of dropout, in words."""
     scores = {dropout: modules[dropout].score for dropout in sorted(modules)}
     listed = ", ".join(f"{score:.3f} at dropout {dropout:g}" for dropout, score in scores.items())
@@ -49,6 +50,6 @@ def series_facts(modules: Mapping[float, Clustering], measure: str) -> dict[str,
         course = "It rises and falls from one strength to the next."
     label = MEASURE_LABELS[measure]
     return {
-        "series_measure": f"{label[0].upper()}{label[1:]}",
+        "series_measure": capitalised(label),
         "series_verdict": f"Modularity of the {label} matrix, layer and run as in the picture: {listed}. {course}",
     }

@@ -1,13 +1,12 @@
 """Words on modularity: effects of the regularisers, numbers of modules, and what units have in common."""
 
 from fractions import Fraction
+from itertools import chain
 
-import numpy as np
 import pandas as pd
 
-from modularity_lib.figures import LOOKS
+from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, markdown, markdown_of
 from modularity_lib.findings.common_mode import (
-    ANSWERS,
     CHANCE,
     CLEAR,
     IN_COMMON,
@@ -16,16 +15,23 @@ from modularity_lib.findings.common_mode import (
     MODULES,
     MOST,
     NORMALISED,
-    answer_of,
+    prevailing,
     split_table,
     strongest,
 )
 from modularity_lib.findings.effects import LEVEL
 from modularity_lib.findings.inference import Effect, Trial, effect_over_runs
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import MEASURE_LABELS, REGULARISERS
+from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, REGULARISERS
 
 _SHOWN_ORDER = tuple(reversed(REGULARISERS))  # dropout first: the claim is about it
+# What it means when most rises of Q are of one kind.
+_ANSWERS = {
+    MODULES: "units form modules",
+    IN_COMMON: "units have less in common",
+    CHANCE: "Q rises as it does by chance",
+    MIXED: "units form modules and have less in common",
+}
 
 
 def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
@@ -33,27 +39,26 @@ def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
     rows = sweep(table, results.study, "dropout")
     if rows.empty:
         return "The similarity matrices of this study are not at hand."
-    chosen = {rows["strength"].min(), rows["strength"].max()}
+    rows = rows[rows["strength"].isin([rows["strength"].min(), rows["strength"].max()])]
     rows = rows.groupby(["measure", "layer", "strength"]).mean(numeric_only=True).reset_index()
-    lines = [
-        "| measure | layer | dropout | live units | similarity: mean, within, across modules | participation ratio | "
-        "test accuracy | Q: found, as much in common, shuffled, random directions |",
-        "|---" * 8 + "|",
-    ]
-    for measure in NORMALISED:
-        here = rows[(rows["measure"] == measure) & rows["strength"].isin(chosen)].sort_values(["layer", "strength"])
-        lines += [
-            f"| {MEASURE_LABELS[measure]} | {row['layer']} | {row['strength']:g} | {row['live_units']:.0f} | "
-            f"{row['mean']:.2f}, {row['within']:.2f}, {row['across']:.2f} | {row['participation']:.2f} | "
-            f"{row['test_accuracy']:.1%} | {row['score']:.3f}, {row['score_equal']:.3f}, "
-            f"{row['score_shuffled']:.3f}, {row['score_directions']:.3f} |"
-            for row in here.to_dict("records")
-        ]
-    return "\n".join(lines)
+    rows = rows.sort_values("measure", key=lambda names: names.map(NORMALISED.index), kind="stable")
+    cells = {
+        "measure": "{label}",
+        "layer": "{layer}",
+        "dropout": "{strength:g}",
+        "live units": "{live_units:.0f}",
+        "similarity: mean, within, across modules": "{mean:.2f}, {within:.2f}, {across:.2f}",
+        "participation ratio": "{participation:.2f}",
+        "test accuracy": "{test_accuracy:.1%}",
+        "Q: found, as much in common, shuffled, random directions": (
+            "{score:.3f}, {score_equal:.3f}, {score_shuffled:.3f}, {score_directions:.3f}"
+        ),
+    }
+    return markdown_of(rows.assign(label=rows["measure"].map(MEASURE_LABELS)), cells)
 
 
-def facts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
-    """What the tables say, in words, by the rules of `split_table` and `answer_of`."""
+def texts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
+    """What the tables say, in words, by the rules of `split_table` and `prevailing`."""
     most, least = (Fraction(share).limit_denominator(10) for share in (MOST, LEAST))
     rule = (
         f"Such a rise is called (a) {IN_COMMON}, if at most {least} of it is left with as much in common; otherwise "
@@ -84,7 +89,7 @@ def facts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[
 
 def answer_text(last: pd.DataFrame, regulariser: str) -> str:
     """The rises of Q to one strength, how much of them remains with as much in common, and the answer."""
-    label = LOOKS[regulariser].label
+    label = LABELS[regulariser]
     if last.empty:
         return f"No network with {label} was analysed."
     split = last[last["kind"] != ""]
@@ -94,25 +99,30 @@ def answer_text(last: pd.DataFrame, regulariser: str) -> str:
         f"measure, layer and run"
     )
     if split.empty:
-        return f"{start}: {answer_of(split['kind'])}."
+        return f"{start}: {_answer(split['kind'])}."
     live = f" ({1 + last['live_change'].mean():.0%} of the units that were live still are, on average)"
     return (
         f"{start}{live if regulariser != 'dropout' else ''}. These rises are {_over_runs(split, 'rise')} on average; "
         f"with as much in common as without they would be {_over_runs(split, 'remains')}. They count as "
-        f"{_counted(split['kind'])}. The answer: {answer_of(split['kind'])}."
+        f"{_counted(split['kind'])}. The answer: {_answer(split['kind'])}."
     )
 
 
 def _over_runs(split: pd.DataFrame, column: str) -> str:
     """Mean over runs of their means, with the 95 % interval where the runs are enough for one."""
-    effect: Effect = effect_over_runs(split.groupby("run")[column].mean().to_numpy())
-    bounds = "" if effect.low is None else f" [{effect.low:.3f}, {effect.high:.3f}]"
-    return f"{effect.mean:.3f}{bounds}"
+    effect = effect_over_runs(split.groupby("run")[column].mean().to_numpy())
+    return f"{effect.mean:.3f}{interval_text(effect, before=' ')}"
+
+
+def _answer(kinds: pd.Series) -> str:
+    if (kinds == "").all():
+        return "there is no rise to split"
+    return _ANSWERS.get(prevailing(kinds), "it depends on measure, layer and strength")
 
 
 def _counted(kinds: pd.Series) -> str:
     counts = kinds.value_counts()
-    return ", ".join(f"{kind} in {counts[kind]}" for kind in ANSWERS if kind in counts.index)
+    return ", ".join(f"{kind} in {counts[kind]}" for kind in _ANSWERS if kind in counts.index)
 
 
 def _course_text(splits: pd.DataFrame) -> str:
@@ -175,7 +185,7 @@ def _held_text(splits: pd.DataFrame) -> str:
     return (
         f"In networks with dropout the rescaling leaves {splits['clipped'].mean():.0%} of the pairs at 0, in one "
         f"matrix {splits['clipped'].max():.0%}. With a shift that holds the mean similarity instead, the answer for "
-        f"the strongest dropout is: {answer_of(strongest(splits)['kind_shifted'])}."
+        f"the strongest dropout is: {_answer(strongest(splits)['kind_shifted'])}."
     )
 
 
@@ -197,24 +207,22 @@ def effect_markdown(table: pd.DataFrame) -> str:
     shown = [name for name in _SHOWN_ORDER if (table["regulariser"] == name).any()]
     if not shown:
         return "No sweep has two strengths that could be analysed in every run."
-    by_regulariser = {name: table[table["regulariser"] == name].set_index(["measure", "layer"]) for name in shown}
-    heads = [_sweep_label(table[table["regulariser"] == name]) for name in shown]
-    lines = [f"| measure | layer | {' | '.join(f'{head} | *p* (Holm; joint)' for head in heads)} |"]
-    lines.append("|---|---|" + "---|---|" * len(shown))
-    for measure, layer in by_regulariser[shown[0]].index:
-        cells = [_cells(rows.loc[(measure, layer)]) for rows in by_regulariser.values()]
-        lines.append(f"| {MEASURE_LABELS[measure]} | {layer} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    by_regulariser = [table[table["regulariser"] == name].set_index(["measure", "layer"]) for name in shown]
+    heads = [[_sweep_label(rows), "*p* (Holm; joint)"] for rows in by_regulariser]
+    lines = [
+        [MEASURE_LABELS[measure], layer, *chain(*(_cells(rows.loc[(measure, layer)]) for rows in by_regulariser))]
+        for measure, layer in by_regulariser[0].index
+    ]
+    return markdown(["measure", "layer", *chain(*heads)], lines)
 
 
-def _cells(row: pd.Series) -> str:
-    low, high = ("smallest", "largest") if np.isnan(row["low"]) else ("low", "high")
-    brackets = "({} to {})" if low == "smallest" else "[{}, {}]"
-    bounds = brackets.format(f"{row[low]:.3f}", f"{row[high]:.3f}")
-    return f"{row['rise']:+.3f} {bounds} | {row['p_holm']:.2g}; {row['p_joint']:.2g}"
+def _cells(row: pd.Series) -> list[str]:
+    found = row[["rise", "smallest", "largest", "low", "high", "p_value", "smallest_p", "n_runs"]].astype(object)
+    effect = Effect(*found.where(found.notna(), None))
+    return [effect_text(effect, sign="+"), f"{row['p_holm']:.2g}; {row['p_joint']:.2g}"]
 
 
-def effect_summary(table: pd.DataFrame) -> str:
+def effects_text(table: pd.DataFrame) -> str:
     """Markdown: what `effect_table` says, an item per regulariser, and what so few runs can prove."""
     if table.empty:
         return "No sweep could be tested in every run."
@@ -247,7 +255,7 @@ def effect_summary(table: pd.DataFrame) -> str:
     return "\n".join(items) + "\n\n" + limit
 
 
-def trial_sentence(trial: Trial, n_runs: int) -> str:
+def trial_text(trial: Trial, n_runs: int) -> str:
     """What `inference.tried_without_effect` says, in words."""
     held = "" if trial.coverage is None else f"the 95 % interval holds the true mean in {trial.coverage:.0%}, and "
     return (
@@ -257,11 +265,11 @@ def trial_sentence(trial: Trial, n_runs: int) -> str:
 
 
 def _sweep_label(rows: pd.DataFrame) -> str:
-    label = LOOKS[rows["regulariser"].iloc[0]].label
-    return f"{label[0].upper()}{label[1:]}, {rows['weakest'].iloc[0]:.2g} → {rows['strongest'].iloc[0]:.2g}"
+    label = capitalised(LABELS[rows["regulariser"].iloc[0]])
+    return f"{label}, {rows['weakest'].iloc[0]:.2g} → {rows['strongest'].iloc[0]:.2g}"
 
 
-def module_facts(results: Results) -> dict[str, str]:
+def module_texts(results: Results) -> dict[str, str]:
     """How modular untrained networks are, and how many modules there are at the strongest regularisation, in words."""
     untrained = results.analysed("modules", trained=False)
     if untrained.empty:
@@ -279,7 +287,7 @@ def module_facts(results: Results) -> dict[str, str]:
         strongest = rows[rows["strength"] == rows["strength"].max()].groupby("measure")["n_modules"].mean()
         fewer = int((strongest < chance[strongest.index]).sum())
         parts.append(
-            f"{LOOKS[regulariser].label} {rows['strength'].max():.2g}: {strongest.min():.1f} to {strongest.max():.1f} "
+            f"{LABELS[regulariser]} {rows['strength'].max():.2g}: {strongest.min():.1f} to {strongest.max():.1f} "
             f"(fewer than untrained in {fewer} of {len(strongest)})"
         )
     return {

@@ -1,9 +1,8 @@
 """Tables and sentences of the chapter on the search for modules, generated from its results."""
 
-from collections.abc import Iterable
-
 import pandas as pd
 
+from modularity_lib.book.words.prose import listed, markdown
 from modularity_lib.findings.search_quality import METHODS, SEARCH
 from modularity_lib.findings.synthetic import BLOCKS_IN_TEST, LEVEL, TESTED, rate_table
 
@@ -14,26 +13,26 @@ MADE_UP = ("noise", "planted blocks")  # kinds of matrices that come from no net
 
 def gap_markdown(gaps: pd.DataFrame) -> str:
     """Markdown table: mean and largest gap of each method on each kind of matrix."""
-    kinds = list(dict.fromkeys(gaps["kind"]))
-    lines = ["| method | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
-    for method in dict.fromkeys(gaps["method"]):
-        rows = gaps[gaps["method"] == method].groupby("kind")["gap"]
-        cells = [f"{rows.mean()[kind]:.1%} ({rows.max()[kind]:.1%})" for kind in kinds]
-        lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    kinds = gaps["kind"].unique()
+    gap = gaps.groupby(["method", "kind"])["gap"]
+    mean, largest = gap.mean(), gap.max()
+    rows = (
+        [method, *(f"{mean[method, kind]:.1%} ({largest[method, kind]:.1%})" for kind in kinds)]
+        for method in gaps["method"].unique()
+    )
+    return markdown(["method", *kinds], rows)
 
 
 def exact_markdown(exact: pd.DataFrame) -> str:
     """Markdown table: how often each method reaches the largest Q of all partitions, and how far it stays below."""
-    lines = ["| method | reaches the largest Q | Q missed, mean | Q missed, most |", "|---|---|---|---|"]
-    for method, rows in exact.groupby("method", sort=False):
-        reached = int((rows["gap"] <= 1e-9).sum())
-        missed = rows["gap"].clip(lower=0.0)
-        lines.append(f"| {method} | {reached} of {len(rows)} | {missed.mean():.4f} | {missed.max():.4f} |")
-    return "\n".join(lines)
+    rows = []
+    for method, found in exact.groupby("method", sort=False):
+        reached, missed = int((found["gap"] <= 1e-9).sum()), found["gap"].clip(lower=0.0)
+        rows.append([method, f"{reached} of {len(found)}", f"{missed.mean():.4f}", f"{missed.max():.4f}"])
+    return markdown(["method", "reaches the largest Q", "Q missed, mean", "Q missed, most"], rows)
 
 
-def facts(
+def texts(
     gaps: pd.DataFrame,
     near: pd.DataFrame,
     exact: pd.DataFrame,
@@ -46,15 +45,15 @@ def facts(
     close = near[~near["is_best"] & (near["share"] >= CLOSE)]
     return {
         "n_matrices": ", ".join(f"{count} of {kind}" for kind, count in kinds.items()),
-        "gap_sentence": gap_sentence(gaps),
+        "gap_sentence": gap_text(gaps),
         "exact_size": f"{exact['matrix'].nunique()} matrices",
         "near_sentence": "; ".join(
             f"{kind} {rows['alike'].mean():.2f} (mean of {len(rows)}, chance {rows['chance'].mean():.2f})"
             for kind, rows in close.groupby("kind", sort=False)
         ),
-        "floor_sentence": floor_sentence(floor),
-        "common_sentence": common_sentence(common),
-        "rates_sentence": rates_sentence(p_values),
+        "floor_sentence": floor_text(floor),
+        "common_sentence": common_text(common),
+        "rates_sentence": rates_text(p_values),
         "close": f"{1 - CLOSE:.0%}",
         "level": f"{LEVEL:.0%}",
         "draws": f"{floor['draws'].iloc[0]}",
@@ -65,14 +64,14 @@ def facts(
     }
 
 
-def gap_sentence(gaps: pd.DataFrame) -> str:
+def gap_text(gaps: pd.DataFrame) -> str:
     """How far one search of the paper ends below the best on the matrices of networks, and what ends closer."""
     parts = []
     for kind, rows in gaps[~gaps["kind"].isin(MADE_UP)].groupby("kind", sort=False):
         by_method = rows.groupby("method", sort=False)["gap"]
         means, largest = by_method.mean(), by_method.max()
         ahead = [name for name in means.index if name in METHODS and means[name] < means[SEARCH]]
-        rank = f"{' and '.join(ahead)} end{'s' * (len(ahead) == 1)} closer" if ahead else "no other method ends closer"
+        rank = f"{listed(ahead)} end{'s' * (len(ahead) == 1)} closer" if ahead else "no other method ends closer"
         parts.append(f"{kind}: {means[SEARCH]:.1%} on average and {largest[SEARCH]:.1%} at most, {rank}")
     return (
         f"How far one search of the paper ends below the best Q found, and which methods that run once do better on "
@@ -80,27 +79,27 @@ def gap_sentence(gaps: pd.DataFrame) -> str:
     )
 
 
-def floor_sentence(floor: pd.DataFrame) -> str:
+def floor_text(floor: pd.DataFrame) -> str:
     """Q of noise by units, and that samples do not lower it."""
     most, largest = floor["samples"].max(), floor["units"].max()
     means = floor[floor["samples"] == most].set_index("units")["mean"]
     same = floor.loc[floor["units"] == largest, "mean"]
     return (
-        f"With {most:,} samples Q of noise is {_listed(f'{mean:.3f} for {units}' for units, mean in means.items())} "
+        f"With {most:,} samples Q of noise is {listed(f'{mean:.3f} for {units}' for units, mean in means.items())} "
         f"units. By the number of samples, that of {largest} units is {same.iloc[0]:.3f} with "
         f"{floor['samples'].min():,} and {same.iloc[-1]:.3f} with {most:,}."
     )
 
 
-def common_sentence(common: pd.DataFrame) -> str:
+def common_text(common: pd.DataFrame) -> str:
     """What a common factor does to the Q of planted blocks, and whether they are found."""
     return " ".join(_common_text(within, rows) for within, rows in common.groupby("shared"))
 
 
-def rates_sentence(p_values: pd.DataFrame) -> str:
+def rates_text(p_values: pd.DataFrame) -> str:
     """How often each test calls each kind of matrix modular."""
     return " ".join(
-        f"On {kind}, {' and '.join(_rate_text(row) for _, row in rows.iterrows())}."
+        f"On {kind}, {listed(_rate_text(row) for _, row in rows.iterrows())}."
         for kind, rows in rate_table(p_values).groupby("kind", sort=False)
     )
 
@@ -126,8 +125,3 @@ def _rate_text(row: pd.Series) -> str:
         f"the test by {row['test']} calls {row['called']} of {row['matrices']} modular "
         f"({row['rate']:.0%}, 95 % interval {row['low']:.0%} to {row['high']:.0%})"
     )
-
-
-def _listed(parts: Iterable[str]) -> str:
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last

@@ -2,33 +2,36 @@
 
 from collections.abc import Sequence
 
+from modularity_lib.book.words.prose import markdown
 from modularity_lib.studies.catalogue import STUDIES
-from modularity_lib.studies.estimate import expected_cost
+from modularity_lib.studies.estimate import duration, expected_cost
 from modularity_lib.studies.results import Results
 
 
-def studies_table(*, cores: int, computed: Sequence[Results] = ()) -> str:
+def studies_markdown(*, cores: int, computed: Sequence[Results] = ()) -> str:
     """Markdown table: every study, what it consists of, and its time from nothing on so many cores.
 
     "Expected" is from the shapes of the networks; with early stopping it is what it takes at most. "Took" divides the
     core time of those that were `computed` by the cores.
     """
     took = {results.study.name: sum(results.made_with["core_seconds"].values()) for results in computed}
-    lines = ["| study | networks | hidden units | digits | protocol | expected | took |", "|---" * 7 + "|"]
+    rows = []
     for name, study in STUDIES.items():
         cost, trained = expected_cost(study), study.trained_configs()
         seconds = sum(map(cost.of, trained)) + study.untrained * cost.analysis
-        expected = ("at most " if study.protocol != "v1" else "") + _duration(seconds / cores)
-        lines.append(
-            f"| `{name}` | {len(trained)} trained, {study.untrained} untrained | {'-'.join(map(str, study.hidden))} | "
-            f"{study.dataset} | {study.protocol} | {expected} | "
-            f"{_duration(took[name] / cores) if name in took else '–'} |"
+        rows.append(
+            [
+                f"`{name}`",
+                f"{len(trained)} trained, {study.untrained} untrained",
+                "-".join(map(str, study.hidden)),
+                study.dataset,
+                study.protocol,
+                ("at most " if study.protocol != "v1" else "") + _time(seconds / cores),
+                _time(took[name] / cores) if name in took else "–",
+            ]
         )
-    return "\n".join(lines)
+    return markdown(["study", "networks", "hidden units", "digits", "protocol", "expected", "took"], rows)
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return "under a minute"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+def _time(seconds: float) -> str:
+    return "under a minute" if seconds < 60 else duration(seconds)  # the estimate is a guess

@@ -9,7 +9,7 @@ from modularity_lib.findings.inference import FEWEST_FOR_INTERVAL
 from modularity_lib.vocabulary import KINDS, REGULARISERS, SWEEP_NAMES
 
 
-def score_facts(means: pd.DataFrame) -> dict[str, str]:
+def score_texts(means: pd.DataFrame) -> dict[str, str]:
     """What `mean_correlations` found, in sentences.
 
     `score_verdict`: whether the measures agree on how modular a layer is; `score_fixed`: whether they still do among

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from modularity_lib.book.words.prose import listed, markdown, markdown_of
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.paths import checkout
 from modularity_lib.studies.catalogue import STUDIES
@@ -44,13 +45,13 @@ def origin(facts: Mapping[str, Any], *names: str) -> list[str]:
     return [f"measured by {scripts}, medians", machine_text(facts), f"commit {facts['commit']}"]
 
 
-def setup_facts() -> dict[str, str]:
+def setup_texts() -> dict[str, str]:
     """What the benchmarks are run on, in words: networks, images, searches and comparisons of the study v1."""
     study = STUDIES["v1"]
     n_measures, n_layers = len(MEASURES), len(study.hidden)
     config = study.trained_configs()[0]
     return {
-        "bench_hidden": " and ".join(map(str, study.hidden)),
+        "bench_hidden": listed(study.hidden),
         "bench_batch": f"{config.batch_size:,}",
         "bench_images": f"{DATASETS['mnist'].n_test_images:,}",
         "bench_units": str(study.hidden[0]),
@@ -81,85 +82,60 @@ def machine_text(facts: Mapping[str, Any]) -> str:
     return f"{facts['machine']}; {versions}; {facts['day']}"
 
 
-def training_table(facts: Mapping[str, Any]) -> str:
-    """Markdown: what one training step of one network takes, side by side and in other ways."""
-    return _table(
-        [
-            "one step of",
-            "ms per network-step",
-            "network-epochs per second",
-            "times plain loop",
-            "rate / that of matrix products",
-        ],
-        [
-            [
-                row["what"],
-                f"{row['ms_per_network_step']:.3f}",
-                f"{row['network_epochs_per_second']:.1f}",
-                f"{row['times_plain_loop']:.2f}",
-                f"{row['share_of_products_rate']:.2f}",
-            ]
-            for row in facts["rows"]
-        ],
-    )
+def training_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: what one training step of one network takes, side by side and in other ways."""
+    cells = {
+        "one step of": "{what}",
+        "ms per network-step": "{ms_per_network_step:.3f}",
+        "network-epochs per second": "{network_epochs_per_second:.1f}",
+        "times plain loop": "{times_plain_loop:.2f}",
+        "rate / that of matrix products": "{share_of_products_rate:.2f}",
+    }
+    return markdown_of(facts["rows"], cells)
 
 
-def module_search_table(facts: Mapping[str, Any]) -> str:
-    """Markdown: time and Q of every method on every matrix."""
-    return _table(
-        ["matrix", "method", "ms", "times faster than Louvain of networkx", "Q"],
-        [
-            [
-                row["matrix"],
-                row["method"],
-                f"{row['ms']:.2f}",
-                f"{row['ratio']:.1f}",
-                f"{round(row['score'], 4) + 0.0:.4f}",
-            ]
-            for row in facts["rows"]["methods"]
-        ],
-    )
+def module_search_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: time and Q of every method on every matrix."""
+    cells = {
+        "matrix": "{matrix}",
+        "method": "{method}",
+        "ms": "{ms:.2f}",
+        "times faster than Louvain of networkx": "{ratio:.1f}",
+        "Q": "{score:z.4f}",
+    }
+    return markdown_of(facts["rows"]["methods"], cells)
 
 
-def similarity_table(facts: Mapping[str, Any]) -> str:
-    """Markdown: closed form against automatic differentiation."""
-    rows = [row for row in facts["rows"] if row["table"] == "differentiation"]
-    return _table(
-        ["images", "closed form, s", "automatic differentiation, s", "ratio", "largest difference / largest entry"],
-        [
-            [
-                f"{row['images']:,}",
-                f"{row['closed_form_s']:.3f}",
-                f"{row['differentiation_s']:.2f}",
-                f"{row['ratio']:.0f}",
-                f"{row['largest_difference']:.0e}",
-            ]
-            for row in rows
-        ],
-    )
+def similarity_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: closed form against automatic differentiation."""
+    cells = {
+        "images": "{images:,}",
+        "closed form, s": "{closed_form_s:.3f}",
+        "automatic differentiation, s": "{differentiation_s:.2f}",
+        "ratio": "{ratio:.0f}",
+        "largest difference / largest entry": "{largest_difference:.0e}",
+    }
+    return markdown_of((row for row in facts["rows"] if row["table"] == "differentiation"), cells)
 
 
-def agreement_table(facts: Mapping[str, Any]) -> str:
-    """Markdown: the scores of a pair of clusterings, ours and others'."""
-    return _table(
-        ["modules", "score", "ours, ms", "other, ms", "ratio", "other"],
-        [
-            [str(row["modules"]), row["score"], f"{row['ours_ms']:.3f}"]
-            + ([f"{row['other_ms']:.2f}", f"{row['ratio']:.0f}", row["other"]] if row["other_ms"] else ["–"] * 3)
-            for row in facts["rows"]
-        ],
-    )
+def agreement_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: the scores of a pair of clusterings, ours and others'."""
+    rows = []
+    for row in facts["rows"]:
+        theirs = [f"{row['other_ms']:.2f}", f"{row['ratio']:.0f}", row["other"]] if row["other_ms"] else ["–"] * 3
+        rows.append([row["modules"], row["score"], f"{row['ours_ms']:.3f}", *theirs])
+    return markdown(["modules", "score", "ours, ms", "other, ms", "ratio", "other"], rows)
 
 
-def analysis_table(analysis: Mapping[str, Any], overhead: Mapping[str, Any]) -> str:
-    """Markdown: one network from weights to tables, and what store and engine add."""
+def analysis_markdown(analysis: Mapping[str, Any], overhead: Mapping[str, Any]) -> str:
+    """Markdown table: one network from weights to tables, and what store and engine add."""
     rows = [[part, f"{seconds:.3f} s"] for part, seconds in analysis["rows"]["seconds"].items()]
     rows += [
         ["writing it to the store", f"{overhead['rows']['store_ms']:.1f} ms"],
         ["store and engine together", f"{overhead['rows']['store_and_engine_ms']:.1f} ms"],
         ["memory of a process of v1", f"{analysis['rows']['memory_gb']:.2f} GB"],
     ]
-    return _table(["part", "one core"], rows)
+    return markdown(["part", "one core"], rows)
 
 
 def growth(similarity: Mapping[str, Any], module_search: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
@@ -192,8 +168,3 @@ def growth_table(growth: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table.assign(against=against) for against, table in growth.items()])[
         ["against", "x", "what", "seconds"]
     ]
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

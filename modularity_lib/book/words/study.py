@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from modularity_lib.book.words.prose import listed, markdown
 from modularity_lib.findings.inference import smallest_sign_flip_p
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
@@ -12,7 +13,7 @@ from modularity_lib.studies.results import Results
 from modularity_lib.studies.shipped import RESULTS_FOLDER
 
 
-def study_facts(results: Results) -> dict[str, str]:
+def study_texts(results: Results) -> dict[str, str]:
     """The size of a study in words, for captions and prose."""
     study, networks = results.study, results.networks
     trained = networks[networks["trained"]]
@@ -24,7 +25,7 @@ def study_facts(results: Results) -> dict[str, str]:
     return {
         "study": study.name,
         "dataset": study.dataset,
-        "hidden": " and ".join(map(str, study.hidden)),
+        "hidden": listed(study.hidden),
         "epochs": f"{study.epochs:,}",
         "n_train": f"{len(train_index):,}",
         "n_validation": f"{len(validation_index):,}",
@@ -44,7 +45,7 @@ def study_facts(results: Results) -> dict[str, str]:
     }
 
 
-def cost_facts(results: Results) -> dict[str, str]:
+def cost_texts(results: Results) -> dict[str, str]:
     """What a study cost, and what so few runs can prove, in words."""
     seconds = results.made_with.get("core_seconds", {})
     spent = ", ".join(f"{stage} {value:,.0f} s" for stage, value in seconds.items())
@@ -70,20 +71,17 @@ def _left_out_text(left_out: pd.DataFrame, study: Study) -> str:
     )
 
 
-def provenance_table(studies: Iterable[Results]) -> str:
+def provenance_markdown(studies: Iterable[Results]) -> str:
     """Markdown table, a row for each study: networks, size where shipped, days, core-hours, commits, versions."""
     rows = [_row(results) for results in studies]
-    if not rows:
-        return ""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(list(rows[0]), (row.values() for row in rows)) if rows else ""
 
 
 def _row(results: Results) -> dict[str, str]:
     made = results.made_with
     versions = made["versions"]
     first, last = (written[:10] for written in made["written"])
-    packages = [f"{label} {' and '.join(versions[label.lower()])}" for label in ("Python", "torch", "numpy")]
+    packages = [f"{label} {listed(versions[label.lower()])}" for label in ("Python", "torch", "numpy")]
     return {
         "study": results.study.name,
         "networks": f"{len(results.networks):,}",

@@ -1,0 +1,69 @@
+"""What the words of all chapters share: effects, names, lists and tables as text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from modularity_lib.findings.inference import Effect
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Iterable[object]], *, right: Sequence[str] = ()) -> str:
+    """Markdown table. A | within a cell would end it, so it becomes a /.
+
+    Args:
+        heads: names of the columns.
+        rows: cells, one for each column.
+        right: columns that are aligned to the right.
+
+    >>> print(markdown(["layer", "Q"], [[1, "0.3"], [2, "–"]]))
+    | layer | Q |
+    |---|---|
+    | 1 | 0.3 |
+    | 2 | – |
+    """
+    rule = "|".join("---:" if head in right else "---" for head in heads)
+    cells = ([str(cell).replace("|", "/") for cell in row] for row in (heads, *rows))
+    first, *others = (f"| {' | '.join(line)} |" for line in cells)
+    return "\n".join([first, f"|{rule}|", *others])
+
+
+def markdown_of(rows: pd.DataFrame | Iterable[Mapping[Any, Any]], cells: Mapping[str, str]) -> str:
+    """Markdown table with a line for each row: {name of the column: format of its cells}.
+
+    >>> print(markdown_of([{"layer": 1, "q": 0.3}], {"layer": "{layer}", "Q": "{q:.2f}"}))
+    | layer | Q |
+    |---|---|
+    | 1 | 0.30 |
+    """
+    records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+    return markdown(list(cells), ([cell.format_map(row) for cell in cells.values()] for row in records))
+
+
+def effect_text(effect: Effect | None, *, sign: str = "") -> str:
+    """Mean and 95 % interval, or mean and extremes over runs where they are too few for one; "–" without an effect."""
+    if effect is None:
+        return "–"
+    return f"{effect.mean:{sign}.3f}" + (
+        interval_text(effect, before=" ") or f" ({effect.smallest:.3f} to {effect.largest:.3f})"
+    )
+
+
+def interval_text(effect: Effect, *, before: str) -> str:
+    """The 95 % interval in brackets, after these words; nothing where there is no interval."""
+    return "" if effect.low is None else f"{before}[{effect.low:.3f}, {effect.high:.3f}]"
+
+
+def listed(parts: Iterable[object]) -> str:
+    """Parts in a sentence.
+
+    >>> listed([64, 32, 16]), listed(["one"])
+    ('64, 32 and 16', 'one')
+    """
+    *first, last = map(str, parts)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def capitalised(text: str) -> str:
+    """A text with a large first letter; the others stay as they are, those of L2 and Q too."""
+    return text[0].upper() + text[1:]
