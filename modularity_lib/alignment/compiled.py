@@ -1,4 +1,4 @@
-"""Greedy matching of the modules of two clusterings, and how often chance matches as many units; compiled."""
+"""Greedy matching of modules and its permutation test, compiled with numba."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ def matched_share(overlaps: Overlaps) -> float:
 
 
 class _Matching(NamedTuple):
-    """What greedy matching needs to know of a table of overlaps, flattened row by row.
+    """A table of overlaps as greedy matching needs it, flattened row by row.
 
     Each cell has a key of three bit fields: overlap, row, column. So no two keys are equal, the largest one names the
     next match, and of equal overlaps that share a row (a column) it is the one with the last column (row).
@@ -85,7 +85,7 @@ def _match_largest(keys: np.ndarray, matching: _Matching) -> int:
 
 @njit(cache=True)
 def _matched_units(keys: np.ndarray, matching: _Matching) -> int:
-    """Number of units in greedily matched overlaps; uses up `keys`."""
+    """Count the units in greedily matched overlaps; uses up `keys`."""
     matched = 0
     overlap = _match_largest(keys, matching)
     while overlap > 0:
@@ -96,7 +96,7 @@ def _matched_units(keys: np.ndarray, matching: _Matching) -> int:
 
 @njit(cache=True)
 def _matches_at_least(target: int, keys: np.ndarray, matching: _Matching) -> bool:
-    """Whether greedy matching comes to `target` units, from as few matches as decide it; uses up `keys`."""
+    """Whether greedy matching reaches `target` units; stops as soon as that is decided, and uses up `keys`."""
     matched = 0
     for matches_left in range(min(matching.n_rows, matching.n_columns), 0, -1):
         if matched >= target:

@@ -9,8 +9,8 @@ import numpy as np
 class Overlaps:
     """Units shared by each cluster of a and each of b.
 
-    Modules come by size, largest first, of equal sizes the one with the first unit last: the later, the earlier its
-    turn among equal overlaps. Dead units follow.
+    Modules are sorted by size, largest first; of modules of equal size, the one that holds the first unit comes last.
+    Among equal overlaps a later module is matched earlier. Dead units come at the end.
     """
 
     counts: np.ndarray  # (clusters of a, clusters of b)
@@ -21,7 +21,7 @@ class Overlaps:
 
 
 def overlaps_of(a: np.ndarray, b: np.ndarray) -> Overlaps:
-    """Table of the units shared by each cluster of a and each of b; ValueError unless both label the same units."""
+    """Count the units shared by each cluster of a and of b; ValueError unless both label the same units."""
     a, b = _checked_labels("a", a), _checked_labels("b", b)
     if a.size != b.size:
         raise ValueError(
@@ -35,7 +35,7 @@ def overlaps_of(a: np.ndarray, b: np.ndarray) -> Overlaps:
 
 
 def _ranked(labels: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Rename clusters 0, 1, ... in the order of `Overlaps`; with the number of clusters and of modules."""
+    """Number the clusters 0, 1, ... in the order of `Overlaps`; also return how many clusters and modules there are."""
     names, first_unit, index, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     is_dead = names == -1
     rank = np.empty(names.size, dtype=np.int64)

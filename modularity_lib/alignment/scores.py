@@ -31,7 +31,7 @@ class Agreement:
 
 
 def agreement(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000, seed: int = 0) -> Agreement:
-    """All scores of a pair from one table of overlaps; the same numbers as the single functions give.
+    """Compute all scores of a pair from one table of overlaps. The single functions give the same numbers.
 
     Args:
         a, b: module of each unit, shape (units,), whole numbers; -1 = dead.
@@ -64,7 +64,7 @@ def agreement(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000, seed: i
 
 
 def element_centric_similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Element-centric similarity: how alike the company is that each unit keeps. Higher = more alike.
+    """Element-centric similarity: how much each unit's module in a is like its module in b. Higher = more alike.
 
     s = mean_i |A(i) ∩ B(i)| / max(|A(i)|, |B(i)|),    A(i), B(i) = units of i's module in a, in b
 
@@ -110,7 +110,7 @@ def expected_element_centric_similarity(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def variation_of_information(a: np.ndarray, b: np.ndarray, *, normalized: bool = False) -> float:
-    """Variation of information: what one clustering leaves unknown of the other. Lower = more alike.
+    """Variation of information: how much each clustering leaves unknown about the other. Lower = more alike.
 
     VI = H(a|b) + H(b|a) = 2 H(a, b) - H(a) - H(b);    normalised: VI / H(a, b)
 
@@ -130,7 +130,7 @@ def variation_of_information(a: np.ndarray, b: np.ndarray, *, normalized: bool =
 
 
 def reduced_mutual_information(a: np.ndarray, b: np.ndarray, *, normalized: bool = False) -> float:
-    """Mutual information less the cost of the overlap table itself, so that chance scores about 0. Higher = more alike.
+    """Mutual information minus the cost of the overlap table, so that chance scores about 0. Higher = more alike.
 
     RMI = (1/n) [ ln( n! Π_rs c_rs! / (Π_r a_r! Π_s b_s!) ) - ln Ω ]
 
@@ -160,7 +160,7 @@ def reduced_mutual_information(a: np.ndarray, b: np.ndarray, *, normalized: bool
 
 
 def log_table_count(a_sizes: np.ndarray, b_sizes: np.ndarray) -> float:
-    """Logarithm of the number Ω of tables of whole numbers ≥ 0 with the given row and column sums, approximately.
+    """Approximate logarithm of Ω, the number of tables of whole numbers ≥ 0 with these row and column sums.
 
     ln Ω = (R - 1) (S - 1) ln(n + RS/2) + ½ (R + nu - 2) Σ_s ln y_s + ½ (S + mu - 2) Σ_r ln x_r
            + ½ ln[ Γ(mu R) Γ(nu S) / ( (Γ(nu) Γ(R))^S (Γ(mu) Γ(S))^R ) ]
@@ -219,7 +219,7 @@ def greedy_matching_score(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def agreement_p_value(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000, seed: int = 0) -> float:
-    """How often chance matches modules as well as observed: a permutation test. Lower = agreement is less by chance.
+    """Permutation test: how often chance matches modules as well as observed. Lower = chance explains it less.
 
     p = (k + 1) / (permutations + 1),    k = relabellings with a greedy score at least the observed one
 
@@ -249,7 +249,7 @@ def agreement_p_value(a: np.ndarray, b: np.ndarray, *, permutations: int = 5000,
 
 
 def transfer(similarity_a: np.ndarray, labels_a: np.ndarray, similarity_b: np.ndarray, labels_b: np.ndarray) -> float:
-    """How much of its modularity each similarity keeps under the modules of the other. Higher = more alike.
+    """How much modularity each similarity keeps under the other's modules. Higher = more alike.
 
     transfer = ½ [ Q(S_a, labels_b) / (Q(S_a, labels_a) + 0.001) + Q(S_b, labels_a) / (Q(S_b, labels_b) + 0.001) ]
 
@@ -328,7 +328,7 @@ def _reduced_mutual_information(counts: np.ndarray) -> tuple[float, float]:
 
 
 def _total_rmi(counts: np.ndarray, a_sizes: np.ndarray, b_sizes: np.ndarray) -> float:
-    """n RMI; empty overlaps may be left out of counts."""
+    """Reduced mutual information times the number of units; `counts` need not hold the empty overlaps."""
     if a_sizes.size == 1 or b_sizes.size == 1:
         return 0.0  # one cluster tells nothing; exact, where a sum of rounded logarithms is not
     information = (

@@ -1,7 +1,6 @@
-"""The status of a build: what every chapter was executed with, and on what; shown by the page of that name.
+"""Status of a build, for the page of that name: parameters and duration of every chapter, and the machine.
 
-The directive `build-status` (see extension.py) writes these texts anew in every build, also where no chapter
-had to run.
+The directive `build-status` (see extension.py) writes these texts in every build, even if no chapter had to run.
 """
 
 import importlib.metadata
@@ -36,7 +35,7 @@ class Execution:
 
 
 def execution_of(chapter: Chapter, parameters: Mapping[str, Any], notebook: Path, *, failed: bool) -> Execution:
-    """What the executed notebook of a chapter says about its execution."""
+    """Read from an executed notebook how the chapter was executed."""
     noted = nbformat.read(notebook, as_version=4).metadata.get("papermill", {})
     return Execution(
         chapter=chapter.name,
@@ -78,6 +77,6 @@ def environment_text() -> str:
 
 
 def _parameter_text(execution: Execution, name: str) -> str:
-    """Value as code; bold if it was given for this build and is not the chapter's own."""
+    """The value as code; bold if this build overrides the chapter's own."""
     value = str(execution.parameters[name]) or '""'
     return f"**`{value}`**" if name in execution.chosen else f"`{value}`"

@@ -1,4 +1,4 @@
-"""What a chapter puts on its page: facts of a study, and figures with their data and the way to remake them."""
+"""What a chapter puts on its page: facts of a study, and figures with their data and the code that remakes them."""
 
 import base64
 import html
@@ -36,7 +36,7 @@ def tell_study(results: Results) -> None:
 
 
 def at_hand(names: Iterable[str]) -> list[Results]:
-    """Results of those studies that are complete, shipped or in the store; nothing is computed."""
+    """Results of the studies that are complete, shipped or stored; computes nothing."""
     found = []
     for name in names:
         with suppress(StudyIncomplete):
@@ -45,7 +45,7 @@ def at_hand(names: Iterable[str]) -> list[Results]:
 
 
 def where_computed(results: Results) -> str:
-    """A sentence: whether the results of a study came with the project or were computed here."""
+    """Say whether the results of a study came with the project or were computed here."""
     if shipped_tables(results.study.name) is not None:
         return f"But the study {results.study.name} comes with the project: nothing was computed for this page."
     return (

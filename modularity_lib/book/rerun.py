@@ -35,7 +35,7 @@ RERUNS = Path("_build", CHAPTERS)  # below the root of the book
 
 
 def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.parent) -> tuple[Path, Path]:
-    """Run a chapter with these parameters; the others keep the values that the chapter gives them.
+    """Run a chapter with these parameters; the others keep the chapter's own values.
 
     Args:
         name: of the chapter, e.g. "measures" for chapters/measures.md.

@@ -1,4 +1,4 @@
-"""A network that a pencil can follow: two pixels, three hidden units, two logits, three images, small whole weights."""
+"""A network small enough to follow by hand: two pixels, three hidden units, two logits, three images, small weights."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,7 +26,7 @@ PARAMETERS = Parameters(
     weights=(np.array([[-2.0, 2.0], [0.0, 2.0], [1.0, 1.0]]), np.array([[0.0, -2.0, 1.0], [-1.0, 1.0, -1.0]])),
     biases=(np.array([1.0, -1.0, 0.0]), np.array([0.0, 2.0])),
 )
-_LARGEST_DENOMINATOR = 1000  # a number that is no fraction of smaller ones than that is shown as a decimal
+_LARGEST_DENOMINATOR = 1000  # a number that is no fraction with a smaller denominator is shown as a decimal
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +47,12 @@ class WorkedExample:
 
     @property
     def activity(self) -> np.ndarray:
-        """Of every unit on every image, (images, units)."""
+        """Activity of every unit on every image, shape (images, units)."""
         return self.passed.activities[0]
 
     @property
     def deviations(self) -> np.ndarray:
-        """Activity less its mean over the images, (images, units)."""
+        """Activity minus its mean over the images, shape (images, units)."""
         return np.asarray(self.activity - self.activity.mean(axis=0))
 
 
@@ -87,7 +87,7 @@ def worked_example() -> WorkedExample:
 
 
 def as_latex(number: float) -> str:
-    r"""A whole number or a fraction where it is one, else three decimals.
+    r"""Write a number as a whole number or a fraction if it is one, else with three decimals.
 
     >>> as_latex(-2 / 3), as_latex(2.0), as_latex(0.7559)
     ('-\\tfrac{2}{3}', '2', '0.756')
@@ -101,7 +101,7 @@ def as_latex(number: float) -> str:
 
 
 def matrix_latex(matrix: np.ndarray) -> str:
-    r"""A vector as one row, a matrix row by row, in brackets.
+    r"""Write a vector as a row, a matrix row by row, in brackets.
 
     >>> matrix_latex(np.array([[1.0, 0.5], [0.5, 1.0]]))
     '\\begin{bmatrix} 1 & \\tfrac{1}{2} \\\\ \\tfrac{1}{2} & 1 \\end{bmatrix}'

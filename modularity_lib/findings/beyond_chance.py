@@ -46,7 +46,7 @@ def beyond_chance_table(results: Results) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FalsePositives:
-    """How often the permutation test finds agreement where there is none; `low` and `high` bound the 95 % interval."""
+    """How often the permutation test finds agreement where there is none; 95 % interval from `low` to `high`."""
 
     rate: float
     low: float
@@ -55,7 +55,7 @@ class FalsePositives:
 
 
 def false_positives(results: Results, *, pairs: int = 400, seed: int = 0) -> FalsePositives:
-    """Share of p < 0.05 among pairs of clusterings that agree by chance alone.
+    """Rate of p < 0.05 among pairs of clusterings that agree only by chance.
 
     Two measures of one layer of a trained network are drawn, and the units of one clustering are shuffled: the modules
     keep their number and sizes, and any agreement is chance. The interval is exact (Clopper and Pearson 1934).
@@ -77,10 +77,10 @@ def false_positives(results: Results, *, pairs: int = 400, seed: int = 0) -> Fal
 
 
 def since_training(results: Results) -> dict[str, Effect]:
-    """Element-centric similarity of trained networks less the mean of untrained ones, per kind of pair, over runs.
+    """How much more alike clusterings are in trained than in untrained networks, per kind of pair, over runs.
 
-    Trained and untrained networks share no run, so the untrained mean is taken off each run. Empty where there are no
-    untrained networks.
+    The effect is in element-centric similarity. Trained and untrained networks share no run, so the untrained mean is
+    subtracted from each run. Empty without untrained networks.
     """
     trained, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
     before = untrained.groupby("kind")["element_centric"].mean()
@@ -93,7 +93,7 @@ def since_training(results: Results) -> dict[str, Effect]:
 
 
 def within_minus_across(table: pd.DataFrame) -> pd.DataFrame:
-    """Agreement within a family, across, and the difference: a row for each layer and kind of networks.
+    """Agreement within families, across them, and the difference, for each layer and kind of networks.
 
     Pairs of a measure and its own normalised form are left out; both families count alike.
 

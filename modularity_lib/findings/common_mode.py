@@ -1,4 +1,4 @@
-"""Does dropout make modules, or weaken what all units share? Q with as much in common as before, and Q of chance."""
+"""Does dropout make modules, or weaken what all units share? Q with the common factor restored, and Q of nulls."""
 
 import json
 import time
@@ -43,7 +43,7 @@ MODULES, IN_COMMON, CHANCE, MIXED = "modules", "less in common", "chance", "in p
 
 
 def rescaled(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarray:
-    """The matrix if all units had more or less in common: so much that the mean similarity of some pairs is `level`.
+    """Change what all units have in common, until the mean similarity of some pairs is `level`.
 
     S'_ij = max(0, 1 - k (1 - S_ij)),    k such that the mean of S' over the pairs is level
 
@@ -74,7 +74,7 @@ def rescaled(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndar
 
 
 def shifted(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarray:
-    """The matrix with a constant added to every entry, then clipped to [0, 1]: the mean over the pairs is `level`.
+    """Add a constant to every entry and clip to [0, 1], so that the mean over the pairs is `level`.
 
     Arguments, result and errors are those of `rescaled`.
 
@@ -87,13 +87,13 @@ def shifted(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarr
 
 
 def shuffled(similarity: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    """The same similarities given to pairs of units at random: the histogram stays, the arrangement goes."""
+    """Null: assign the similarities to pairs of units at random. The histogram stays, the arrangement goes."""
     upper = np.triu_indices(len(similarity), k=1)
     return _symmetric(source.permutation(similarity[upper]), len(similarity))
 
 
 def random_directions(similarity: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    """Absolute cosines of as many random vectors as there are units, in a space of as few dimensions.
+    """Null: absolute cosines of random vectors, one for each unit, in a space of as few dimensions.
 
     There are d = 1 / (mean of S_ij² over i != j) dimensions, as the squared cosine of isotropic vectors is 1 / d on
     average; where d is not whole, one more axis counts in part. Units that are like a third one are like each other,
@@ -117,7 +117,7 @@ def random_directions(similarity: np.ndarray, source: np.random.Generator) -> np
 
 
 def confounds(similarity: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """What else than modules could move Q, of the live units of a layer.
+    """Properties of a layer's live units, other than modules, that could change Q.
 
     Args:
         similarity: S of live units, shape (units, units), in [0, 1].
@@ -137,7 +137,7 @@ def confounds(similarity: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: Store | None = None) -> pd.DataFrame:
-    """Q of the networks of one run, with what could explain it and with what it would be otherwise.
+    """Q of one run's networks, with its possible confounds, the two counterfactuals and the two nulls.
 
     Args:
         run: whose matrices, at the strengths that are analysed.
@@ -188,7 +188,7 @@ def measured(
     run: int,
     row: int,
 ) -> dict[str, float]:
-    """Confounds, counterfactuals and nulls of one layer and measure: all that a row of `common_mode_table` computes.
+    """Compute a row of `common_mode_table`: confounds, counterfactuals and nulls of one layer and measure.
 
     Args:
         start: the `confounds` of this layer and measure without regularisation.
@@ -209,9 +209,9 @@ def live_part(similarity: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
 
 
 def table_at_hand(results: Results) -> pd.DataFrame:
-    """`common_mode_table` of all runs where one is shipped for this study and is current; else of run 0, measured now.
+    """The shipped `common_mode_table` of all runs if it is current; otherwise measure run 0 now.
 
-    What is shipped but stale is not passed over in silence: a warning says so. The column `run` tells which it is.
+    A stale shipped table is never used; a warning says so. The column `run` tells which runs the table covers.
 
     Raises:
         EntryDamaged: the shipped table is not what its checksum says.
@@ -231,27 +231,27 @@ def table_at_hand(results: Results) -> pd.DataFrame:
 
 
 class StaleTable(UserWarning):
-    """A table that comes with the project is not that of the present code and results."""
+    """The shipped table does not belong to the present code and results."""
 
 
 def shipped_facts(study: str) -> dict[str, Any]:
-    """What is written beside the shipped table of a study."""
+    """Facts written beside the shipped table of a study."""
     return dict(json.loads((SHIPPED / study / "facts.json").read_text(encoding="utf-8")))
 
 
 def shipped_table(study: str) -> pd.DataFrame:
-    """The shipped table of a study, whatever code it is of."""
+    """The shipped table of a study, even if it is stale."""
     return read_entry(SHIPPED / study).tables["common_mode"]
 
 
 def table_key(results: Results) -> str:
-    """What the table of a study depends on: its modules, and the code that computes a row."""
+    """Key of a study's table: its modules, and the code that computes a row."""
     modules = [network_keys(config, results.study).keys["modules"] for config in results.study.trained_configs()]
     return key_of({"modules": modules, "source": source_of("common_mode")})
 
 
 def ship(results: Results, store: Store) -> pd.DataFrame:
-    """Measure all runs of a study from the weights in a store, and write the table into the project."""
+    """Measure all runs of a study from stored weights, and write the table into the project."""
     runs = tqdm(range(results.study.runs), desc="runs")
     table = pd.concat([common_mode_table(results, run=run, store=store) for run in runs], ignore_index=True)
     made = {**provenance(), "written": time.strftime("%FT%TZ", time.gmtime())}
@@ -271,7 +271,7 @@ def _scores(
     seed: int,
     source: np.random.Generator,
 ) -> dict[str, float]:
-    """Q of the counterfactuals and of the nulls; `start`: the `confounds` without regularisation."""
+    """Q of the counterfactuals and the nulls; `start` holds the `confounds` without regularisation."""
 
     def q(matrix: np.ndarray, draw: int = 0) -> float:
         return find_modules(matrix, seed=seed + draw, steps=steps).score
@@ -291,7 +291,7 @@ def _scores(
 
 
 def _in_common_as(similarity: np.ndarray, labels: np.ndarray, start: dict[str, float]) -> np.ndarray:
-    """`rescaled` to what units of different modules had in common at the start; all pairs where there is one module."""
+    """`rescaled` so that different modules have as much in common as at the start; all pairs if there is one module."""
     across = labels[:, None] != labels
     level = start["mean"] if np.isnan(start["across"]) else start["across"]
     return rescaled(similarity, across if across.any() else ~np.eye(len(similarity), dtype=bool), level)
@@ -307,8 +307,9 @@ MADE_UP: dict[str, list[tuple[tuple[float, float], tuple[float | None, float]]]]
 
 
 def made_up_table(*, units: int = 64, blocks: int = 4, draws: int = 2) -> pd.DataFrame:
-    """Both counterfactuals on planted blocks, where the Q that they should give can be had: blocks as they are after
-    the change, under the common factor from before.
+    """Test both counterfactuals on planted blocks, where the Q that they should give is known.
+
+    It is that of the blocks after the change, under the common factor from before.
 
     Returns:
         a row per kind of change, case and draw: `kind`, `case`; q_before, q_after; truth; rescaled, shifted.
@@ -360,7 +361,7 @@ def _symmetric(upper: np.ndarray, units: int) -> np.ndarray:
 
 
 def split_table(table: pd.DataFrame, results: Results, regulariser: Regulariser) -> pd.DataFrame:
-    """Rises of Q along a sweep of `common_mode_table`, split in two, and what each counts as.
+    """Split the rises of Q along a sweep of `common_mode_table`, and classify each.
 
     A rise of at least `CLEAR` is IN_COMMON where at most `LEAST` of it remain with as much in common; of the others it
     is CHANCE where it is not by `CLEAR` larger than that of either null; of the others it is MODULES where at least

@@ -1,4 +1,4 @@
-"""The published numbers beside those of a study: difference in units of the error of both. For comparison only."""
+"""Published numbers beside those of a study, with differences in units of their combined error. For comparison only."""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -54,7 +54,7 @@ _Parts = tuple[pd.DataFrame, pd.DataFrame, Sequence[str]]
 
 
 def _over_runs(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Mean over layers and runs; the standard error is that of the means of the runs."""
+    """Mean over layers and runs, with the standard error over the runs' means."""
     by_run = rows.groupby([*by, "run"])[value].mean().reset_index()
     return by_run.groupby(list(by))[value].agg(here="mean", sem="sem", n="count").reset_index()
 
@@ -130,7 +130,7 @@ def _of_two_measures(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _metric_agreement(results: Results, entries: str = "every pair once, each measure with itself") -> _Parts:
-    """Correlation of two metrics over entries of the 8 x 8 matrix of a layer, in size, mean over layers and runs.
+    """Absolute correlation of two metrics over the entries of a layer's 8 x 8 matrix, mean over layers and runs.
 
     The paper does not say over which entries it correlates. The choice here is the one of `metric_choices` that comes
     closest to the published values: it was made by looking at them.
@@ -147,7 +147,7 @@ def _metric_agreement(results: Results, entries: str = "every pair once, each me
 
 
 def metric_choices(results: Results) -> pd.DataFrame:
-    """How far the correlations of metrics lie from the published ones, by the entries that they are taken over.
+    """Distance of the metric correlations from the published ones, for each choice of matrix entries.
 
     Returns:
         `entries`, `mean` and `largest` (absolute difference), `signed` (mean difference), `within_two` (share within
@@ -173,5 +173,5 @@ _COMPARISONS: dict[str, Callable[[Results], _Parts]] = {
 
 
 def repeats_the_paper(study: Study) -> bool:
-    """Whether the published values belong beside those of a study: it is the paper's experiment, digits and all."""
+    """Whether a study repeats the paper's experiment, so that published values belong beside its own."""
     return (study.dataset, study.protocol, tuple(study.hidden)) == ("mnist", "v1", (64, 64))

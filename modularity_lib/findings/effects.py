@@ -1,4 +1,4 @@
-"""How much each regulariser changes Q, measure by measure and layer by layer, and how sure that is."""
+"""Effect of each regulariser on Q, by measure and layer, with its uncertainty."""
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,9 @@ LEVEL = 0.05
 
 
 def usable_strengths(results: Results, regulariser: Regulariser) -> list[float]:
-    """Strengths of a sweep at which every run has a score in every measure and layer, the left end of its curve first.
+    """Strengths of a sweep at which every run has a score in every measure and layer, weakest first.
 
-    Empty where the left end itself has not.
+    Empty if the weakest one lacks a score.
     """
     study = results.study
     rows = sweep(results.analysed("modules", trained=True), study, regulariser)

@@ -1,4 +1,4 @@
-"""How sure is an effect that was seen in a few runs: interval and p-value, paired by run, and many of them at once."""
+"""Uncertainty of effects over a few runs: intervals, p-values, and corrections for many tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ class Effect:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The 95 % interval, or the smallest and the largest run where there are too few runs for one."""
+        """The 95 % interval, or the smallest and largest run if there are too few for one."""
         return (self.smallest, self.largest) if self.low is None or self.high is None else (self.low, self.high)
 
     @property
     def is_above_zero(self) -> bool:
-        """Whether the interval lies above 0, or every run does where the runs are too few for an interval.
+        """Whether the interval lies above 0, or every run does if there are too few for an interval.
 
         With 3 runs that happens by chance once in eight times: `smallest_p` says how little they can prove.
         """
@@ -45,7 +45,7 @@ class Effect:
 
 
 def smallest_sign_flip_p(n_runs: int) -> float:
-    """The smallest two-sided p-value that a sign-flip test of so many runs can give: 2 / 2^n, and 1 with one run."""
+    """The smallest two-sided p-value of a sign-flip test of n runs: 2 / 2^n, and 1 with one run."""
     return min(1.0, 2.0 / 2**n_runs)
 
 
@@ -98,7 +98,7 @@ def _bca_interval(values: np.ndarray) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True)
 class Trial:
-    """How interval and test of `effect_over_runs` do where there is no effect."""
+    """Coverage of the interval and error rate of the test of `effect_over_runs` without an effect."""
 
     coverage: float | None  # share of intervals that hold the true mean; None where the runs are too few for one
     called: float  # share of tests with p <= 0.05
@@ -106,7 +106,7 @@ class Trial:
 
 
 def tried_without_effect(n_runs: int, *, samples: int = 1_000, seed: int = 0) -> Trial:
-    """Apply `effect_over_runs` to normal samples of mean 0, one sample per trial.
+    """Calibrate interval and test on simulated data without an effect: normal samples of mean 0.
 
     >>> tried_without_effect(3, samples=20)
     Trial(coverage=None, called=0.0, samples=20)

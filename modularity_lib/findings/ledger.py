@@ -1,4 +1,4 @@
-"""The ledger: every published number beside ours, and the claims judged on every study that there is."""
+"""The ledger: every published number beside ours, and the claims judged on every study."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ AGREES, DIFFERS, NO_LIMIT = "agrees", "differs", "no limit set"
 
 @dataclass(frozen=True)
 class Limits:
-    """How far numbers may lie from the published ones, decided before our networks were trained; None = undecided."""
+    """Allowed distance from the published numbers, set before our networks were trained; None = no limit."""
 
     mean: float | None = None  # of the absolute differences
     each: float | None = None  # of every one
@@ -78,10 +78,10 @@ def published_beside_ours(results: Results) -> pd.DataFrame:
 
 
 def ledger(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per group of `published_beside_ours`: how many, how far, and whether within the limits set beforehand.
+    """Summarise each group of `published_beside_ours`: how many, how far, and whether within the limits set beforehand.
 
     Returns:
-        `group`, `figure`, `numbers`, `missing` (not to be had in this study), `mean` and `largest` (absolute
+        `group`, `figure`, `numbers`, `missing` (this study has no such network), `mean` and `largest` (absolute
         difference), `at` (where the largest is), `signed` (mean difference), `within_two` (share within two combined
         errors), `farthest` and `farthest_at` (in combined errors), `limit_mean`, `limit_each`, `verdict`.
     """

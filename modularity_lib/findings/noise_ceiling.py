@@ -1,4 +1,4 @@
-"""How alike two clusterings can be: the same matrix searched twice; and the networks of one run searched again."""
+"""Noise ceiling of agreement: how alike clusterings of the same matrix are, searched twice or on other images."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ _Matrices = Mapping[str, Mapping[str, np.ndarray]]
 
 
 def ceiling_table(results: Results, *, run: int = 0) -> pd.DataFrame:
-    """Agreement of two searches of one similarity matrix that differ in nothing but their random numbers.
+    """Agreement of two searches of one similarity matrix that differ only in their random numbers.
 
     The search does not always end in the same modules, so clusterings by two different measures cannot be expected to
     agree more than this.
@@ -72,14 +72,14 @@ def halves_of(results: Results, *, run: int = 0) -> pd.DataFrame | None:
 
 
 def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
-    """The same results with the agreement of trained networks taken anew: modules of one run, best of several restarts.
+    """Recompute agreement from better searches: the best of several restarts, for the networks of one run.
 
     Args:
         restarts: searches per matrix, at least 1; the best counts.
         run: the run whose networks are searched; the trained networks of other runs are left out of `agreement`.
     Returns:
         Results whose trained rows of `agreement` have the columns that identify them, `element_centric` and
-        `element_centric_chance`; the other tables and the untrained rows are as they were.
+        `element_centric_chance`; the other tables and the untrained rows are unchanged.
     Raises:
         ValueError: restarts below 1.
         LookupError: the matrices of the run are not at hand.
@@ -122,7 +122,7 @@ def at_hand(results: Results, *, run: int = 0) -> bool:
 def _self_agreement(
     pairs: Iterable[tuple[dict[str, Any], tuple[_Matrices, _Matrices]]], *, seeds: tuple[int, int], steps: int
 ) -> pd.DataFrame:
-    """Element-centric similarity of the modules of two matrices of one measure, each searched with its seed."""
+    """Element-centric similarity of the modules of two matrices of one measure, each searched with its own seed."""
     rows = []
     for chosen, (first, second) in pairs:
         for layer, name in enumerate(first, start=1):

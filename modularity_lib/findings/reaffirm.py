@@ -45,7 +45,7 @@ class NotTheSame(RuntimeError):
 
 @dataclass(frozen=True)
 class Difference:
-    """One number that did not come out as it was shipped."""
+    """One number that differs from the shipped one."""
 
     network: str
     stage: str
@@ -58,7 +58,7 @@ class Difference:
 
 
 def reaffirm(*, sample: int = 0, say: Callable[[str], object] = print) -> list[str]:
-    """Recompute a sample of the shipped results and, where it is the same to the bit, add the code to the lineage.
+    """Recompute a sample of the shipped results; if it is equal to the bit, add the code to the lineage.
 
     Modules and agreement: the networks of run 0 of v1 whose weights are shipped in full, from these weights. Training,
     where its code or a library is new: the networks of `TRAINED`, from nothing, with all that follows from them.
@@ -134,7 +134,7 @@ def examples() -> list[TrainingConfig]:
 
 
 def _parameters(config: TrainingConfig, study: Study) -> Parameters | None:
-    """Weights of a network as they are shipped, whatever the code is now."""
+    """Shipped weights of a network, even if the code has changed since."""
     arrays = shipped_arrays(study.name, _keys(config, study)["training"])
     return None if arrays is None else parameters_of_arrays(arrays)
 
@@ -197,7 +197,7 @@ def _analysis_differences(config: TrainingConfig, study: Study, matrices: Matric
 
 
 def _weight_differences(config: TrainingConfig, study: Study, now: Parameters) -> Iterator[Difference]:
-    """Where weights are shipped in full; in half precision they would say less than their norms."""
+    """Differences of weights that are shipped in full; weights in half precision would show less than their norms."""
     if study.name == "v1" and config in examples():
         was = _parameters(config, study)
         assert was is not None
@@ -208,7 +208,7 @@ def _weight_differences(config: TrainingConfig, study: Study, now: Parameters) -
 
 
 def _common_mode_differences() -> Iterator[Difference]:
-    """Rows of the shipped table of common mode, of the same networks; those of run 0 are of the shipped matrices."""
+    """Differences from the shipped table of common mode; its run 0 was measured from the shipped matrices."""
     study, table = STUDIES["v1"], common_mode.shipped_table("v1")
     table = table[table["run"] == 0].reset_index(drop=True)
     start: dict[tuple[int, str], dict[str, float]] = {}
@@ -242,7 +242,7 @@ def _row_differences(
 
 
 def _is_same(before: Any, now: Any) -> bool:
-    """To the bit; None and NaN both say that there is nothing, as tables have no other way."""
+    """Equal to the bit; None and NaN count as equal, since both mark a missing value in a table."""
     if isinstance(before, list) or isinstance(now, list):
         return list(before) == list(now)
     if pd.isna(before) or pd.isna(now):

@@ -49,8 +49,8 @@ def score_correlations(results: Results, *, measures: Sequence[Measure] = MEASUR
 
     Returns:
         `sweep` (of `SWEEPS`; the baseline is the left end of all three), `layer`, `measure_a`, `measure_b`, `kind` (see
-        `claims.pair_kind`), `correlation`, `fixed_strength`: the same after the mean of each setting is taken off, so
-        that only what the runs of a setting differ by is left (NaN for untrained networks, which have one setting), and
+        `pair_kind`), `correlation`, `fixed_strength`: the same once the mean of each setting is subtracted, so that
+        only differences between runs are left (NaN for untrained networks, which have one setting), and
         `networks`. NaN also where a measure gives all networks one score, or fewer than four networks have all scores.
     """
     rows = []
@@ -75,11 +75,11 @@ def score_correlations(results: Results, *, measures: Sequence[Measure] = MEASUR
 def mean_correlations(results: Results) -> pd.DataFrame:
     """Mean of `score_correlations` over the pairs of each kind, with a bootstrap interval over runs.
 
-    A measure and its own normalised form are one quantity and left out. What is drawn anew is whole runs, since the
-    networks of a run share their seed; the correlations are computed again from all networks of the runs drawn.
+    A measure and its own normalised form are one quantity and left out. The bootstrap draws whole runs, since the
+    networks of a run share their seed, and recomputes the correlations from all networks of the runs drawn.
 
     Returns:
-        `sweep`, `layer`, `kind` (of `claims.KINDS`, or "within minus across": the mean of the two families less that
+        `sweep`, `layer`, `kind` (of `KINDS`, or "within minus across": the mean of the two families less that
         across), `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 % BCa
         interval; NaN with fewer than 6 runs), `networks`, `runs`.
     """
@@ -105,7 +105,7 @@ def mean_correlations(results: Results) -> pd.DataFrame:
 
 
 def _over_runs(statistic: Callable[[np.ndarray], np.ndarray], cube: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Several statistics of a cube of scores, and the bounds of their 95 % BCa intervals over runs.
+    """Statistics of a cube of scores, and the bounds of their 95 % BCa intervals over runs (Efron 1987).
 
     Bounds are NaN with fewer than `FEWEST_FOR_INTERVAL` runs, and for a statistic that some draw of runs leaves
     undefined.

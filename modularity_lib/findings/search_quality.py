@@ -1,4 +1,4 @@
-"""How close a search comes to the best modules: other methods, many restarts, the proven optimum of some units."""
+"""How close a search comes to the best modules: other methods, many restarts, proven optima of a few units."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +65,7 @@ def matrices_to_search(
 
 
 def best_partition(similarity: np.ndarray) -> tuple[float, np.ndarray]:
-    """The largest Q that any partition of the units has, proven by integer programming. For at most 24 units.
+    """Find the partition with the largest Q, proven by integer programming. For at most 24 units.
 
     With x_ij = 1 where units i and j are together, maximise  Σ_i B_ii + 2 Σ_{i<j} B_ij x_ij  under
     x_ij + x_jk - x_ik <= 1  for every three units, in every order: who is together with one is together with all.
@@ -186,12 +186,12 @@ def gap_table(matrices: Matrices, near: pd.DataFrame, *, seed: int = 0) -> pd.Da
 
 
 def best_of(searches: int) -> str:
-    """Name of the method that searches so often and keeps the best."""
+    """Name of the method that keeps the best of this many searches."""
     return f"best of {searches} searches"
 
 
 def near_optima(similarity: np.ndarray, *, searches: int = 20, seed: int = 0) -> pd.DataFrame:
-    """Searches that differ in their random numbers alone, beside the best of them.
+    """Repeat the search with different seeds and compare each result with the best.
 
     Returns:
         A row per search: `score`, `share` of the best Q, `alike` = element-centric similarity with the best one's
@@ -211,7 +211,7 @@ def near_optima(similarity: np.ndarray, *, searches: int = 20, seed: int = 0) ->
 
 
 def near_optima_table(matrices: Matrices, *, searches: int = 20, seed: int = 0) -> pd.DataFrame:
-    """`near_optima` of every matrix, with the columns `kind` and `matrix`; without those whose units are all dead."""
+    """`near_optima` of every matrix, with the columns `kind` and `matrix`; skips matrices whose units are all dead."""
     parts = []
     for kind, by_name in matrices.items():
         for name, similarity in by_name.items():
@@ -224,7 +224,7 @@ def near_optima_table(matrices: Matrices, *, searches: int = 20, seed: int = 0) 
 
 
 def exact_table(matrices: Mapping[str, np.ndarray], *, units: int = 20, seed: int = 0) -> pd.DataFrame:
-    """The largest Q of all partitions of some units, and the Q that each method finds on them.
+    """Compare each method with the largest Q of all partitions, on a few units.
 
     Args:
         matrices: {name: similarity matrix}; of each a random choice of `units` live units is taken, or all there are.

@@ -1,4 +1,4 @@
-"""What counts as a silent unit, and how much Q and the agreement of clusterings depend on it.
+"""What counts as a silent unit, and how much Q and agreement depend on it.
 
 A weight penalty shrinks the outgoing weights of a unit without ever reaching 0: to 1e-40, say. A raw measure hardly
 sees such a unit, a normalised one divides its smallness out. In single precision the square of such a weight is 0, and
@@ -57,7 +57,7 @@ RULES = (
 
 
 def without_units(similarity: np.ndarray, dead: np.ndarray) -> np.ndarray:
-    """The similarity matrix with the rows and columns of some units set to 0.
+    """Set the rows and columns of some units to 0.
 
     >>> without_units(np.ones((2, 2)), np.array([False, True])).tolist()
     [[1.0, 0.0], [0.0, 0.0]]
@@ -66,7 +66,7 @@ def without_units(similarity: np.ndarray, dead: np.ndarray) -> np.ndarray:
 
 
 def rules_table(results: Results, *, run: int = 0) -> pd.DataFrame:
-    """Modules of one run under each rule, beside the published numbers.
+    """Compare the modules of one run under each rule with the published numbers.
 
     Args:
         run: whose matrices are used (`archive.stored_matrices`); all its analysed networks.
@@ -130,7 +130,7 @@ def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
 
 
 def placed_at_random(labels: np.ndarray, units: np.ndarray, *, seed: int) -> np.ndarray:
-    """The same modules, with some of the units put into one of them each, all modules equally likely.
+    """Put some units into modules at random, all modules equally likely; the others stay.
 
     >>> placed_at_random(np.array([0, 0, -1]), np.array([False, False, True]), seed=0).tolist()
     [0, 0, 0]
@@ -149,7 +149,7 @@ def _search(similarity: np.ndarray, results: Results, run: int) -> tuple[float, 
 
 
 def _q_beside(found: pd.DataFrame, results: Results) -> pd.Series:
-    """Q less the published Q, of the normalised downstream measures under L2."""
+    """Q minus the published Q, of the normalised downstream measures under L2."""
     paper = compare_with_paper(results, "q_vs_regularisation").query("regulariser == 'l2'")
     chosen = found[found["regulariser_l2"] & found["normalised_downstream"]].assign(strength=found["l2"].round(9))
     ours = chosen.groupby(["measure", "strength"])["score"].mean().rename("score").reset_index()
@@ -158,7 +158,7 @@ def _q_beside(found: pd.DataFrame, results: Results) -> pd.Series:
 
 
 def _agreement_beside(found: pd.DataFrame, results: Results) -> pd.Series:
-    """Agreement of every two measures, mean over layers and networks, less the published one."""
+    """Agreement of every two measures minus the published one, mean over layers and networks."""
     pairs = []
     for _, rows in found.groupby([*REGULARISERS, "layer"]):
         labels = rows.set_index("measure")["labels"].dropna()

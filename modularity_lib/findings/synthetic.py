@@ -1,4 +1,4 @@
-"""What Q does where the truth is known: noise, planted blocks, a factor common to all, and tests of Q on both."""
+"""Q where the truth is known: noise, planted blocks, a factor common to all, and tests of Q on them."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ LEVEL = 0.05  # at which a test calls a matrix modular
 
 
 def noise(units: int, *, seed: int, samples: int = 500) -> np.ndarray:
-    """Absolute correlations of independent normal variables, shape (units, units): no modules but those of chance."""
+    """Absolute correlations of independent normal variables, shape (units, units): modules arise only by chance."""
     return _correlations(_independent(units, samples, seed=seed))
 
 

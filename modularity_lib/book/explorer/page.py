@@ -1,4 +1,4 @@
-"""The page of the explorer: a reader looks at every network of one run by himself, without a server.
+"""The page of the explorer, where readers browse every network of one run, without a server.
 
 All that the page may show is written into it: similarity matrices (8 bits a value), modules, the Q of every matrix
 under the modules of every measure, and two pictures of each module. So are markup, style and script, which lie beside
@@ -33,7 +33,7 @@ _MATRIX_COLOURS, _WEIGHT_COLOURS = "magma", "RdBu_r"  # both remain readable wit
 def page_data(
     networks: Sequence[NetworkView], study: Study, digits: Digits, chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All that the script draws from, ready for JSON. Arrays are base64 of unsigned bytes, one matrix after the other.
+    """All that the script draws, ready for JSON. Arrays are unsigned bytes in base64, one matrix after the other.
 
     `matrices` holds for each network, layer and measure the upper triangle without the diagonal, row by row, as
     round(255 S_ij / largest); `pictures` per module 784 bytes, 128 + 127 w / largest |w|; `digits` the grey values of
@@ -127,7 +127,7 @@ def chosen_layer(networks: Sequence[NetworkView], chosen: Mapping[str, Any]) -> 
 
 
 def still_picture(networks: Sequence[NetworkView], digits: Digits, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What `figures.modules_looked_at` draws of a choice: its arguments."""
+    """Arguments of `figures.modules_looked_at` for a choice."""
     layer = chosen_layer(networks, chosen)
     view, order = layer.measures[chosen["measure"]], chosen["sorted_by"]
     modules = [layer.modules[place] for place in layer.measures[order].modules]
@@ -149,7 +149,7 @@ def still(networks: Sequence[NetworkView], digits: Digits, chosen: Mapping[str, 
 
 
 def pairs_table(networks: Sequence[NetworkView], chosen: Mapping[str, Any]) -> pd.DataFrame:
-    """The matrix of a choice: a row per pair of units, with their modules by it and by the other measure."""
+    """The matrix of a choice as a table: a row per pair of units, with their modules by either measure."""
     layer = chosen_layer(networks, chosen)
     measure, other = layer.measures[chosen["measure"]], layer.measures[chosen["sorted_by"]]
     first, second = np.triu_indices(len(measure.labels), 1)
@@ -167,7 +167,7 @@ def pairs_table(networks: Sequence[NetworkView], chosen: Mapping[str, Any]) -> p
 
 
 def weights_label(layer: int) -> str:
-    """What `pixel_weights` gives for a layer, counted from 1."""
+    """Name of what `pixel_weights` returns for a layer, counted from 1."""
     return "mean input weights" if layer == 1 else "mean input gradient"
 
 
@@ -180,7 +180,7 @@ def texts(
     *,
     asked: str,
 ) -> dict[str, str]:
-    """What the prose of the page says in numbers.
+    """Numbers in the prose of the page, as texts by name.
 
     Args:
         results, run, networks, digits, chosen: what the page shows.
@@ -237,7 +237,7 @@ def _text_of(array: np.ndarray) -> str:
 
 
 def _colours(name: str) -> np.ndarray:
-    """The 256 colours of a map, red, green, blue."""
+    """RGB values of the 256 colours of a colour map."""
     return np.asarray(np.round(255 * matplotlib.colormaps[name](np.arange(256))[:, :3]), dtype=np.uint8)
 
 
@@ -250,12 +250,12 @@ def _rounded(score: float | None) -> float | None:
 
 
 def _is_in_sweep(setting: Mapping[str, float], regulariser: str) -> bool:
-    """Whether a setting belongs to the sweep of a regulariser: the others are at the baseline."""
+    """Whether the other regularisers are at the baseline, so that a setting belongs to this one's sweep."""
     return all(setting[name] == value for name, value in BASELINE._asdict().items() if name != regulariser)
 
 
 def _sweeps(networks: Sequence[NetworkView]) -> list[dict[str, Any]]:
-    """Per regulariser its strengths, and which network each is."""
+    """The strengths of each regulariser, and the network of each."""
     sweeps = []
     for regulariser in REGULARISERS:
         members = [index for index, network in enumerate(networks) if _is_in_sweep(network.setting, regulariser)]

@@ -1,4 +1,4 @@
-"""What can be seen of a network: its similarity matrices, its modules, and what each module responds to."""
+"""What the explorer shows of a network: similarity matrices, modules, and what each module responds to."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +20,7 @@ from modularity_lib.vocabulary import MEASURES, Regularisation
 
 N_DIGITS = 5  # shown per module
 
-_CHUNK_IMAGES = 500  # the gradients of so many images are in memory at a time
+_CHUNK_IMAGES = 500  # images whose gradients are in memory at a time
 
 
 class NothingToExplore(LookupError):
@@ -29,7 +29,7 @@ class NothingToExplore(LookupError):
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Digits that units are shown, as a page embeds them."""
+    """Digits shown to the units, as a page embeds them."""
 
     images: np.ndarray  # (digits, pixels), in [0, 1]
     labels: np.ndarray  # (digits,)
@@ -76,7 +76,7 @@ class NetworkView:
 
 
 def digits_for(study: str | Study) -> Digits:
-    """Digits to show to the networks of a study: all that come with the project, or the study's test images.
+    """Digits to show to the networks of a study: all digits of the project, or the study's test images.
 
     Those that come with the project are training images of MNIST.
     """
@@ -86,7 +86,7 @@ def digits_for(study: str | Study) -> Digits:
 
 
 def study_at_hand(study: str, *, run: int, store: Store | None = None) -> str:
-    """The study, or "v1" where its weights or matrices cannot be had: those of v1, run 0, come with the project."""
+    """The study, or "v1" if its weights or matrices are not at hand: those of v1, run 0, come with the project."""
     with suppress(LookupError, DatasetUnavailable):
         stored_network(study, run=run, store=store)
         stored_matrices(study, run=run, store=store)
@@ -95,7 +95,7 @@ def study_at_hand(study: str, *, run: int, store: Store | None = None) -> str:
 
 
 def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | None = None) -> list[NetworkView]:
-    """Everything that can be seen of each network of a run. Networks without modules or weights are not among them.
+    """Everything that the explorer shows of each network of a run. Skips networks without modules or weights.
 
     Args:
         results: the study's tables, which give modules and Q.
@@ -162,7 +162,7 @@ def module_activity(activity: np.ndarray, modules: np.ndarray) -> np.ndarray:
 
 
 def pixel_weights(parameters: Parameters, images: np.ndarray, *, layer: int, modules: np.ndarray) -> np.ndarray:
-    """What a unit of each module adds up from each pixel, mean over its units.
+    """Mean input weight (or input gradient) from each pixel to the units of a module.
 
     For the first hidden layer the weights themselves, W_1. For a deeper one the input gradient, mean over the images:
 
@@ -248,7 +248,7 @@ def _score(matrix: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def _averaging(modules: np.ndarray) -> np.ndarray:
-    """Matrix (modules, units) that takes the mean over the units of each module."""
+    """Matrix that averages over the units of each module, shape (modules, units)."""
     return modules / np.maximum(modules.sum(axis=1, keepdims=True), 1)
 
 

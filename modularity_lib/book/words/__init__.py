@@ -1,5 +1,7 @@
-"""What the book says of results, so that no number is typed into prose: one file for each chapter.
+"""What the book says about results, so that no number is typed into prose: one file for each chapter.
 
-The chapter `agreement.md` speaks with `agreement`, and so on; `verdicts` serves every chapter that judges a claim, and
-`study` those that say what a study is.
+The chapter `agreement.md` speaks with `agreement`, and so on. `verdicts` serves every chapter that judges a claim,
+`study` those that describe a study, and `prose` all of them.
+
+A function `..._markdown` returns a table, `..._text` a text, and `texts` or `..._texts` several by name.
 """

@@ -17,7 +17,7 @@ _ALIKE = 0.03  # agreements that differ by no more are called alike in prose
 
 
 def restarts_text(results: Results, better: Results, *, restarts: int, run: int = 0) -> str:
-    """Agreement within families and across by a single search of each matrix, and by the best of several, in words.
+    """Agreement within families and across, by a single search of each matrix and by the best of several.
 
     Args:
         better: of `searched_again`, with as many restarts and the same run.
@@ -35,7 +35,7 @@ def restarts_text(results: Results, better: Results, *, restarts: int, run: int 
 
 
 def texts(results: Results, shown: Results, *, restarts: int, layer: int | None) -> dict[str, str]:
-    """What the maps of agreement cover, in words: networks and layers, and the searches behind them."""
+    """Which networks, layers and searches the maps of agreement cover."""
     trained = shown.analysed("agreement", trained=True)
     count = len(trained[["run", *REGULARISERS]].drop_duplicates())
     layers = "all hidden layers" if layer is None else f"hidden layer {layer}"
@@ -47,7 +47,7 @@ def texts(results: Results, shown: Results, *, restarts: int, layer: int | None)
 def beyond_chance_texts(
     results: Results, shares: pd.DataFrame, errors: FalsePositives, effects: dict[str, Effect]
 ) -> dict[str, str]:
-    """The same in sentences: `little_is_not_nothing`, `holm_over_all`, `false_positives`, `since_training`."""
+    """What `findings.beyond_chance` found, in sentences."""
     comparisons = int(shares.loc[shares["networks"] == "trained", "comparisons"].sum())
     least = comparisons / (results.study.permutations + 1)
     across = shares[(shares["kind"] == "across") & (shares["networks"] == "trained")]
@@ -79,7 +79,7 @@ def beyond_chance_texts(
 
 
 def since_training_text(effects: dict[str, Effect]) -> str:
-    """What `since_training` says, a sentence per kind of pair."""
+    """Whether training changed agreement, from `since_training`: a sentence per kind of pair."""
     told = " ".join(_since(kind, effect) for kind, effect in effects.items())
     return told or "There are no untrained networks to compare with."
 
@@ -101,7 +101,7 @@ def _since(kind: str, effect: Effect) -> str:
 
 
 def strength_text(results: Results) -> str:
-    """How agreement changes from no dropout to the strongest, by kind of pair, in a sentence."""
+    """How agreement changes from no dropout to the strongest, by kind of pair."""
     rows = sweep(agreement_by_kind(results), results.study, "dropout")
     if rows["strength"].nunique() < 2:
         return "There is no second strength of dropout to compare with."
@@ -118,7 +118,7 @@ def strength_text(results: Results) -> str:
 
 
 def metrics_text(table: pd.DataFrame) -> str:
-    """How the metrics of agreement correlate, from `figures.metric_agreement.table`, in a sentence."""
+    """How the metrics of agreement correlate, from `figures.metric_table`."""
     matrices = (table["metric_a"] == "similarity_spearman") | (table["metric_b"] == "similarity_spearman")
     clusterings, rsa = table.loc[~matrices, "here"], table.loc[matrices, "here"]
     return (
@@ -129,7 +129,7 @@ def metrics_text(table: pd.DataFrame) -> str:
 
 
 def chance_to_ceiling_text(table: pd.DataFrame) -> str:
-    """What `figures.chance_to_ceiling.table` says, a sentence for each kind of pair."""
+    """Agreement between chance and ceiling, from `figures.chance_to_ceiling_table`: a sentence per kind of pair."""
     values = table.set_index(["kind", "what"])["element_centric"]
     sentences = []
     for kind in KINDS:
@@ -147,7 +147,7 @@ def chance_to_ceiling_text(table: pd.DataFrame) -> str:
 
 
 def layers_text(table: pd.DataFrame) -> str:
-    """What the table of `figures.agreement_maps` by layer says of families, in words."""
+    """How families differ by layer, from `agreement_by_layer_table`."""
     levels = within_minus_across(table).pivot_table(index="layer", columns="networks", values="difference")
     told = [
         f"{_signed(trained)} in hidden layer {layer} ({_signed(before)})"

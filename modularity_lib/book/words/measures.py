@@ -17,7 +17,7 @@ def pair_texts(
     scores: Mapping[tuple[str, str], float],
     pair: tuple[str, str],
 ) -> dict[str, str]:
-    """What two measures find in one layer, in words: their names, and how far each one's modules explain the other."""
+    """Names of two measures, and how well the modules of each fit the other's matrix."""
     a, b = pair
     labels_a, labels_b = modules[a].labels, modules[b].labels
     alike, chance = (
@@ -35,7 +35,7 @@ def pair_texts(
 
 
 def series_texts(modules: Mapping[float, Clustering], measure: str) -> dict[str, str]:
-    """Q of one measure's matrices at several strengths of dropout, in words."""
+    """Q of one measure at several strengths of dropout."""
     scores = {dropout: modules[dropout].score for dropout in sorted(modules)}
     listed = ", ".join(f"{score:.3f} at dropout {dropout:g}" for dropout, score in scores.items())
     found = list(scores.values())

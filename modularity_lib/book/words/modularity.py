@@ -35,7 +35,7 @@ _ANSWERS = {
 
 
 def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
-    """Markdown table: no dropout and the strongest analysed one, with all that Q could follow, means over runs."""
+    """Markdown table of Q and its possible confounds without dropout and at the strongest; means over runs."""
     rows = sweep(table, results.study, "dropout")
     if rows.empty:
         return "The similarity matrices of this study are not at hand."
@@ -58,7 +58,7 @@ def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
 
 
 def texts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
-    """What the tables say, in words, by the rules of `split_table` and `prevailing`."""
+    """What a weaker common factor explains, in sentences; for the rules see `split_table` and `prevailing`."""
     most, least = (Fraction(share).limit_denominator(10) for share in (MOST, LEAST))
     rule = (
         f"Such a rise is called (a) {IN_COMMON}, if at most {least} of it is left with as much in common; otherwise "
@@ -88,7 +88,7 @@ def texts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[
 
 
 def answer_text(last: pd.DataFrame, regulariser: str) -> str:
-    """The rises of Q to one strength, how much of them remains with as much in common, and the answer."""
+    """Rises of Q at one strength, how much of them remains with as much in common, and the answer."""
     label = LABELS[regulariser]
     if last.empty:
         return f"No network with {label} was analysed."
@@ -126,7 +126,7 @@ def _counted(kinds: pd.Series) -> str:
 
 
 def _course_text(splits: pd.DataFrame) -> str:
-    """The same over all strengths, and where it is less in common."""
+    """Rises at all strengths, and where units have less in common."""
     split = splits[splits["kind"] != ""]
     if split.empty:
         return ""
@@ -148,7 +148,7 @@ def _course_text(splits: pd.DataFrame) -> str:
 
 
 def _shared_text(last: pd.DataFrame) -> str:
-    """Whether units have less in common at all: mean similarity, and that of different modules."""
+    """Whether units have less in common at all: mean similarity, overall and between modules."""
     means, across = last["mean_change"], last["across_change"]
     return (
         f"At the strongest dropout the mean similarity of two units is {_relative(means)} than without, on average, "
@@ -162,7 +162,7 @@ def _relative(changes: pd.Series) -> str:
 
 
 def _chance_text(last: pd.DataFrame) -> str:
-    """How much of the rise chance shows too, and how far Q is above it at both ends."""
+    """How much of the rise the nulls show too, and how far Q lies above them at both ends."""
     split = last[last["kind"] != ""]
     if split.empty:
         return ""
@@ -181,7 +181,7 @@ def _chance_text(last: pd.DataFrame) -> str:
 
 
 def _held_text(splits: pd.DataFrame) -> str:
-    """How often the counterfactual clips, and whether a shift that holds the mean would say the same."""
+    """How often the counterfactual clips, and whether a shift to the same mean gives the same answer."""
     return (
         f"In networks with dropout the rescaling leaves {splits['clipped'].mean():.0%} of the pairs at 0, in one "
         f"matrix {splits['clipped'].max():.0%}. With a shift that holds the mean similarity instead, the answer for "
@@ -256,7 +256,7 @@ def effects_text(table: pd.DataFrame) -> str:
 
 
 def trial_text(trial: Trial, n_runs: int) -> str:
-    """What `inference.tried_without_effect` says, in words."""
+    """How interval and test do without an effect, from `inference.tried_without_effect`."""
     held = "" if trial.coverage is None else f"the 95 % interval holds the true mean in {trial.coverage:.0%}, and "
     return (
         f"tried on {trial.samples:,} made-up effects (normal, mean 0, {n_runs} runs), {held}the sign-flip test calls "
@@ -270,7 +270,7 @@ def _sweep_label(rows: pd.DataFrame) -> str:
 
 
 def module_texts(results: Results) -> dict[str, str]:
-    """How modular untrained networks are, and how many modules there are at the strongest regularisation, in words."""
+    """How modular untrained networks are, and how many modules networks have at the strongest regularisation."""
     untrained = results.analysed("modules", trained=False)
     if untrained.empty:
         none = "There are no untrained networks in this study."

@@ -1,4 +1,4 @@
-"""Tables and sentences of the chapter on the search for modules, generated from its results."""
+"""Words on the search for modules, and on what Q does where the truth is known."""
 
 import pandas as pd
 
@@ -40,7 +40,7 @@ def texts(
     common: pd.DataFrame,
     p_values: pd.DataFrame,
 ) -> dict[str, str]:
-    """What the tables of `search_quality` and `synthetic` say, in words."""
+    """What `search_quality` and `synthetic` found, in words."""
     kinds = gaps.groupby("kind", sort=False)["matrix"].nunique()
     close = near[~near["is_best"] & (near["share"] >= CLOSE)]
     return {
@@ -80,7 +80,7 @@ def gap_text(gaps: pd.DataFrame) -> str:
 
 
 def floor_text(floor: pd.DataFrame) -> str:
-    """Q of noise by units, and that samples do not lower it."""
+    """Q of noise, by the number of units and of samples."""
     most, largest = floor["samples"].max(), floor["units"].max()
     means = floor[floor["samples"] == most].set_index("units")["mean"]
     same = floor.loc[floor["units"] == largest, "mean"]

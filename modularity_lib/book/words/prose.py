@@ -41,7 +41,7 @@ def markdown_of(rows: pd.DataFrame | Iterable[Mapping[Any, Any]], cells: Mapping
 
 
 def effect_text(effect: Effect | None, *, sign: str = "") -> str:
-    """Mean and 95 % interval, or mean and extremes over runs where they are too few for one; "–" without an effect."""
+    """Mean and 95 % interval, or the extremes over runs if there are too few for one; "–" without an effect."""
     if effect is None:
         return "–"
     return f"{effect.mean:{sign}.3f}" + (
@@ -50,12 +50,12 @@ def effect_text(effect: Effect | None, *, sign: str = "") -> str:
 
 
 def interval_text(effect: Effect, *, before: str) -> str:
-    """The 95 % interval in brackets, after these words; nothing where there is no interval."""
+    """The 95 % interval in brackets, with these words before it; empty without an interval."""
     return "" if effect.low is None else f"{before}[{effect.low:.3f}, {effect.high:.3f}]"
 
 
 def listed(parts: Iterable[object]) -> str:
-    """Parts in a sentence.
+    """Join parts for a sentence.
 
     >>> listed([64, 32, 16]), listed(["one"])
     ('64, 32 and 16', 'one')
@@ -65,5 +65,5 @@ def listed(parts: Iterable[object]) -> str:
 
 
 def capitalised(text: str) -> str:
-    """A text with a large first letter; the others stay as they are, those of L2 and Q too."""
+    """Capitalise the first letter; the others stay as they are, unlike with `str.capitalize`."""
     return text[0].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""Table of the studies, and what it takes to run them."""
+"""Table of the studies, and how long they take."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from modularity_lib.studies.results import Results
 
 
 def studies_markdown(*, cores: int, computed: Sequence[Results] = ()) -> str:
-    """Markdown table: every study, what it consists of, and its time from nothing on so many cores.
+    """Markdown table of every study: networks, shape, and the time it takes on this many cores.
 
-    "Expected" is from the shapes of the networks; with early stopping it is what it takes at most. "Took" divides the
-    core time of those that were `computed` by the cores.
+    "Expected" follows from the shapes of the networks; with early stopping it is an upper limit. "Took" is the core
+    time of the studies that were `computed`, divided by the cores.
     """
     took = {results.study.name: sum(results.made_with["core_seconds"].values()) for results in computed}
     rows = []
