@@ -1,41 +1,14 @@
 """Modules of hidden units in neural networks, from upstream and downstream information.
 
-A public name is loaded when it is first used: PyTorch, Numba and Dask start only where they have something to do.
+Five files are the method; read `training.plain`, `similarity.measures`, `clustering.modularity`, `clustering.search`
+and `alignment.scores`, in this order. A public name is loaded when it is first used: PyTorch, Numba and Dask start only
+where they have something to do.
 """
 
 # ruff: noqa: F401 - what type checkers import here stands in `_MODULES`, and so in `__all__`, too
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from modularity_lib.alignment.scores import (
-        agreement,
-        agreement_p_value,
-        element_centric_similarity,
-        expected_element_centric_similarity,
-        greedy_matching_score,
-        reduced_mutual_information,
-        similarity_spearman,
-        transfer,
-        variation_of_information,
-    )
-    from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
-    from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
-    from modularity_lib.findings.comparison import compare_with_paper
-    from modularity_lib.images.dataset import Dataset, load_dataset
-    from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
-    from modularity_lib.similarity.measures import similarity_matrices
-    from modularity_lib.studies.archive import stored_matrices, stored_network
-    from modularity_lib.studies.catalogue import STUDIES, Study
-    from modularity_lib.studies.results import Results, StudyIncomplete
-    from modularity_lib.studies.run import run_study
-    from modularity_lib.studies.shipped import ResultsAltered
-    from modularity_lib.studies.store import Store
-    from modularity_lib.training.config import TrainingConfig
-    from modularity_lib.training.networks import MLP, Parameters
-    from modularity_lib.training.training import TrainedNetwork, train
-    from modularity_lib.vocabulary import FAMILY, MEASURES
 
 _MODULES = {
     "alignment.scores": (
@@ -70,17 +43,46 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 __all__ = sorted(_MODULE_OF)
 
+if TYPE_CHECKING:
+    from modularity_lib.alignment.scores import (
+        agreement,
+        agreement_p_value,
+        element_centric_similarity,
+        expected_element_centric_similarity,
+        greedy_matching_score,
+        reduced_mutual_information,
+        similarity_spearman,
+        transfer,
+        variation_of_information,
+    )
+    from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
+    from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
+    from modularity_lib.findings.comparison import compare_with_paper
+    from modularity_lib.images.dataset import Dataset, load_dataset
+    from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
+    from modularity_lib.similarity.measures import similarity_matrices
+    from modularity_lib.studies.archive import stored_matrices, stored_network
+    from modularity_lib.studies.catalogue import STUDIES, Study
+    from modularity_lib.studies.results import Results, StudyIncomplete
+    from modularity_lib.studies.run import run_study
+    from modularity_lib.studies.shipped import ResultsAltered
+    from modularity_lib.studies.store import Store
+    from modularity_lib.training.config import TrainingConfig
+    from modularity_lib.training.networks import MLP, Parameters
+    from modularity_lib.training.training import TrainedNetwork, train
+    from modularity_lib.vocabulary import FAMILY, MEASURES
+else:  # type checkers would believe that any name is there
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        from modularity_lib.vocabulary import did_you_mean
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULE_OF:
+            from modularity_lib.vocabulary import did_you_mean
 
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}.{did_you_mean(name, _MODULE_OF)}", name=name
-        )
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value  # so that this is asked once
-    return value
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}.{did_you_mean(name, _MODULE_OF)}", name=name
+            )
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value  # so that this is asked once
+        return value
 
 
 def __dir__() -> list[str]:
