@@ -57,7 +57,7 @@ def build_single_page(root: Path) -> None:
     command = "from jupyter_book.cli.main import main; main()"
     built = subprocess.run([sys.executable, "-c", command, "build", root, "--builder", "singlehtml"])
     if built.returncode:
-        raise PdfImpossible(f"the book could not be built; `jupyter-book build {root}` says why, too.")
+        raise PdfImpossible("the book could not be built as a single page; what Jupyter Book wrote above says why.")
 
 
 def print_book(root: Path, pdf: Path) -> int:
