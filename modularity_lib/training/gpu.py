@@ -415,32 +415,16 @@ class _Batch:
         return total / n_images
 
     def _decide(self, is_finite: np.ndarray, losses: np.ndarray | None) -> np.ndarray:
-        """What `training.advance` does after an epoch. Returns which parameters are to be kept, (networks,), bool."""
+        """Settle the epoch for each network that trained. Returns whose parameters are to be kept: (networks,)."""
         keep = np.zeros(self.n_networks, dtype=bool)
         trained = [bool(self._states[s].training[n]) for s, n in self._places]
         for state in self._states:
             state.epoch += bool(state.training.any())
         for row, (s, n) in enumerate(self._places):
-            state = self._states[s]
-            if not trained[row]:
-                continue
-            state.epochs[n] = state.epoch
-            if not is_finite[row]:
-                state.training[n] = False
-                state.reasons[n] = f"weights or moments of Adam were not finite after epoch {state.epoch}"
-                continue
-            state.training[n] = state.epoch < state.configs[n].epochs
-            keep[row] = losses is None or _falls(state, n, float(losses[row]))
+            if trained[row]:
+                loss = None if losses is None else float(losses[row])
+                keep[row] = self._states[s].settle(n, is_finite=bool(is_finite[row]), loss=loss)
         return keep
-
-
-def _falls(state: TrainingState, network: int, loss: float) -> bool:
-    """Final protocol: whether the validation loss is the lowest so far; sets the learning rate and when to stop."""
-    rates = state.networks.learning_rates
-    plateau, rates[network] = state.plateaus[network].after(loss, rates[network])
-    state.plateaus[network] = plateau
-    state.training[network] &= not plateau.stops
-    return plateau.epochs_since_lowest == 0
 
 
 class _Recorded:

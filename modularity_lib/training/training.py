@@ -52,6 +52,30 @@ class TrainingState:
     plateaus: list[Plateau]  # final protocol
     reasons: list[str]  # why a network diverged
 
+    def settle(self, network: int, *, is_finite: bool, loss: float | None) -> bool:
+        """Decide, at the end of an epoch, whether a network goes on, and at which learning rate.
+
+        Args:
+            network: one that trained in this epoch, which `epoch` counts already.
+            is_finite: whether its parameters and the moments of Adam are.
+            loss: on the validation images; None: protocol v1, which does not look at it.
+        Returns:
+            Whether its parameters are to be kept: the latest under v1, under "final" those of the lowest loss so far.
+        """
+        self.epochs[network] = self.epoch
+        if not is_finite:
+            self.training[network] = False
+            self.reasons[network] = f"weights or moments of Adam were not finite after epoch {self.epoch}"
+            return False
+        self.training[network] = self.epoch < self.configs[network].epochs
+        if loss is None:
+            return True
+        rates = self.networks.learning_rates
+        plateau, rates[network] = self.plateaus[network].after(loss, rates[network])
+        self.plateaus[network] = plateau
+        self.training[network] &= not plateau.stops
+        return plateau.epochs_since_lowest == 0
+
 
 class RunImages(NamedTuple):
     """Images that the networks of one run train on and validate on."""
@@ -167,25 +191,13 @@ def advance(state: TrainingState, images: RunImages) -> None:
         workspace,
     )
     state.epoch += 1
-    state.epochs[trained] = state.epoch
     for network in trained:
-        if not _is_finite(state.networks, network):
-            state.training[network] = False
-            state.reasons[network] = f"weights or moments of Adam were not finite after epoch {state.epoch}"
-            continue
-        state.training[network] = state.epoch < state.configs[network].epochs
-        if config.protocol == "v1" or _falls(state, network, images, workspace):
-            state.kept[network] = state.networks.parameters[network]
-
-
-def _falls(state: TrainingState, network: int, images: RunImages, workspace: Workspace) -> bool:
-    """Final protocol: whether the validation loss is the lowest so far; sets the learning rate and when to stop."""
-    loss = _validation_loss(state.networks.parameters[network], state.layout, images, workspace)
-    rates = state.networks.learning_rates
-    plateau, rates[network] = state.plateaus[network].after(loss, rates[network])
-    state.plateaus[network] = plateau
-    state.training[network] &= not plateau.stops
-    return plateau.epochs_since_lowest == 0
+        parameters, loss = state.networks.parameters[network], None
+        is_finite = _is_finite(state.networks, network)
+        if is_finite and config.protocol == "final":
+            loss = _validation_loss(parameters, state.layout, images, workspace)
+        if state.settle(network, is_finite=is_finite, loss=loss):
+            state.kept[network] = parameters
 
 
 def _validation_loss(parameters: np.ndarray, layout: Layout, images: RunImages, workspace: Workspace) -> float:
