@@ -30,6 +30,8 @@ def best_of_walk(
     for step in range(len(draws)):
         unit = int(draws[step, 0] * n_units)
         own = labels[unit]
+        # What unit i adds to Q in module c: g(c) = 2 sum_{j in c, j != i} (Ã_ij - a_i a_j), but for a_i², the same in
+        # every module. A move from c to d changes Q by g(d) - g(c).
         for module in range(n_modules):
             others = mass[module] - strength[unit] if module == own else mass[module]
             gain[module] = 2.0 * (pull[module, unit] - strength[unit] * others)

@@ -1,4 +1,4 @@
-"""Newman's modularity of a similarity matrix: adjacency, unit strengths, the score Q and the gain of one move."""
+"""Newman's modularity of a similarity matrix: adjacency, unit strengths and the score Q."""
 
 import numpy as np
 
@@ -32,6 +32,14 @@ def to_adjacency(similarity: np.ndarray) -> np.ndarray:
     array([[0. , 0.5],
            [0.5, 0. ]])
     """
+    adjacency = _weights(similarity)
+    if not adjacency.any():
+        raise AllUnitsDead(ALL_UNITS_DEAD.format(units=len(adjacency)))
+    return adjacency
+
+
+def _weights(similarity: np.ndarray) -> np.ndarray:
+    """The adjacency, which may be all 0; checked as `to_adjacency` says."""
     given = np.asarray(similarity)
     if given.ndim != 2 or given.shape[0] != given.shape[1] or given.dtype.kind not in "biuf":
         raise ValueError(
@@ -89,15 +97,17 @@ def dead_units(similarity: np.ndarray) -> np.ndarray:
     families would agree more than in the paper.
 
     Args:
-        similarity: S, as in `to_adjacency`.
+        similarity: S, as in `to_adjacency`; it may be zero off its diagonal.
     Returns:
         boolean array, shape (units,); True = dead.
     Raises:
-        ValueError, AllUnitsDead: as `to_adjacency`.
+        ValueError: as `to_adjacency`.
 
     >>> dead_units(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]]))
     array([False, False,  True])
     """
+    if not _weights(similarity).any():
+        return np.ones(len(similarity), dtype=bool)
     return strengths(similarity) == 0
 
 
@@ -150,45 +160,6 @@ def modularity_score(similarity: np.ndarray, labels: np.ndarray) -> float:
     return float(inside - expected)
 
 
-def gain_of_move(similarity: np.ndarray, labels: np.ndarray, unit: int, module: int) -> float:
-    """Change of Q when one unit moves to another module. Positive = Q rises.
-
-    g(module) - g(module of the unit),    g(c) = 2 sum_{j in c} (Ã_ij - a_i a_j) - a_i^2  (j != i),    g(-1) = 0
-
-    This is the sum that the Monte Carlo search keeps up to date; it costs one row of Ã instead of the whole matrix.
-
-    Args:
-        similarity: S, as in `to_adjacency`.
-        labels: module of each unit, as in `modularity_score`.
-        unit: index of the unit that moves.
-        module: where it goes; a label that no unit has is a new module, -1 is none.
-    Returns:
-        Q after the move minus Q before it, dimensionless.
-    Raises:
-        ValueError: as `modularity_score`, or unit or module is out of range.
-
-    >>> two_pairs = np.kron(np.eye(2), np.ones((2, 2)))
-    >>> gain_of_move(two_pairs, np.array([0, 0, 1, 1]), unit=1, module=1)
-    -0.625
-    """
-    share = normalised_adjacency(similarity)
-    labels = _checked_labels(labels, n_units=len(share))
-    if not 0 <= unit < len(labels):
-        raise ValueError(f"unit must be an index from 0 to {len(labels) - 1}, got {unit!r}. Units count from 0.")
-    if module < -1:
-        raise ValueError(f"module must be at least -1, got {module!r}. Use -1 to take the unit out of every module.")
-    strength = share.sum(axis=1)
-    beyond_chance = share[unit] - strength[unit] * strength
-
-    def contribution(label: int) -> float:
-        if label == -1:
-            return 0.0
-        others = (labels == label) & (np.arange(len(labels)) != unit)
-        return float(2.0 * beyond_chance[others].sum() - strength[unit] ** 2)
-
-    return contribution(module) - contribution(int(labels[unit]))
-
-
 def _check_finite(similarity: np.ndarray) -> None:
     bad = np.argwhere(~np.isfinite(similarity))
     if len(bad):
@@ -202,7 +173,7 @@ def _check_finite(similarity: np.ndarray) -> None:
 def _check_weights(adjacency: np.ndarray) -> None:
     largest = np.abs(adjacency).max(initial=0.0)
     if largest == 0.0:
-        raise AllUnitsDead(ALL_UNITS_DEAD.format(units=len(adjacency)))
+        return
     # Relative to the weights that count: a large diagonal must not make a lopsided matrix pass.
     gap = np.abs(adjacency / largest - adjacency.T / largest)
     i, j = np.unravel_index(np.argmax(gap), gap.shape)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modularity_lib.clustering.modularity import (
+    ALL_UNITS_DEAD,
     dead_units,
     modularity_matrix,
     modularity_score,
@@ -18,26 +19,45 @@ SPECTRAL_VARIANTS = ("paper", "newman")
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """Modules of the units of one layer, and how they were found."""
+    """Modules of the units of one layer, and how they were found.
+
+    A layer whose units are all dead has no modules: `status` is "all_units_dead", the labels are all -1, and Q is NaN.
+    """
 
     labels: np.ndarray  # module of each unit, 0, 1, ... in order of first appearance; -1 = dead unit; read-only
     score: float  # modularity Q of the labels
-    seed: int | None  # None where nothing is drawn at random, and so for the other settings of the search
-    restarts: int | None
-    steps: int | None
-    target_entropy: float | None  # in nats
-    method: str  # "spectral-paper", "spectral-newman" or "monte-carlo"
     spectral_score: float  # Q of the spectral start; equal to score for a spectral method
+    method: str  # "spectral-paper", "spectral-newman" or "monte-carlo"
+    seed: int | None = None  # None where nothing is drawn at random, and so for the other settings of the search
+    restarts: int | None = None
+    steps: int | None = None
+    target_entropy: float | None = None  # in nats
+
+    @property
+    def status(self) -> str:
+        """Either "ok" or "all_units_dead".
+
+        >>> spectral_modules(np.eye(3)).status
+        'all_units_dead'
+        """
+        return "ok" if (self.labels >= 0).any() else "all_units_dead"
+
+    @property
+    def reason(self) -> str:
+        """Why there are no modules; "" if there are some."""
+        return "" if self.status == "ok" else ALL_UNITS_DEAD.format(units=len(self.labels))
 
     @property
     def n_modules(self) -> float:
         """Soft number of modules: exp(-sum_c f_c ln f_c), f_c = share of all units, dead ones included, in module c.
 
-        Equal to the plain count when no unit is dead and all modules have one size.
+        Equal to the plain count when no unit is dead and all modules have one size; 0 when all units are dead.
 
         >>> spectral_modules(np.kron(np.eye(2), np.ones((3, 3)))).n_modules
         2.0
         """
+        if self.status != "ok":
+            return 0.0
         shares = np.bincount(self.labels[self.labels >= 0]) / len(self.labels)
         return float(np.exp(-np.sum(shares * np.log(shares))))
 
@@ -50,7 +70,9 @@ class Clustering:
         >>> spectral_modules(np.kron(np.eye(2), np.ones((2, 2)))).communities()
         [{0, 1}, {2, 3}]
         """
-        return [set(np.flatnonzero(self.labels == module).tolist()) for module in range(self.labels.max() + 1)]
+        return [
+            set(np.flatnonzero(self.labels == module).tolist()) for module in range(self.labels.max(initial=-1) + 1)
+        ]
 
 
 def spectral_modules(similarity: np.ndarray, *, variant: str = "paper") -> Clustering:
@@ -67,10 +89,9 @@ def spectral_modules(similarity: np.ndarray, *, variant: str = "paper") -> Clust
         similarity: S, shape (units, units), any diagonal and scale; see `modularity.to_adjacency`.
         variant: "paper" or "newman".
     Returns:
-        Clustering with Q of at least 0, up to rounding.
+        Clustering with Q of at least 0, up to rounding; without modules where similarity is zero off the diagonal.
     Raises:
-        ValueError: similarity is refused by `modularity.to_adjacency`, or the variant is unknown.
-        AllUnitsDead: similarity is zero off the diagonal.
+        ValueError: similarity is refused by `modularity.dead_units`, or the variant is unknown.
     Source: Newman (2006), PNAS 103:8577; the paper, section on modularity.
 
     >>> spectral_modules(np.kron(np.eye(2), np.ones((3, 3)))).labels
@@ -78,19 +99,8 @@ def spectral_modules(similarity: np.ndarray, *, variant: str = "paper") -> Clust
     """
     if variant not in SPECTRAL_VARIANTS:
         raise ValueError(f"variant must be one of {SPECTRAL_VARIANTS}, got {variant!r}. The default is the paper's.")
-    share = normalised_adjacency(similarity)
-    labels = _spectral_labels(modularity_matrix(share), dead_units(share), variant=variant)
-    score = modularity_score(share, labels)
-    return Clustering(
-        labels=_in_order_of_appearance(labels),
-        score=score,
-        seed=None,
-        restarts=None,
-        steps=None,
-        target_entropy=None,
-        method=f"spectral-{variant}",
-        spectral_score=score,
-    )
+    labels, score = _spectral_start(similarity, variant=variant)
+    return Clustering(_in_order_of_appearance(labels), score, spectral_score=score, method=f"spectral-{variant}")
 
 
 def find_modules(
@@ -111,10 +121,10 @@ def find_modules(
         target_entropy: randomness of a step in nats, > 0. Small = greedy; from ln 2 = 0.69 on, a unit with two options
             chooses blindly.
     Returns:
-        Clustering with Q at least that of its spectral start; the same for the same arguments.
+        Clustering with Q at least that of its spectral start; the same for the same arguments. Without modules where
+        similarity is zero off the diagonal.
     Raises:
-        ValueError: similarity is refused by `modularity.to_adjacency`, or another argument is out of its range.
-        AllUnitsDead: similarity is zero off the diagonal.
+        ValueError: similarity is refused by `modularity.dead_units`, or another argument is out of its range.
     Source: the paper, section on modularity.
 
     >>> find_modules(np.kron(np.eye(2), np.ones((3, 3))), seed=0, steps=100).score
@@ -124,29 +134,27 @@ def find_modules(
     from modularity_lib.clustering.compiled import IMPROVEMENT, best_of_walk
 
     _check_search(seed=seed, restarts=restarts, steps=steps, target_entropy=target_entropy)
-    share = normalised_adjacency(similarity)
-    dead = dead_units(share)
-    start = _spectral_labels(modularity_matrix(share), dead, variant="paper")
-    spectral_score = modularity_score(share, start)
-    live = ~dead
-    live_share, live_strength = share[np.ix_(live, live)], strengths(share)[live]
-    best, score = start, spectral_score
-    for stream in np.random.SeedSequence(seed).spawn(restarts):
-        draws = np.random.default_rng(stream).random((steps, 2))
-        labels = np.full(len(share), -1)
-        labels[live] = best_of_walk(live_share, live_strength, start[live], draws, float(target_entropy))
-        found = modularity_score(share, labels)  # from scratch: the running sums of the search may have drifted
-        if found > score + IMPROVEMENT:
-            best, score = labels, found
+    start, spectral_score = _spectral_start(similarity, variant="paper")
+    best, score, live = start, spectral_score, start >= 0
+    if live.any():
+        share = normalised_adjacency(similarity)
+        live_share, live_strength = share[np.ix_(live, live)], strengths(share)[live]
+        for stream in np.random.SeedSequence(seed).spawn(restarts):
+            draws = np.random.default_rng(stream).random((steps, 2))
+            labels = np.full(len(share), -1)
+            labels[live] = best_of_walk(live_share, live_strength, start[live], draws, float(target_entropy))
+            found = modularity_score(share, labels)  # from scratch: the running sums of the search may have drifted
+            if found > score + IMPROVEMENT:
+                best, score = labels, found
     return Clustering(
         labels=_in_order_of_appearance(best),
         score=score,
+        spectral_score=spectral_score,
+        method="monte-carlo",
         seed=int(seed),
         restarts=int(restarts),
         steps=int(steps),
         target_entropy=float(target_entropy),
-        method="monte-carlo",
-        spectral_score=spectral_score,
     )
 
 
@@ -157,6 +165,16 @@ def _in_order_of_appearance(labels: np.ndarray) -> np.ndarray:
     ordered[live] = np.argsort(np.argsort(first))[module]
     ordered.setflags(write=False)  # a record that says how it was made must not change afterwards
     return ordered
+
+
+def _spectral_start(similarity: np.ndarray, *, variant: str) -> tuple[np.ndarray, float]:
+    """Labels of the spectral splits, and their Q; all -1 and NaN where all units are dead."""
+    dead = dead_units(similarity)
+    if dead.all():
+        return np.full(len(dead), -1), np.nan
+    share = normalised_adjacency(similarity)
+    labels = _spectral_labels(modularity_matrix(share), dead, variant=variant)
+    return labels, modularity_score(share, labels)
 
 
 def _spectral_labels(matrix: np.ndarray, dead: np.ndarray, *, variant: str) -> np.ndarray:

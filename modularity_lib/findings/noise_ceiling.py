@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.clustering.modularity import AllUnitsDead
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
@@ -93,16 +92,17 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
     for chosen, matrices in _analysed_matrices(results, run):
         base = {**identity.loc[tuple(chosen.values())].to_dict(), **chosen}
         for layer, by_measure in enumerate(matrices.values(), start=1):
-            labels = {
-                measure: _labels(matrix, seed=run, steps=results.study.search_steps, restarts=restarts)
-                for measure, matrix in by_measure.items()
+            found = {
+                measure: find_modules(
+                    by_measure[measure], seed=run, steps=results.study.search_steps, restarts=restarts
+                )
+                for measure in MEASURES
             }
             for a, b in combinations_with_replacement(MEASURES, 2):
-                first, second = labels[a], labels[b]
-                if first is not None and second is not None:
+                if found[a].status == found[b].status == "ok":
                     alike = {
-                        "element_centric": element_centric_similarity(first, second),
-                        "element_centric_chance": expected_element_centric_similarity(first, second),
+                        "element_centric": element_centric_similarity(found[a].labels, found[b].labels),
+                        "element_centric_chance": expected_element_centric_similarity(found[a].labels, found[b].labels),
                     }
                     names = {"layer": layer, "measure_a": a, "measure_b": b, "status": "ok"}
                     rows.append({**{name: base[name] for name in kept}, **names, **alike})
@@ -128,11 +128,11 @@ def _self_agreement(
         for layer, name in enumerate(first, start=1):
             for measure in MEASURES:
                 a, b = (
-                    _labels(matrices[name][measure], seed=seed, steps=steps, restarts=1)
+                    find_modules(matrices[name][measure], seed=seed, steps=steps)
                     for matrices, seed in zip((first, second), seeds, strict=True)
                 )
-                if a is not None and b is not None:
-                    alike = element_centric_similarity(a, b)
+                if a.status == b.status == "ok":
+                    alike = element_centric_similarity(a.labels, b.labels)
                     rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
     return pd.DataFrame(rows, columns=[*REGULARISERS, "layer", "measure", "element_centric"])
 
@@ -146,10 +146,3 @@ def _analysed_settings(results: Results, run: int) -> Iterator[dict[str, Any]]:
 def _analysed_matrices(results: Results, run: int) -> Iterator[tuple[dict[str, Any], _Matrices]]:
     for chosen in _analysed_settings(results, run):
         yield chosen, stored_matrices(results.study, run=run, **chosen)
-
-
-def _labels(matrix: np.ndarray, *, seed: int, steps: int, restarts: int) -> np.ndarray | None:
-    try:
-        return find_modules(matrix, seed=seed, steps=steps, restarts=restarts).labels
-    except AllUnitsDead:
-        return None

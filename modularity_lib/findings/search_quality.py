@@ -196,8 +196,12 @@ def near_optima(similarity: np.ndarray, *, searches: int = 20, seed: int = 0) ->
     Returns:
         A row per search: `score`, `share` of the best Q, `alike` = element-centric similarity with the best one's
         modules, `chance` = its mean when units are shuffled, `is_best` (of equals, the first).
+    Raises:
+        AllUnitsDead: there are no modules to search for.
     """
     found = [find_modules(similarity, seed=seed + index) for index in range(searches)]
+    if found[0].status != "ok":
+        raise AllUnitsDead(found[0].reason)
     best = max(found, key=lambda modules: modules.score)
     return pd.DataFrame(
         {
@@ -215,11 +219,8 @@ def near_optima_table(matrices: Matrices, *, searches: int = 20, seed: int = 0) 
     parts = []
     for kind, by_name in matrices.items():
         for name, similarity in by_name.items():
-            try:
-                table = near_optima(similarity, searches=searches, seed=seed)
-            except AllUnitsDead:
-                continue
-            parts.append(table.assign(kind=kind, matrix=name))
+            if not dead_units(similarity).all():
+                parts.append(near_optima(similarity, searches=searches, seed=seed).assign(kind=kind, matrix=name))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -236,13 +237,12 @@ def exact_table(matrices: Mapping[str, np.ndarray], *, units: int = 20, seed: in
     """
     rows = []
     for index, (name, similarity) in enumerate(matrices.items()):
-        try:
-            live = np.flatnonzero(~dead_units(similarity))
-            chosen = np.random.default_rng([seed, index]).choice(live, min(units, len(live)), replace=False)
-            part = similarity[np.ix_(chosen, chosen)]
-            exact, _ = best_partition(part)
-        except AllUnitsDead:
+        live = np.flatnonzero(~dead_units(similarity))
+        chosen = np.random.default_rng([seed, index]).choice(live, min(units, len(live)), replace=False)
+        part = similarity[np.ix_(chosen, chosen)]
+        if dead_units(part).all():
             continue
+        exact, _ = best_partition(part)
         for method, find in METHODS.items():
             score = modularity_score(part, find(part, seed))
             found = {"matrix": name, "method": method, "score": score, "exact": exact, "units": len(chosen)}

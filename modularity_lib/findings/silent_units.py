@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment.scores import element_centric_similarity
-from modularity_lib.clustering.modularity import AllUnitsDead
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.search import Clustering, find_modules
 from modularity_lib.findings.comparison import compare_with_paper
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results, sweep
@@ -108,13 +107,15 @@ def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
         for layer, by_measure in enumerate(stored_matrices(results.study, run=run, **chosen).values(), start=1):
             for measure in MEASURES:
                 own = np.diag(by_measure[quantity_of(measure)])
-                found: dict[bytes, tuple[float, np.ndarray | None]] = {}  # by which units are silent
+                found: dict[bytes, Clustering] = {}  # by which units are silent
                 for rule in RULES:
                     silent = (rule.normalised if is_normalised(measure) else rule.raw)(own)
                     if silent.tobytes() not in found:
-                        found[silent.tobytes()] = _search(without_units(by_measure[measure], silent), results, run)
-                    score, labels = found[silent.tobytes()]
-                    if rule.placed and labels is not None:
+                        left = without_units(by_measure[measure], silent)
+                        found[silent.tobytes()] = find_modules(left, seed=run, steps=results.study.search_steps)
+                    modules = found[silent.tobytes()]
+                    labels = modules.labels
+                    if rule.placed and modules.status == "ok":
                         labels = placed_at_random(labels, silent & (own > 0), seed=run)
                     yield {
                         **chosen,
@@ -122,7 +123,8 @@ def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
                         "measure": measure,
                         "rule": rule.name,
                         "silent": int(silent.sum()),
-                        "score": score,
+                        "status": modules.status,
+                        "score": modules.score,
                         "labels": labels,
                         "regulariser_l2": of_l2,
                         "normalised_downstream": is_normalised(measure) and FAMILY[measure] == "downstream",
@@ -140,14 +142,6 @@ def placed_at_random(labels: np.ndarray, units: np.ndarray, *, seed: int) -> np.
     return placed
 
 
-def _search(similarity: np.ndarray, results: Results, run: int) -> tuple[float, np.ndarray | None]:
-    try:
-        found = find_modules(similarity, seed=run, steps=results.study.search_steps)
-    except AllUnitsDead:
-        return np.nan, None
-    return found.score, found.labels
-
-
 def _q_beside(found: pd.DataFrame, results: Results) -> pd.Series:
     """Q minus the published Q, of the normalised downstream measures under L2."""
     paper = compare_with_paper(results, "q_vs_regularisation").query("regulariser == 'l2'")
@@ -160,8 +154,8 @@ def _q_beside(found: pd.DataFrame, results: Results) -> pd.Series:
 def _agreement_beside(found: pd.DataFrame, results: Results) -> pd.Series:
     """Agreement of every two measures minus the published one, mean over layers and networks."""
     pairs = []
-    for _, rows in found.groupby([*REGULARISERS, "layer"]):
-        labels = rows.set_index("measure")["labels"].dropna()
+    for _, rows in found[found["status"] == "ok"].groupby([*REGULARISERS, "layer"]):
+        labels = rows.set_index("measure")["labels"]
         pairs += [
             {"measure_a": a, "measure_b": b, "alike": element_centric_similarity(labels[a], labels[b])}
             for a, b in combinations([measure for measure in MEASURES if measure in labels.index], 2)

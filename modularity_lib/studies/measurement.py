@@ -12,7 +12,6 @@ from modularity_lib.alignment.scores import (
     similarity_spearman,
     transfer,
 )
-from modularity_lib.clustering.modularity import ALL_UNITS_DEAD, AllUnitsDead
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.images.dataset import Dataset
 from modularity_lib.similarity.measures import similarity_matrices
@@ -35,22 +34,19 @@ def module_rows(matrices: Matrices, *, seed: int, steps: int) -> list[dict[str, 
     rows = []
     for layer, by_measure in enumerate(matrices.values(), start=1):
         for measure, matrix in by_measure.items():
-            row: dict[str, Any] = {"layer": layer, "measure": measure, "status": "ok", "reason": ""}
-            try:
-                modules = find_modules(matrix, seed=seed, steps=steps)
-            except AllUnitsDead:
-                labels = np.full(len(matrix), -1)
-                found: dict[str, Any] = {"score": None, "n_modules": None, "spectral_score": None}
-                row |= {"status": "all_units_dead", "reason": ALL_UNITS_DEAD.format(units=len(matrix))}
-            else:
-                labels = modules.labels
-                found = {
-                    "score": modules.score,
-                    "n_modules": modules.n_modules,
-                    "spectral_score": modules.spectral_score,
+            found = find_modules(matrix, seed=seed, steps=steps)
+            is_ok = found.status == "ok"
+            rows.append(
+                {
+                    "layer": layer,
+                    "measure": measure,
+                    "status": found.status,
+                    "reason": found.reason,
+                    **{name: getattr(found, name) if is_ok else None for name in _NUMBERS_OF_MODULES},
+                    "dead_units": int(np.sum(found.labels == -1)),
+                    "labels": found.labels.tolist(),
                 }
-            row |= {**found, "dead_units": int(np.sum(labels == -1)), "labels": labels.tolist()}
-            rows.append(row)
+            )
     return rows
 
 
@@ -94,6 +90,7 @@ def agreement_rows(
     return rows
 
 
+_NUMBERS_OF_MODULES = ("score", "n_modules", "spectral_score")
 _AGREEMENT = (
     "element_centric",
     "element_centric_chance",

@@ -8,7 +8,6 @@ import oracles_modularity as oracles
 from modularity_lib.clustering.modularity import (
     AllUnitsDead,
     dead_units,
-    gain_of_move,
     modularity_matrix,
     modularity_score,
     normalised_adjacency,
@@ -97,17 +96,6 @@ def test_q_changes_when_one_unit_changes_its_module():
     assert modularity_score(TWO_TRIANGLES, moved) == pytest.approx(5 / 7 - (4 / 14) ** 2 - (10 / 14) ** 2, abs=1e-15)
 
 
-def test_the_gain_of_a_move_is_the_difference_of_two_scores_for_every_move():
-    similarity = random_similarity(9, seed=5)
-    labels = np.array([0, 0, 1, 1, 1, 2, 2, -1, 3])  # module 3 has one unit; -1 is in none
-    for unit in range(9):
-        for module in (-1, 0, 1, 2, 3, 4):
-            moved = labels.copy()
-            moved[unit] = module
-            slow = oracles.score(similarity, moved) - oracles.score(similarity, labels)
-            assert gain_of_move(similarity, labels, unit, module) == pytest.approx(slow, abs=1e-12)
-
-
 def test_the_adjacency_is_the_mean_of_both_halves_without_the_diagonal():
     similarity = np.array([[3, 2 + 1e-7, 0], [2 - 1e-7, 3, 1], [0, 1, 3]])
     adjacency = to_adjacency(similarity)
@@ -184,7 +172,12 @@ def test_a_matrix_without_weight_off_its_diagonal_has_an_error_of_its_own(n):
     with pytest.raises(
         AllUnitsDead, match=rf"non-zero entry off its diagonal, got none: all {n} units .* Leave this layer"
     ):
-        dead_units(np.eye(n))
+        modularity_score(np.eye(n), np.full(n, -1))
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_all_units_of_a_matrix_without_weight_off_its_diagonal_are_dead(n):
+    assert dead_units(np.eye(n)).tolist() == [True] * n
 
 
 def test_negative_entries_are_refused_with_the_advice_to_take_absolute_values():
@@ -210,16 +203,3 @@ def test_negative_entries_are_refused_with_the_advice_to_take_absolute_values():
 def test_labels_that_are_not_one_module_per_unit_are_refused(labels, message):
     with pytest.raises(ValueError, match=message):
         modularity_score(TWO_TRIANGLES, labels)
-    with pytest.raises(ValueError, match=message):
-        gain_of_move(TWO_TRIANGLES, labels, 0, 1)
-
-
-@pytest.mark.parametrize("unit", [-1, 6])
-def test_a_move_of_a_unit_that_does_not_exist_is_refused(unit):
-    with pytest.raises(ValueError, match=rf"unit must be an index from 0 to 5, got {unit}\. Units count from 0"):
-        gain_of_move(TWO_TRIANGLES, TRIANGLES, unit, 0)
-
-
-def test_a_move_below_the_dead_label_is_refused():
-    with pytest.raises(ValueError, match=r"module must be at least -1, got -2\. Use -1"):
-        gain_of_move(TWO_TRIANGLES, TRIANGLES, 0, -2)

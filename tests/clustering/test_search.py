@@ -289,8 +289,24 @@ def test_settings_out_of_range_are_refused(settings, message):
 
 
 @pytest.mark.parametrize("search", [find_modules, spectral_modules])
-def test_a_matrix_without_modules_to_find_is_refused_by_every_search(search):
-    with pytest.raises(AllUnitsDead, match="all 4 units are dead"):
-        search(np.eye(4))
+@pytest.mark.parametrize("units", [0, 1, 4])
+def test_a_layer_whose_units_are_all_dead_is_a_result_without_modules(search, units):
+    modules = search(np.eye(units))
+    assert modules.status == "all_units_dead"
+    assert modules.labels.tolist() == [-1] * units
+    assert np.isnan([modules.score, modules.spectral_score]).all()
+    assert (modules.n_modules, modules.communities()) == (0.0, [])
+    with pytest.raises(AllUnitsDead) as refusal:
+        modularity_score(np.eye(units), modules.labels)
+    assert modules.reason == str(refusal.value)
+
+
+def test_a_layer_with_live_units_has_no_reason_to_be_left_out():
+    modules = find_modules(np.ones((2, 2)), steps=5)
+    assert (modules.status, modules.reason, modules.n_modules) == ("ok", "", 1.0)
+
+
+@pytest.mark.parametrize("search", [find_modules, spectral_modules])
+def test_a_matrix_with_negative_entries_is_refused_by_every_search(search):
     with pytest.raises(ValueError, match="must not be negative"):
         search(np.array([[1.0, -0.5], [-0.5, 1.0]]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
+from modularity_lib.clustering.modularity import dead_units, modularity_score
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.similarity.closed_form import forward_pass
@@ -240,11 +240,9 @@ def _view_of_layer(
 
 def _score(matrix: np.ndarray, labels: np.ndarray) -> float | None:
     """Q, or None where no unit is live or none has a module."""
-    if (labels < 0).all():
+    if (labels < 0).all() or dead_units(matrix).all():
         return None
-    with suppress(AllUnitsDead):
-        return modularity_score(matrix, labels)
-    return None
+    return modularity_score(matrix, labels)
 
 
 def _averaging(modules: np.ndarray) -> np.ndarray:
