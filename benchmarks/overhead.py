@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from measuring import keep, machine, options, show
 from modularity_lib.studies import measurement
-from modularity_lib.studies.archive import dataset_of_study
+from modularity_lib.studies.archive import Archive, dataset_of_study
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.engine import open_tasks, run_here, run_on_dask
 from modularity_lib.studies.store import Store
@@ -57,12 +57,12 @@ def one_round(study: Study) -> dict[str, float]:
     networks = len(study.trained_configs()) + study.untrained
     alone = timed(bare, study)
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder, "here"))
-        stored = timed(run_here, open_tasks(study, store), study, store, report=lambda: None)
-        tasks = open_tasks(study, Store(Path(folder, "first")))
+        here, first_task, all_tasks = (Archive(study, Store(Path(folder, name))) for name in ("here", "first", "whole"))
+        stored = timed(run_here, open_tasks(here), here, report=lambda: None)
+        tasks = open_tasks(first_task)
         engine = {"workers": 1, "scheduler": None, "report": lambda: None}
-        first = timed(run_on_dask, tasks[:1], study, Store(Path(folder, "first")), **engine)
-        whole = timed(run_on_dask, tasks, study, Store(Path(folder, "whole")), **engine)
+        first = timed(run_on_dask, tasks[:1], first_task, **engine)
+        whole = timed(run_on_dask, tasks, all_tasks, **engine)
     in_engine = (whole - first) / (networks - len(tasks[0]))  # one network more, without the start of the worker
     return {
         "networks": networks,

@@ -159,6 +159,7 @@ def run(
       modularity run v1 --device cuda
     """
     from modularity_lib.studies import status
+    from modularity_lib.studies.archive import Archive
     from modularity_lib.studies.engine import SchedulerUnavailable, open_tasks
     from modularity_lib.studies.provenance import cores
     from modularity_lib.studies.run import run_shard, run_study
@@ -172,8 +173,9 @@ def run(
         raise click.UsageError("--workers, --scheduler and --shard exclude each other.")
     opened = Store(store)
     if dry_run:
-        tasks = open_tasks(study, opened, shard=shard or (1, 1))
-        click.echo(status.plan(study, tasks, opened, workers=1 if shard else workers or cores(), device=device))
+        archive = Archive(study, opened)
+        tasks = open_tasks(archive, shard=shard or (1, 1))
+        click.echo(status.plan(archive, tasks, workers=1 if shard else workers or cores(), device=device))
         return
     if shard:
         run_shard(study, store=opened, shard=shard, progress=not quiet)
@@ -202,9 +204,10 @@ def status(study: "Study", store: Path | None) -> None:
       modularity status v1
     """
     from modularity_lib.studies import status as study_status
+    from modularity_lib.studies.archive import Archive
     from modularity_lib.studies.store import Store
 
-    progress = study_status.status(study, Store(store))
+    progress = study_status.status(Archive(study, Store(store)))
     click.echo(progress.text())
     for failure in progress.failures:
         click.echo(f"\nfailed three times: {failure['config']}\n{failure['traceback']}")
@@ -235,16 +238,17 @@ def why(
     """
     from dataclasses import asdict
 
+    from modularity_lib.studies.archive import Archive
     from modularity_lib.studies.status import reasons
     from modularity_lib.studies.store import Store
 
     chosen = {"run": run_number, "l2": l2, "l1": l1, "dropout": dropout}
     wanted = {name: value for name, value in chosen.items() if value is not None}
-    configs = study.trained_configs() + study.untrained_configs()
-    configs = [config for config in configs if wanted.items() <= asdict(config).items()]
+    archive = Archive(study, Store(store))
+    configs = [config for config in archive.configs if wanted.items() <= asdict(config).items()]
     if not configs:
         raise click.UsageError(f"the study {study.name!r} has no network with {wanted}.")
-    for line in reasons(configs, study, Store(store)):
+    for line in reasons(configs, archive):
         click.echo(line)
 
 
@@ -266,17 +270,17 @@ def verify(study: "Study", store: Path | None, sample: int, seed: int) -> None:
     import numpy as np
 
     from modularity_lib.studies import verify as verification
-    from modularity_lib.studies.archive import identity_of, stored_results
+    from modularity_lib.studies.archive import Archive, identity_of
     from modularity_lib.studies.results import IDENTIFYING, StudyIncomplete
     from modularity_lib.studies.store import Store
 
-    stored = stored_results(study, Store(store))
+    stored = Archive(study, Store(store)).tables_at_hand()
     present = set(stored.networks.loc[stored.networks["trained"], IDENTIFYING].itertuples(index=False, name=None))
     configs = [config for config in study.trained_configs() if identity_of(config, study) in present]
     if not configs:
         raise StudyIncomplete(f"no trained network of the study {study.name!r} is there to be verified.")
     drawn = np.random.default_rng(seed).permutation(len(configs))[:sample]
-    report = verification.verify([configs[index] for index in drawn], study, stored)
+    report = verification.verify([configs[index] for index in drawn], stored)
     click.echo(report.text())
     sys.exit(0 if report.agrees else 1)
 
@@ -329,21 +333,21 @@ def export(study: "Study", store: Path | None, folder: Path, parquet: bool, weig
     Example:
       modularity export quick --to tables
     """
-    from modularity_lib.studies.archive import tables_of
+    from modularity_lib.studies.archive import Archive
     from modularity_lib.studies.results import TABLES
     from modularity_lib.studies.store import Store
 
     if weights and not parquet:
         raise click.UsageError("--weights goes with --parquet.")
-    opened = Store(store)
-    results = tables_of(study, opened, incomplete=incomplete)
+    archive = Archive(study, Store(store))
+    results = archive.tables(incomplete=incomplete)
     try:
         if parquet:
             from modularity_lib.studies import shipping
 
-            arrays = shipping.weights_to_ship(study, opened, runs=weights)
+            arrays = shipping.weights_to_ship(archive, runs=weights)
             if weights:
-                arrays |= shipping.matrices_to_ship(study, opened)
+                arrays |= shipping.matrices_to_ship(archive)
             shipping.export(results, folder, arrays=arrays)
         else:
             folder.mkdir(parents=True, exist_ok=True)
@@ -430,13 +434,12 @@ def common_mode(store: Path | None) -> None:
     from threadpoolctl import threadpool_limits
 
     from modularity_lib.findings.common_mode import ship
-    from modularity_lib.studies.archive import stored_results
-    from modularity_lib.studies.catalogue import study_named
+    from modularity_lib.studies.archive import Archive
     from modularity_lib.studies.store import Store
 
     opened = Store(store)
     with threadpool_limits(1, user_api="blas"):  # as when the networks were measured
-        ship(stored_results(study_named("v1"), opened), opened)
+        ship(Archive("v1", opened).tables_at_hand(), opened)
 
 
 @main.group()

@@ -13,8 +13,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from modularity_lib.studies.archive import stored_results
-from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.store import Store
 
@@ -45,4 +44,4 @@ def project() -> Path:
 @pytest.fixture(scope="session")
 def v1(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The shipped results of v1."""
-    return stored_results(STUDIES["v1"], Store(tmp_path_factory.mktemp("empty")))
+    return Archive("v1", Store(tmp_path_factory.mktemp("empty"))).tables_at_hand()

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modularity_lib.studies.catalogue import STUDIES, Study
-from modularity_lib.studies.store import Store
+from modularity_lib.studies.archive import Archive
+from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.worker import Failure, compute
 from modularity_lib.training.config import TrainingConfig
 
@@ -24,11 +24,11 @@ TINY = replace(
 
 
 def run_here(
-    tasks: Sequence[Sequence[TrainingConfig]], study: Study, store: Store, *, report: Callable[[], object], **_: Any
+    tasks: Sequence[Sequence[TrainingConfig]], archive: Archive, *, report: Callable[[], object], **_: Any
 ) -> list[Failure]:
     """In place of `engine.run_on_dask`: the same tasks, without other processes."""
     failures = []
     for configs in tasks:
-        failures += compute(configs, study, str(store.root))
+        failures += compute(configs, archive)
         report()
     return failures

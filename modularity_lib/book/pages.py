@@ -15,11 +15,8 @@ from myst_nb import glue
 from modularity_lib.book.origin import Call, call_of, code_of, facts_of, made, studies_of
 from modularity_lib.book.words.study import study_texts
 from modularity_lib.figures.plot import Plot
-from modularity_lib.studies.archive import tables_of
-from modularity_lib.studies.catalogue import study_named
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results, StudyIncomplete
-from modularity_lib.studies.shipped import shipped_tables
-from modularity_lib.studies.store import Store
 
 __all__ = ["at_hand", "fold_out", "made", "show", "show_drawn", "tell", "tell_study", "where_computed"]
 
@@ -40,13 +37,13 @@ def at_hand(names: Iterable[str]) -> list[Results]:
     found = []
     for name in names:
         with suppress(StudyIncomplete):
-            found.append(tables_of(study_named(name), Store()))
+            found.append(Archive(name).tables())
     return found
 
 
 def where_computed(results: Results) -> str:
     """Say whether the results of a study came with the project or were computed here."""
-    if shipped_tables(results.study.name) is not None:
+    if Archive(results.study).shipped is not None:
         return f"But the study {results.study.name} comes with the project: nothing was computed for this page."
     return (
         f"The study {results.study.name} does not come with the project: the machine that built these pages computed "

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from modularity_lib.book.words.verdicts import verdicts_markdown
 from modularity_lib.findings.claims import judge_all
 from modularity_lib.paths import checkout
-from modularity_lib.studies.archive import stored_results
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.results import Results
-from modularity_lib.studies.shipped import shipped_tables
-from modularity_lib.studies.store import Store
 
 README = checkout() / "README.md"
 _TABLE = re.compile(r"(<!-- verdicts:.*?-->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
@@ -31,5 +29,5 @@ def with_table(text: str, results: Results, others: Sequence[Results] = ()) -> s
 
 def shipped_results() -> list[Results]:
     """All shipped results: first those of the paper's own experiment, then the other studies."""
-    names = [name for name in STUDIES if shipped_tables(name) is not None]
-    return [stored_results(STUDIES[name], Store()) for name in names]
+    archives = [archive for archive in map(Archive, STUDIES) if archive.shipped is not None]
+    return [archive.tables_at_hand() for archive in archives]

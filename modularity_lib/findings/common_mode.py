@@ -3,7 +3,8 @@
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings.synthetic import block_of, planted
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.paths import checkout
-from modularity_lib.studies.archive import stored_matrices
+from modularity_lib.studies.archive import Archive, Matrices
+from modularity_lib.studies.catalogue import setting_of
 from modularity_lib.studies.entries import Entry, key_of, read_entry, replace_entry
-from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
-from modularity_lib.studies.results import Results, sweep
+from modularity_lib.studies.results import Results, rows_at, sweep
 from modularity_lib.studies.store import Store
+from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import BASELINE, PANEL_ORDER, REGULARISERS, Regulariser, is_normalised
 
 NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))  # similarities from 0 to 1
@@ -156,18 +158,12 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: 
     modules = modules[(modules["run"] == run) & modules["measure"].isin(NORMALISED)]
     networks = results.networks[results.networks["trained"] & (results.networks["run"] == run)]
     accuracies = networks.set_index(list(REGULARISERS))["test_accuracy"].to_dict()
-    by_setting = dict(iter(modules.groupby(list(REGULARISERS))))
     rows: list[dict[str, object]] = []
     before: dict[tuple[int, str], dict[str, float]] = {}
-    for setting in results.study.settings():  # the first is that without regularisation
-        found = by_setting.get(setting, modules.iloc[:0])
-        try:
-            given = {"run": run, "store": store, **setting._asdict()}
-            matrices = list(stored_matrices(results.study, **given).values()) if len(found) else []
-        except (LookupError, DatasetUnavailable):
-            break
-        for row in _records(found):
-            similarity, labels = matrices[row["layer"] - 1][row["measure"]], np.asarray(row["labels"])
+    for config, matrices in _at_hand(Archive(results.study, store), results, run=run):
+        setting, layers = setting_of(config), list(matrices.values())
+        for row in _records(rows_at(modules, **setting._asdict())):
+            similarity, labels = layers[row["layer"] - 1][row["measure"]], np.asarray(row["labels"])
             place = (row["layer"], row["measure"])
             if setting == BASELINE:
                 before[place] = confounds(*live_part(similarity, labels))
@@ -176,6 +172,12 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: 
                 seen = measured(similarity, labels, before[place], draws=draws, steps=steps, run=run, row=len(rows))
                 rows.append({**row, "test_accuracy": accuracies[setting], **seen})
     return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def _at_hand(archive: Archive, results: Results, *, run: int) -> Iterator[tuple[TrainingConfig, Matrices]]:
+    """`Archive.with_matrices`, up to the first network that lacks them; the first is that without regularisation."""
+    with suppress(LookupError, DatasetUnavailable):
+        yield from archive.with_matrices(results, run=run)
 
 
 def measured(
@@ -246,7 +248,8 @@ def shipped_table(study: str) -> pd.DataFrame:
 
 def table_key(results: Results) -> str:
     """Key of a study's table: its modules, and the code that computes a row."""
-    modules = [network_keys(config, results.study).keys["modules"] for config in results.study.trained_configs()]
+    archive = Archive(results.study)
+    modules = [archive.keys(config).of["modules"] for config in results.study.trained_configs()]
     return key_of({"modules": modules, "source": source_of("common_mode")})
 
 

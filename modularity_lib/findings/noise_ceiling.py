@@ -1,9 +1,8 @@
 """Noise ceiling of agreement: how alike clusterings of the same matrix are, searched twice or on other images."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations_with_replacement
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,11 @@ from modularity_lib.alignment.scores import element_centric_similarity, expected
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.studies.archive import stored_matrices, stored_network
-from modularity_lib.studies.results import Results
+from modularity_lib.studies.archive import Archive, Matrices
+from modularity_lib.studies.catalogue import setting_of
+from modularity_lib.studies.results import Results, rows_at
+from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import MEASURES, REGULARISERS
-
-_Matrices = Mapping[str, Mapping[str, np.ndarray]]
 
 
 def ceiling_table(results: Results, *, run: int = 0) -> pd.DataFrame:
@@ -26,11 +25,12 @@ def ceiling_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     agree more than this.
 
     Args:
-        run: whose matrices; all analysed networks of it that are at hand (`archive.stored_matrices`).
+        run: whose matrices; all analysed networks of it.
     Returns:
         A row per network, layer and measure: `l2`, `l1`, `dropout`, `layer`, `measure`, `element_centric`.
     """
-    pairs = ((chosen, (matrices, matrices)) for chosen, matrices in _analysed_matrices(results, run))
+    found = Archive(results.study).with_matrices(results, run=run)
+    pairs = ((config, (matrices, matrices)) for config, matrices in found)
     return _self_agreement(pairs, seeds=(run, run + 1_000), steps=results.study.search_steps)
 
 
@@ -53,11 +53,12 @@ def halves_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     images = np.concatenate([digits.train_images, digits.test_images])
     classes = np.concatenate([digits.train_labels, digits.test_labels])
 
-    def measured() -> Iterator[tuple[dict[str, Any], tuple[_Matrices, _Matrices]]]:
-        for chosen in _analysed_settings(results, run):
-            network = stored_network(results.study, run=run, **chosen)
+    def measured() -> Iterator[tuple[TrainingConfig, tuple[Matrices, Matrices]]]:
+        archive = Archive(results.study)
+        for config in archive.analysed(results, run=run):
+            network = archive.network(config)
             first, second = (similarity_matrices(network, images[half::2], classes[half::2]) for half in (0, 1))
-            yield chosen, (first, second)
+            yield config, (first, second)
 
     return _self_agreement(measured(), seeds=(run, run), steps=results.study.search_steps)
 
@@ -86,11 +87,10 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}. 20 leave little to gain.")
     networks = results.networks[results.networks["trained"] & (results.networks["run"] == run)]
-    identity = networks.set_index(list(REGULARISERS))
     kept = list(results.agreement.columns[: list(results.agreement.columns).index("layer")])
     rows = []
-    for chosen, matrices in _analysed_matrices(results, run):
-        base = {**identity.loc[tuple(chosen.values())].to_dict(), **chosen}
+    for config, matrices in Archive(results.study).with_matrices(results, run=run):
+        base = rows_at(networks, **setting_of(config)._asdict()).iloc[0]
         for layer, by_measure in enumerate(matrices.values(), start=1):
             found = {
                 measure: find_modules(
@@ -113,18 +113,18 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
 def at_hand(results: Results, *, run: int = 0) -> bool:
     """Whether the similarity matrices of a run come with the project or can be measured from what is stored."""
     try:
-        next(_analysed_matrices(results, run), None)
+        next(Archive(results.study).with_matrices(results, run=run), None)
     except (LookupError, DatasetUnavailable):
         return False
     return True
 
 
 def _self_agreement(
-    pairs: Iterable[tuple[dict[str, Any], tuple[_Matrices, _Matrices]]], *, seeds: tuple[int, int], steps: int
+    pairs: Iterable[tuple[TrainingConfig, tuple[Matrices, Matrices]]], *, seeds: tuple[int, int], steps: int
 ) -> pd.DataFrame:
     """Element-centric similarity of the modules of two matrices of one measure, each searched with its own seed."""
     rows = []
-    for chosen, (first, second) in pairs:
+    for config, (first, second) in pairs:
         for layer, name in enumerate(first, start=1):
             for measure in MEASURES:
                 a, b = (
@@ -133,16 +133,7 @@ def _self_agreement(
                 )
                 if a.status == b.status == "ok":
                     alike = element_centric_similarity(a.labels, b.labels)
-                    rows.append({**chosen, "layer": layer, "measure": measure, "element_centric": alike})
+                    rows.append(
+                        {**setting_of(config)._asdict(), "layer": layer, "measure": measure, "element_centric": alike}
+                    )
     return pd.DataFrame(rows, columns=[*REGULARISERS, "layer", "measure", "element_centric"])
-
-
-def _analysed_settings(results: Results, run: int) -> Iterator[dict[str, Any]]:
-    networks = results.analysed("networks", trained=True)
-    for row in networks[networks["run"] == run].to_dict("records"):
-        yield {name: row[name] for name in REGULARISERS}
-
-
-def _analysed_matrices(results: Results, run: int) -> Iterator[tuple[dict[str, Any], _Matrices]]:
-    for chosen in _analysed_settings(results, run):
-        yield chosen, stored_matrices(results.study, run=run, **chosen)

@@ -14,13 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from modularity_lib.findings import common_mode
 from modularity_lib.studies import lineage
-from modularity_lib.studies.archive import dataset_of_study, identity_of, parameters_of_arrays
+from modularity_lib.studies.archive import Archive, dataset_of_study, identity_of, parameters_of_arrays
 from modularity_lib.studies.catalogue import EXAMPLES, STUDIES, Study
-from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.lineage import ENTRIES, is_proven, unproven_libraries
 from modularity_lib.studies.measurement import Matrices, agreement_rows, measured_matrices, module_rows
-from modularity_lib.studies.results import IDENTIFYING, StudyIncomplete
-from modularity_lib.studies.shipped import ShippedTables, shipped_arrays, shipped_matrices, shipped_tables, triangle
+from modularity_lib.studies.results import IDENTIFYING, StudyIncomplete, rows_at
+from modularity_lib.studies.shipped import ShippedTables, shipped_tables, triangle
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.networks import Parameters
 from modularity_lib.training.performance import network_facts
@@ -135,12 +134,12 @@ def examples() -> list[TrainingConfig]:
 
 def _parameters(config: TrainingConfig, study: Study) -> Parameters | None:
     """Shipped weights of a network, even if the code has changed since."""
-    arrays = shipped_arrays(study.name, _keys(config, study)["training"])
+    arrays = _shipped(study.name).weights(_keys(config, study)["training"])
     return None if arrays is None else parameters_of_arrays(arrays)
 
 
 def _keys(config: TrainingConfig, study: Study) -> dict[str, str]:
-    return network_keys(config, study, source=_shipped_source).keys
+    return Archive(study, source=_shipped_source).keys(config).of
 
 
 def _shipped_weights() -> Iterator[_Check]:
@@ -213,7 +212,7 @@ def _common_mode_differences() -> Iterator[Difference]:
     table = table[table["run"] == 0].reset_index(drop=True)
     start: dict[tuple[int, str], dict[str, float]] = {}
     for config in examples():
-        shipped = shipped_matrices(study.name, _keys(config, study)["modules"])
+        shipped = _shipped(study.name).matrices(_keys(config, study)["modules"])
         assert shipped is not None
         matrices = list(shipped.values())
         own = (table[list(REGULARISERS)] == [config.l2, config.l1, config.dropout]).all(axis=1)
@@ -251,9 +250,8 @@ def _is_same(before: Any, now: Any) -> bool:
 
 
 def _rows(table: str, config: TrainingConfig, study: Study) -> list[dict[str, Any]]:
-    rows = _shipped(study.name).tables[table]
-    own = (rows[IDENTIFYING] == pd.Series(dict(zip(IDENTIFYING, identity_of(config, study), strict=True)))).all(axis=1)
-    return [_record(row) for _, row in rows[own].iterrows()]
+    own = dict(zip(IDENTIFYING, identity_of(config, study), strict=True))
+    return [_record(row) for _, row in rows_at(_shipped(study.name).tables[table], **own).iterrows()]
 
 
 def _record(row: pd.Series) -> dict[str, Any]:

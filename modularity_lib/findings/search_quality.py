@@ -22,7 +22,7 @@ from modularity_lib.clustering.modularity import (
 )
 from modularity_lib.clustering.search import find_modules, spectral_modules
 from modularity_lib.findings.synthetic import noise, planted
-from modularity_lib.studies.archive import stored_matrices
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURES, Measure
 
@@ -46,8 +46,9 @@ def matrices_by_family(
     if unknown := [measure for measure in chosen if measure not in MEASURES]:
         raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {unknown[0]!r}.")
     found: dict[str, dict[str, np.ndarray]] = {"upstream": {}, "downstream": {}}
+    archive = Archive(study)
     for dropout in dropouts:
-        for layer, by_measure in stored_matrices(study, dropout=dropout).items():
+        for layer, by_measure in archive.matrices(archive.config(dropout=dropout)).items():
             for measure in chosen:
                 found[FAMILY[measure]][f"dropout {dropout:g}, {layer}, {measure}"] = by_measure[measure]
     return found

@@ -8,7 +8,6 @@ the unit is dead; in double precision, in which the tables of this project were 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,9 @@ import pandas as pd
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.clustering.search import Clustering, find_modules
 from modularity_lib.findings.comparison import compare_with_paper
-from modularity_lib.studies.archive import stored_matrices
-from modularity_lib.studies.results import Results, sweep
+from modularity_lib.studies.archive import Archive
+from modularity_lib.studies.catalogue import setting_of
+from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURES, REGULARISERS, is_normalised, quantity_of
 
 SMALLEST_SINGLE = float(np.finfo(np.float32).smallest_subnormal)
@@ -68,7 +68,7 @@ def rules_table(results: Results, *, run: int = 0) -> pd.DataFrame:
     """Compare the modules of one run under each rule with the published numbers.
 
     Args:
-        run: whose matrices are used (`archive.stored_matrices`); all its analysed networks.
+        run: whose matrices are used; all its analysed networks.
     Returns:
         A row per rule: `rule`; `silent` (units per layer and normalised downstream measure under L2, mean); `q_signed`,
         `q_mean` (difference from the published Q of these measures under L2, mean over measures and strengths, signed
@@ -98,13 +98,9 @@ def rules_table(results: Results, *, run: int = 0) -> pd.DataFrame:
 
 
 def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
-    networks = results.analysed("networks", trained=True)
-    networks = networks[networks["run"] == run]
-    under_l2 = set(sweep(networks, results.study, "l2")["l2"])
-    for row in networks.to_dict("records"):
-        chosen: dict[str, Any] = {name: row[name] for name in REGULARISERS}
-        of_l2 = row["l1"] == 0 and row["dropout"] == 0 and row["l2"] in under_l2
-        for layer, by_measure in enumerate(stored_matrices(results.study, run=run, **chosen).values(), start=1):
+    for config, matrices in Archive(results.study).with_matrices(results, run=run):
+        of_l2 = config.l1 == 0 and config.dropout == 0
+        for layer, by_measure in enumerate(matrices.values(), start=1):
             for measure in MEASURES:
                 own = np.diag(by_measure[quantity_of(measure)])
                 found: dict[bytes, Clustering] = {}  # by which units are silent
@@ -118,7 +114,7 @@ def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
                     if rule.placed and modules.status == "ok":
                         labels = placed_at_random(labels, silent & (own > 0), seed=run)
                     yield {
-                        **chosen,
+                        **setting_of(config)._asdict(),
                         "layer": layer,
                         "measure": measure,
                         "rule": rule.name,

@@ -1,22 +1,22 @@
-"""What there is of a study, in the store or among the results that come with the project, read together."""
+"""A study and where its results are: what is there is asked for here, whether stored or shipped."""
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from modularity_lib.images.dataset import Dataset, load_dataset
-from modularity_lib.studies.catalogue import Study, study_named
+from modularity_lib.studies.catalogue import Study, setting_of, study_named
 from modularity_lib.studies.entries import Entry
 from modularity_lib.studies.keys import NetworkKeys, network_keys
 from modularity_lib.studies.lineage import OtherLibraries, libraries_sentence
 from modularity_lib.studies.results import IDENTIFYING, TABLES, Results, StudyIncomplete
-from modularity_lib.studies.shipped import is_shipped, shipped_arrays, shipped_matrices, shipped_tables
+from modularity_lib.studies.shipped import ShippedTables, shipped_tables
 from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import BASELINE, REGULARISERS
@@ -25,78 +25,215 @@ if TYPE_CHECKING:
     # PyTorch comes with them, so they are imported where a network is made or measured: tables are read without it.
     from modularity_lib.training.networks import MLP, Parameters
 
+Matrices = dict[str, dict[str, np.ndarray]]  # {layer: {measure: (units, units)}}
 _Entries = Mapping[str, Entry]  # of one network, by stage
 
 
-def tables_of(study: Study, store: Store, *, incomplete: bool = False) -> Results:
-    """Read the tables of a study: rows that come with the project where their keys are current, else from the store.
+class Archive:
+    """A study and where its results are: in a store, or among those that come with the project.
+
+    The keys of a network are made once, when they are first asked for: to look again costs little.
 
     Args:
-        incomplete: give what there is, where networks are missing.
+        study: its name, or the study.
+        store: where what is computed is kept. Default: `Store()`.
+        source: gives the fingerprint of a stage's code. Default: that of the code as it is, see `lineage`.
     Raises:
-        StudyIncomplete: a network is missing, or all are; the message says how many and how to compute them.
-        ResultsAltered: tables that come with the project were changed.
-        StoreUnusable: an entry is damaged and cannot be set aside.
+        ValueError: no study has this name.
     """
-    configs = study.trained_configs() + study.untrained_configs()
-    keys = {config: network_keys(config, study) for config in configs}
-    shipped = shipped_tables(study.name)
-    current = {config for config in configs if shipped and keys[config].keys["agreement"] in shipped.keys}
-    computed = {config: _entries_of(keys[config], store) for config in configs if config not in current}
-    found = {config: entries for config, entries in computed.items() if entries is not None}
-    n_missing = len(computed) - len(found)
-    if (n_missing and not incomplete) or n_missing == len(configs):
-        raise StudyIncomplete(
-            f"{n_missing} of {len(configs)} networks of the study {study.name!r} are neither in the store "
-            f"{store.root} nor shipped with the project. `modularity run {study.name}` computes them."
+
+    def __init__(
+        self, study: str | Study, store: Store | None = None, *, source: Callable[[str], str] | None = None
+    ) -> None:
+        self.study = study_named(study)
+        self.store = store or Store()
+        self._source = source
+        self._keys: dict[TrainingConfig, NetworkKeys] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process works elsewhere, and makes the keys anew: they are those of the code that it runs.
+        return Archive, (self.study, Store(self.store.root.resolve()))
+
+    @cached_property
+    def configs(self) -> list[TrainingConfig]:
+        """All networks of the study, the trained ones first."""
+        return self.study.trained_configs() + self.study.untrained_configs()
+
+    def config(self, *, run: int = 0, l2: float = BASELINE.l2, l1: float = 0.0, dropout: float = 0.0) -> TrainingConfig:
+        """The trained network of this run and regularisation.
+
+        Raises:
+            LookupError: the study has none.
+        """
+        chosen = {"run": run, "l2": l2, "l1": l1, "dropout": dropout}
+        for config in self.configs:
+            if config.epochs and asdict(config).items() >= chosen.items():
+                return config
+        study = self.study
+        strengths = "; ".join(f"{name}: {', '.join(f'{x:g}' for x in study.strengths(name))}" for name in REGULARISERS)
+        raise LookupError(
+            f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
+            f"time beside the baseline, {strengths}."
         )
-    parts = []
-    if found:
-        parts.append((_tables_of_entries(found, keys, study), _made_with(found.values())))
-    if shipped and current:
-        if libraries := libraries_sentence(study.name):
-            warnings.warn(libraries, OtherLibraries, stacklevel=3)
-        chosen = {name: _rows_of(current, table, study) for name, table in shipped.tables.items()}
-        parts.append((chosen, shipped.facts["made_with"]))
-    order = {identity_of(config, study): number for number, config in enumerate(configs)}
-    tables = {name: _in_order([tables[name] for tables, _ in parts], order) for name in TABLES}
-    return Results(study, **tables, made_with=_united([made_with for _, made_with in parts]))
 
+    def keys(self, config: TrainingConfig) -> NetworkKeys:
+        """Keys of a network's results, and what they are made of."""
+        if config not in self._keys:
+            self._keys[config] = network_keys(config, self.study, source=self._source)
+        return self._keys[config]
 
-def stored_results(study: Study, store: Store) -> Results:
-    """What there is of a study, complete or not; if nothing is current, the shipped tables though they are stale.
+    def has(self, stage: str, config: TrainingConfig) -> bool:
+        """Whether this result of a network is in the store; its checksums are not read."""
+        return self.store.has(stage, self._key(stage, config))
 
-    Raises:
-        StudyIncomplete: there is nothing at all.
-    """
-    try:
-        return tables_of(study, store, incomplete=True)
-    except StudyIncomplete:
-        shipped = shipped_tables(study.name)
-        if shipped is None:
-            raise
-        return Results(study, **shipped.tables, made_with=shipped.facts["made_with"])
+    def read(self, stage: str, config: TrainingConfig) -> Entry | None:
+        """This result of a network from the store, or None; raises as `Store.read`."""
+        return self.store.read(stage, self._key(stage, config))
 
+    def write(
+        self,
+        stage: str,
+        config: TrainingConfig,
+        entry: Entry,
+        *,
+        seconds: float,
+        device: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write this result of a network into the store; arguments and errors are those of `Store.write`."""
+        key, ingredients = self._key(stage, config), self.keys(config).ingredients.get(stage, {})
+        self.store.write(stage, key, entry, ingredients=ingredients, seconds=seconds, device=device)
 
-def _entries_of(keys: NetworkKeys, store: Store) -> _Entries | None:
-    """All results of one network, or None where one is missing or damaged."""
-    entries = {stage: store.read(stage, key) for stage, key in keys.keys.items()}
-    found = {stage: entry for stage, entry in entries.items() if entry is not None}
-    return found if len(found) == len(entries) else None
+    def remove(self, stage: str, config: TrainingConfig) -> None:
+        """Remove this result of a network from the store, if it is there."""
+        self.store.remove(stage, self._key(stage, config))
 
+    def _key(self, stage: str, config: TrainingConfig) -> str:
+        # A note on a failure stands where the last result of the network is missing.
+        return self.keys(config).of["agreement" if stage == "failures" else stage]
 
-def _tables_of_entries(
-    found: Mapping[TrainingConfig, _Entries], keys: Mapping[TrainingConfig, NetworkKeys], study: Study
-) -> dict[str, pd.DataFrame]:
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-    for config, entries in found.items():
-        training = entries["training"].facts
-        analysed = training["status"] == "ok" and study.is_analysed(config, training["test_accuracy"])
-        identity = {**dict(zip(IDENTIFYING, identity_of(config, study), strict=True)), "analysed": analysed}
-        rows["networks"].append({**identity, **training, "key": keys[config].keys["agreement"]})
-        for stage in ("modules", "agreement"):
-            rows[stage] += [{**identity, **row} for row in entries[stage].facts["rows"]]
-    return {name: pd.DataFrame(table) for name, table in rows.items()}
+    def entries(self, config: TrainingConfig) -> _Entries | None:
+        """All results of a network from the store, or None where one is missing or damaged."""
+        entries = {stage: self.read(stage, config) for stage in self.keys(config).of}
+        found = {stage: entry for stage, entry in entries.items() if entry is not None}
+        return found if len(found) == len(entries) else None
+
+    @property
+    def shipped(self) -> ShippedTables | None:
+        """What comes with the project of this study, current or not; raises as `shipped_tables`."""
+        return shipped_tables(self.study.name)
+
+    def is_shipped(self, config: TrainingConfig) -> bool:
+        """Whether the results of a network come with the project and are current."""
+        return self.shipped is not None and self._key("agreement", config) in self.shipped.keys
+
+    def is_done(self, config: TrainingConfig) -> bool:
+        """Whether all results of a network are in the store, or come with the project."""
+        return self.is_shipped(config) or all(self.has(stage, config) for stage in self.keys(config).of)
+
+    def missing(self) -> list[TrainingConfig]:
+        """Networks that are not done."""
+        return [config for config in self.configs if not self.is_done(config)]
+
+    def network(self, config: TrainingConfig) -> "MLP":
+        """A trained network, ready to be measured.
+
+        Raises:
+            LookupError: its weights are neither stored nor shipped.
+        """
+        from modularity_lib.training.networks import network_of
+
+        entry = self.read("training", config)
+        shipped = self.shipped.weights(self._key("training", config)) if self.shipped else None
+        arrays = entry.arrays if entry is not None else shipped
+        if arrays is None:
+            chosen = {"run": config.run, **setting_of(config)._asdict()}
+            raise LookupError(
+                f"the network {chosen} is neither in the store {self.store.root} nor shipped with the project. "
+                f"modularity_lib.run_study({self.study.name!r}) computes it."
+            )
+        return network_of(parameters_of_arrays(arrays), dropout=config.dropout)
+
+    def matrices(self, config: TrainingConfig) -> Matrices:
+        """Similarity matrices of a trained network, see `stored_matrices`, which has the same errors."""
+        shipped = self.shipped.matrices(self._key("modules", config)) if self.shipped else None
+        if shipped is not None:
+            return shipped
+        from modularity_lib.similarity.measures import similarity_matrices
+
+        network, dataset = self.network(config), dataset_of_study(self.study.dataset)
+        return similarity_matrices(network, dataset.test_images, dataset.test_labels)
+
+    def analysed(self, results: Results, *, run: int) -> list[TrainingConfig]:
+        """The trained networks of one run that enter the figures of some results."""
+        networks = results.analysed("networks", trained=True)
+        rows = networks.loc[networks["run"] == run, list(REGULARISERS)].to_dict("records")
+        return [self.config(run=run, **{str(name): strength for name, strength in row.items()}) for row in rows]
+
+    def with_matrices(self, results: Results, *, run: int) -> Iterator[tuple[TrainingConfig, Matrices]]:
+        """The networks of `analysed`, each with its similarity matrices.
+
+        Raises:
+            LookupError, DatasetUnavailable: as `stored_matrices`, when the first network that lacks them is reached.
+        """
+        for config in self.analysed(results, run=run):
+            yield config, self.matrices(config)
+
+    def tables(self, *, incomplete: bool = False) -> Results:
+        """Read the tables: rows that come with the project where their keys are current, else from the store.
+
+        Args:
+            incomplete: give what there is, where networks are missing.
+        Raises:
+            StudyIncomplete: a network is missing, or all are; the message says how many and how to compute them.
+            ResultsAltered: tables that come with the project were changed.
+            StoreUnusable: an entry is damaged and cannot be set aside.
+        """
+        study, shipped = self.study, self.shipped
+        current = {config for config in self.configs if self.is_shipped(config)}
+        computed = {config: self.entries(config) for config in self.configs if config not in current}
+        found = {config: entries for config, entries in computed.items() if entries is not None}
+        n_missing = len(computed) - len(found)
+        if (n_missing and not incomplete) or n_missing == len(self.configs):
+            raise StudyIncomplete(
+                f"{n_missing} of {len(self.configs)} networks of the study {study.name!r} are neither in the store "
+                f"{self.store.root} nor shipped with the project. `modularity run {study.name}` computes them."
+            )
+        parts = []
+        if found:
+            parts.append((self._tables_of_entries(found), _made_with(found.values())))
+        if shipped and current:
+            if libraries := libraries_sentence(study.name):
+                warnings.warn(libraries, OtherLibraries, stacklevel=3)
+            chosen = {name: _rows_of(current, table, study) for name, table in shipped.tables.items()}
+            parts.append((chosen, shipped.facts["made_with"]))
+        order = {identity_of(config, study): number for number, config in enumerate(self.configs)}
+        tables = {name: _in_order([tables[name] for tables, _ in parts], order) for name in TABLES}
+        return Results(study, **tables, made_with=_united([made_with for _, made_with in parts]))
+
+    def tables_at_hand(self) -> Results:
+        """What there is of the tables, complete or not; if nothing is current, those shipped though they are stale.
+
+        Raises:
+            StudyIncomplete: there is nothing at all.
+        """
+        try:
+            return self.tables(incomplete=True)
+        except StudyIncomplete:
+            if self.shipped is None:
+                raise
+            return Results(self.study, **self.shipped.tables, made_with=self.shipped.facts["made_with"])
+
+    def _tables_of_entries(self, found: Mapping[TrainingConfig, _Entries]) -> dict[str, pd.DataFrame]:
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        for config, entries in found.items():
+            training = entries["training"].facts
+            analysed = training["status"] == "ok" and self.study.is_analysed(config, training["test_accuracy"])
+            names = dict(zip(IDENTIFYING, identity_of(config, self.study), strict=True))
+            identity = {**names, "analysed": analysed}
+            rows["networks"].append({**identity, **training, "key": self._key("agreement", config)})
+            for stage in ("modules", "agreement"):
+                rows[stage] += [{**identity, **row} for row in entries[stage].facts["rows"]]
+        return {name: pd.DataFrame(table) for name, table in rows.items()}
 
 
 def identity_of(config: TrainingConfig, study: Study) -> tuple[Any, ...]:
@@ -171,9 +308,8 @@ def stored_network(
     Raises:
         LookupError: the study has no network of this run and regularisation, or it has not been computed yet.
     """
-    study = study_named(study)
-    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
-    return _network_of(config, network_keys(config, study).keys["training"], study, store or Store())
+    archive = Archive(study, store)
+    return archive.network(archive.config(run=run, l2=l2, l1=l1, dropout=dropout))
 
 
 def stored_matrices(
@@ -184,7 +320,7 @@ def stored_matrices(
     l1: float = 0.0,
     dropout: float = 0.0,
     store: Store | None = None,
-) -> dict[str, dict[str, np.ndarray]]:
+) -> Matrices:
     """Similarity matrices of one trained network over the test images of its study: those shipped, or measured now.
 
     Returns:
@@ -194,54 +330,14 @@ def stored_matrices(
         LookupError: as of `stored_network`.
         DatasetUnavailable: they are not shipped, and the images cannot be had.
     """
-    from modularity_lib.similarity.measures import similarity_matrices
-
-    study = study_named(study)
-    config = _config_of(study, run=run, l2=l2, l1=l1, dropout=dropout)
-    keys = network_keys(config, study).keys
-    matrices = shipped_matrices(study.name, keys["modules"])
-    if matrices is not None:
-        return matrices
-    network = _network_of(config, keys["training"], study, store or Store())
-    dataset = dataset_of_study(study.dataset)
-    return similarity_matrices(network, dataset.test_images, dataset.test_labels)
-
-
-def _config_of(study: Study, **chosen: float) -> TrainingConfig:
-    for config in study.trained_configs():
-        if asdict(config).items() >= chosen.items():
-            return config
-    strengths = "; ".join(f"{name}: {', '.join(f'{x:g}' for x in study.strengths(name))}" for name in REGULARISERS)
-    raise LookupError(
-        f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "
-        f"time beside the baseline, {strengths}."
-    )
-
-
-def _network_of(config: TrainingConfig, key: str, study: Study, store: Store) -> "MLP":
-    from modularity_lib.training.networks import network_of
-
-    entry = store.read("training", key)
-    arrays = entry.arrays if entry is not None else shipped_arrays(study.name, key)
-    if arrays is None:
-        chosen = {name: getattr(config, name) for name in ("run", "l2", "l1", "dropout")}
-        raise LookupError(
-            f"the network {chosen} is neither in the store {store.root} nor shipped with the project. "
-            f"modularity_lib.run_study({study.name!r}) computes it."
-        )
-    return network_of(parameters_of_arrays(arrays), dropout=config.dropout)
+    archive = Archive(study, store)
+    return archive.matrices(archive.config(run=run, l2=l2, l1=l1, dropout=dropout))
 
 
 @lru_cache(maxsize=2)
 def dataset_of_study(name: str) -> Dataset:
     """The dataset, read once in each process."""
     return load_dataset(name)
-
-
-def is_computed(config: TrainingConfig, study: Study, store: Store) -> bool:
-    """Whether all results of a network are in the store, or come with the project."""
-    keys = network_keys(config, study).keys
-    return is_shipped(study.name, keys["agreement"]) or all(store.has(stage, key) for stage, key in keys.items())
 
 
 def arrays_of(parameters: "Parameters") -> dict[str, Any]:

@@ -168,6 +168,11 @@ STUDIES = {
 }
 
 
+def setting_of(config: TrainingConfig) -> Regularisation:
+    """How a network is regularised, as in `Study.settings`."""
+    return Regularisation(config.l2, config.l1, config.dropout)
+
+
 def study_named(name: str | Study) -> Study:
     """Look a study up by name; a `Study` comes back as it is.
 

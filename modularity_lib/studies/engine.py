@@ -12,11 +12,8 @@ from dataclasses import asdict
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
-from modularity_lib.studies.archive import is_computed
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.studies.keys import network_keys
-from modularity_lib.studies.shipped import is_shipped
-from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -50,35 +47,35 @@ def tasks_of(study: Study) -> list[list[TrainingConfig]]:
     return sorted(tasks, key=lambda configs: -sum(config.epochs for config in configs))
 
 
-def open_tasks(study: Study, store: Store, *, shard: tuple[int, int] = (1, 1)) -> list[list[TrainingConfig]]:
+def open_tasks(archive: Archive, *, shard: tuple[int, int] = (1, 1)) -> list[list[TrainingConfig]]:
     """Groups in which something is left to compute; of shard i of n every n-th group, from the i-th on.
 
     A group stays whole, though some of its networks are in the store: its checkpoint is that of all of them.
     """
     index, count = shard
     tasks = [
-        [config for config in configs if not is_shipped(study.name, network_keys(config, study).keys["agreement"])]
-        for configs in tasks_of(study)[index - 1 :: count]
+        [config for config in configs if not archive.is_shipped(config)]
+        for configs in tasks_of(archive.study)[index - 1 :: count]
     ]
-    return [configs for configs in tasks if not all(is_computed(config, study, store) for config in configs)]
+    return [configs for configs in tasks if not all(map(archive.is_done, configs))]
 
 
-def run_here(tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, report: Report) -> list["Failure"]:
+def run_here(tasks: Sequence[list[TrainingConfig]], archive: Archive, *, report: Report) -> list["Failure"]:
     """Compute tasks one after the other in this process, without an engine: one shard of a job array."""
     from modularity_lib.studies.worker import compute
 
     with _reporting(report):
-        return [failure for configs in tasks for failure in compute(configs, study, str(store.root.resolve()))]
+        return [failure for configs in tasks for failure in compute(configs, archive)]
 
 
 def train_here(
-    tasks: Sequence[list[TrainingConfig]], study: Study, store: Store, *, device: "torch.device", report: Report
+    tasks: Sequence[list[TrainingConfig]], archive: Archive, *, device: "torch.device", report: Report
 ) -> None:
     """Train on a device, in this process, what the tasks miss; the results are left to those who compute the tasks."""
     from modularity_lib.studies.worker import train_missing
 
     with _reporting(report):
-        train_missing(tasks, study, str(store.root.resolve()), device=device, report=report)
+        train_missing(tasks, archive, device=device, report=report)
 
 
 @contextmanager
@@ -101,8 +98,7 @@ def _reporting(report: Report) -> Iterator[None]:
 
 def run_on_dask(
     tasks: Sequence[list[TrainingConfig]],
-    study: Study,
-    store: Store,
+    archive: Archive,
     *,
     workers: int,
     scheduler: str | None,
@@ -125,7 +121,7 @@ def run_on_dask(
         changed = threading.Event()
 
         def submit(configs: list[TrainingConfig]) -> "Future":
-            future = client.submit(compute, configs, study, str(store.root.resolve()), pure=False)
+            future = client.submit(compute, configs, archive, pure=False)
             future.add_done_callback(lambda _: changed.set())
             return future
 
@@ -147,16 +143,16 @@ def run_on_dask(
                 elif len(configs) > 1:
                     waiting |= {submit([config]): [config] for config in configs}
                 else:
-                    failures.append(_set_aside(configs[0], study, store, error))
+                    failures.append(_set_aside(configs[0], archive, error))
         report()
         return failures
 
 
-def _set_aside(config: TrainingConfig, study: Study, store: Store, error: Exception) -> "Failure":
+def _set_aside(config: TrainingConfig, archive: Archive, error: Exception) -> "Failure":
     from modularity_lib.studies.worker import ATTEMPTS, Failure, keep_failure
 
     failure = Failure(asdict(config), f"its process died {ATTEMPTS} times", str(error))
-    keep_failure(store, network_keys(config, study), failure)
+    keep_failure(archive, config, failure)
     return failure
 
 

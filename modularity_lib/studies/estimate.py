@@ -5,9 +5,8 @@ from statistics import median
 from typing import NamedTuple
 
 from modularity_lib.images.sources import DATASETS
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.studies.keys import network_keys
-from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 
 _PIXELS, _CLASSES = 784, 10
@@ -47,16 +46,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def cost_seen(study: Study, store: Store) -> Cost:
+def cost_seen(archive: Archive) -> Cost:
     """Medians over the networks of the study that are in the store; as expected where there are none."""
     epoch, analysis = [], []
-    for config in study.trained_configs() + study.untrained_configs():
-        keys = network_keys(config, study).keys
-        made = [store.describe(stage, key).get("provenance", {}) for stage, key in keys.items()]
+    for config in archive.configs:
+        keys = archive.keys(config).of
+        made = [archive.store.describe(stage, key).get("provenance", {}) for stage, key in keys.items()]
         training, *measuring = (provenance.get("seconds") for provenance in made)
         if config.epochs and training is not None and "device" not in made[0]:  # a GPU says nothing about cores
             epoch.append(training / config.epochs)
         if None not in measuring:
             analysis.append(sum(measuring))
-    expected = expected_cost(study)
+    expected = expected_cost(archive.study)
     return Cost(median(epoch or [expected.epoch]), median(analysis or [expected.analysis]))

@@ -19,7 +19,7 @@ STAGES = ("training", "modules", "agreement")
 class NetworkKeys:
     """Keys of the three results of one network, and what each was made of."""
 
-    keys: dict[str, str]
+    of: dict[str, str]  # key of each stage
     ingredients: dict[str, dict[str, Any]]
 
 

@@ -40,12 +40,15 @@ class Results:
         return rows[rows["analysed"] & (rows["trained"] == trained) & (rows["status"] == "ok")]
 
 
+def rows_at(table: pd.DataFrame, **chosen: Any) -> pd.DataFrame:
+    """The rows that have these values, such as `rows_at(results.modules, trained=True, run=0, dropout=0.3)`."""
+    return table[(table[list(chosen)] == pd.Series(chosen)).all(axis=1)]
+
+
 def sweep(table: pd.DataFrame, study: Study, regulariser: Regulariser) -> pd.DataFrame:
     """Rows of one sweep of regularisation, the baseline included, with the column `strength` added."""
-    others = BASELINE._asdict()
-    others.pop(regulariser)
-    chosen = (table[list(others)] == pd.Series(others)).all(axis=1)
-    return table[chosen].assign(strength=table.loc[chosen, regulariser])
+    rows = rows_at(table, **{name: value for name, value in BASELINE._asdict().items() if name != regulariser})
+    return rows.assign(strength=rows[regulariser])
 
 
 def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame:

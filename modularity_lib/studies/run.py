@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
-from modularity_lib.studies.archive import dataset_of_study, tables_of
-from modularity_lib.studies.catalogue import Study, study_named
+from modularity_lib.studies.archive import Archive, dataset_of_study
+from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.engine import open_tasks, run_here, run_on_dask, train_here
 from modularity_lib.studies.estimate import Cost, cost_seen
 from modularity_lib.studies.heartbeat import running
-from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.provenance import cores
 from modularity_lib.studies.results import Results, StudyIncomplete
 from modularity_lib.studies.store import Store
@@ -68,8 +67,7 @@ def run_study(
         NetworksFailed: some networks could not be computed.
         StoreUnusable: the store cannot be written.
     """
-    study = study_named(study)
-    store = store or Store()
+    archive = Archive(study, store)
     workers = cores() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}. Leave it out to use every core.")
@@ -86,27 +84,25 @@ def run_study(
             "To train here and measure there, run with the device first."
         )
     for _ in range(2):  # a damaged result shows only when it is read, and is then computed again
-        tasks = open_tasks(study, store)
+        tasks = open_tasks(archive)
         if tasks:
-            store.check_writable()
-            store.remove_leftovers()
-            dataset_of_study(study.dataset)  # an error of this process is easier to read than one of a worker
-            cost = cost_seen(study, store)
-            if is_gpu and misses_training(tasks, study, store):
-                title = f"study {study.name}, training on {device_title(trains_on)}"
-                with _Progress(tasks, study, store, shown=progress, cost=_ONLY_EPOCHS, title=title) as report:
-                    train_here(tasks, study, store, device=trains_on, report=report)
+            _prepare(archive)
+            cost = cost_seen(archive)
+            if is_gpu and misses_training(tasks, archive):
+                title = f"study {archive.study.name}, training on {device_title(trains_on)}"
+                with _Progress(tasks, archive, shown=progress, cost=_ONLY_EPOCHS, title=title) as report:
+                    train_here(tasks, archive, device=trains_on, report=report)
             if is_gpu:
                 cost = Cost(0.0, cost.analysis)  # the training is done
-            with _Progress(tasks, study, store, shown=progress, cost=cost) as report:
-                failures = run_on_dask(tasks, study, store, workers=workers, scheduler=scheduler, report=report)
+            with _Progress(tasks, archive, shown=progress, cost=cost) as report:
+                failures = run_on_dask(tasks, archive, workers=workers, scheduler=scheduler, report=report)
             if failures:
-                raise NetworksFailed(study.name, failures)
+                raise NetworksFailed(archive.study.name, failures)
         try:
-            return tables_of(study, store)
+            return archive.tables()
         except StudyIncomplete:
             continue
-    return tables_of(study, store)
+    return archive.tables()
 
 
 def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progress: bool = True) -> None:
@@ -116,17 +112,22 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
         NetworksFailed: some networks could not be computed.
         StoreUnusable: the store cannot be written.
     """
-    study = study_named(study)
-    tasks = open_tasks(study, store, shard=shard)
+    archive = Archive(study, store)
+    tasks = open_tasks(archive, shard=shard)
     if not tasks:
         return
-    store.check_writable()
-    store.remove_leftovers()
-    dataset_of_study(study.dataset)
-    with _Progress(tasks, study, store, shown=progress, cost=cost_seen(study, store)) as report:
-        failures = run_here(tasks, study, store, report=report)
+    _prepare(archive)
+    with _Progress(tasks, archive, shown=progress, cost=cost_seen(archive)) as report:
+        failures = run_here(tasks, archive, report=report)
     if failures:
-        raise NetworksFailed(study.name, failures)
+        raise NetworksFailed(archive.study.name, failures)
+
+
+def _prepare(archive: Archive) -> None:
+    """Raise now what would stop every worker: an error of this process is easier to read than one of theirs."""
+    archive.store.check_writable()
+    archive.store.remove_leftovers()
+    dataset_of_study(archive.study.dataset)
 
 
 class _Progress:
@@ -135,16 +136,14 @@ class _Progress:
     def __init__(
         self,
         tasks: list[list[TrainingConfig]],
-        study: Study,
-        store: Store,
+        archive: Archive,
         *,
         shown: bool,
         cost: Cost,
         title: str | None = None,
     ) -> None:
-        self._study, self._store = study, store
-        self._open = {config: network_keys(config, study).keys for configs in tasks for config in configs}
-        self._cost = cost
+        self._archive, self._cost = archive, cost
+        self._open = dict.fromkeys(config for configs in tasks for config in configs)
         self._n_networks, self._n_done, self._done = len(self._open), 0, 0.0
         total = sum(map(self._cost.of, self._open))
         is_live = sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -152,7 +151,7 @@ class _Progress:
         seconds = _LIVE_SECONDS if is_live else _LOG_SECONDS
         self._bar = bar(
             total=total,
-            desc=title or f"study {study.name}",
+            desc=title or f"study {archive.study.name}",
             disable=not shown,
             bar_format=_BAR if is_live else _LINE,
             mininterval=seconds,
@@ -167,14 +166,16 @@ class _Progress:
 
     def report(self) -> None:
         """Bring the bar up to date."""
-        under_way = sum(sign["network_epochs"] for sign in running(self._store, self._study.name)) * self._cost.epoch
-        for config, keys in list(self._open.items()):
-            if self._store.has("agreement", keys["agreement"]):
-                if self._open.pop(config, None) is None:
+        archive = self._archive
+        signs = running(archive.store, archive.study.name)
+        under_way = sum(sign["network_epochs"] for sign in signs) * self._cost.epoch
+        for config in list(self._open):
+            if archive.has("agreement", config):
+                if self._open.pop(config, self) is self:
                     continue  # another thread reports as well
                 self._n_done += 1
                 self._done += self._cost.of(config)
-            elif self._store.has("training", keys["training"]):
+            elif archive.has("training", config):
                 under_way += config.epochs * self._cost.epoch
         self._bar.n = max(self._bar.n, min(self._done + under_way, self._bar.total))
         self._bar.set_postfix_str(f"{self._n_done} of {self._n_networks} networks done", refresh=False)

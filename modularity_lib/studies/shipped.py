@@ -29,6 +29,26 @@ class ShippedTables:
     # "<key of the modules>/<layer>/<measure>", see `triangle`.
     arrays: dict[str, np.ndarray]
 
+    def weights(self, key: str) -> dict[str, np.ndarray] | None:
+        """Weights and biases for a training of this key, or None; float32, maybe rounded.
+
+        Most are shipped in half precision: a weight below 6e-5 has fewer than 11 bits, one below 3e-8 is 0.
+        """
+        prefix = f"{key}/"
+        arrays = {name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)}
+        return {name: array.astype(np.float32) for name, array in arrays.items()} or None
+
+    def matrices(self, key: str) -> dict[str, dict[str, np.ndarray]] | None:
+        """Similarity matrices {layer: {measure: (units, units)}} for modules of this key, or None."""
+        matrices: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in self.arrays.items():
+            network, *rest = name.split("/")
+            if network == key:
+                layer, measure = rest
+                matrices.setdefault(layer, {})[measure] = square(array)
+        # The file has its own order: of layers too, which callers count from the pixels on.
+        return {layer: {name: matrices[layer][name] for name in MEASURES} for layer in sorted(matrices)} or None
+
 
 @cache
 def shipped_tables(study: str) -> ShippedTables | None:
@@ -48,38 +68,6 @@ def shipped_tables(study: str) -> ShippedTables | None:
             f"`git checkout -- {folder}`, say; without the folder the study is computed anew."
         ) from damage
     return ShippedTables(entry.tables, entry.facts, frozenset(entry.tables["networks"]["key"]), entry.arrays)
-
-
-def is_shipped(study: str, key: str) -> bool:
-    """Whether the results of a network of this key come with the project."""
-    shipped = shipped_tables(study)
-    return shipped is not None and key in shipped.keys
-
-
-def shipped_arrays(study: str, key: str) -> dict[str, np.ndarray] | None:
-    """Weights and biases that come with the project for a training of this key, or None; float32, maybe rounded.
-
-    Most are shipped in half precision: a weight below 6e-5 has fewer than 11 bits, one below 3e-8 is 0.
-    """
-    shipped = shipped_tables(study)
-    if shipped is None:
-        return None
-    prefix = f"{key}/"
-    arrays = {name.removeprefix(prefix): array for name, array in shipped.arrays.items() if name.startswith(prefix)}
-    return {name: array.astype(np.float32) for name, array in arrays.items()} or None
-
-
-def shipped_matrices(study: str, key: str) -> dict[str, dict[str, np.ndarray]] | None:
-    """Similarity matrices {layer: {measure: (units, units)}} that come with the project for modules of this key."""
-    shipped = shipped_tables(study)
-    matrices: dict[str, dict[str, np.ndarray]] = {}
-    for name, array in (shipped.arrays if shipped else {}).items():
-        network, *rest = name.split("/")
-        if network == key:
-            layer, measure = rest
-            matrices.setdefault(layer, {})[measure] = square(array)
-    # The file has its own order: of layers too, which callers count from the pixels on.
-    return {layer: {name: matrices[layer][name] for name in MEASURES} for layer in sorted(matrices)} or None
 
 
 def triangle(matrix: np.ndarray, measure: str) -> np.ndarray:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from modularity_lib.studies.archive import dataset_of_study, parameters_of_arrays
-from modularity_lib.studies.catalogue import EXAMPLES, Study
+from modularity_lib.studies.archive import Archive, dataset_of_study, parameters_of_arrays
+from modularity_lib.studies.catalogue import EXAMPLES
 from modularity_lib.studies.entries import Entry, key_of, replace_entry
-from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.measurement import measured_matrices
 from modularity_lib.studies.results import TABLES, Results, StudyIncomplete
 from modularity_lib.studies.shipped import triangle
-from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 
 
@@ -28,12 +26,11 @@ def export(results: Results, folder: Path, *, arrays: Mapping[str, np.ndarray] |
         OSError: the folder cannot be written.
     """
     study = results.study
-    keys = network_keys(study.trained_configs()[0], study)
     facts = {
         "study": {name: None if value == math.inf else value for name, value in asdict(study).items()},  # no limit
         "networks": len(results.networks),
         "networks_of_the_study": len(study.trained_configs()) + study.untrained,
-        "stages": keys.ingredients,  # those of the first network
+        "stages": Archive(study).keys(study.trained_configs()[0]).ingredients,  # those of the first network
         "made_with": results.made_with,
         "command": f"modularity run {study.name} && modularity export {study.name} --parquet --to {folder.name}",
     }
@@ -42,25 +39,25 @@ def export(results: Results, folder: Path, *, arrays: Mapping[str, np.ndarray] |
     replace_entry(folder, entry, key=key_of({"networks": sorted(results.networks["key"])}))
 
 
-def weights_to_ship(study: Study, store: Store, *, runs: int) -> dict[str, np.ndarray]:
+def weights_to_ship(archive: Archive, *, runs: int) -> dict[str, np.ndarray]:
     """Weights of the networks of the first runs: in half precision, those of `EXAMPLES` of run 0 in full.
 
     Raises:
         StudyIncomplete: one of these networks is not in the store.
     """
     arrays: dict[str, np.ndarray] = {}
-    for config in study.trained_configs():
+    for config in archive.study.trained_configs():
         if config.run >= runs:
             continue
-        key = network_keys(config, study).keys["training"]
-        entry = _trained(config, key, study, store)
+        key = archive.keys(config).of["training"]
+        entry = _trained(config, archive)
         in_full = config.run == 0 and (config.l2, config.l1, config.dropout) in EXAMPLES
         precision = np.float32 if in_full else np.float16
         arrays |= {f"{key}/{name}": array.astype(precision) for name, array in entry.arrays.items()}
     return arrays
 
 
-def matrices_to_ship(study: Study, store: Store) -> dict[str, np.ndarray]:
+def matrices_to_ship(archive: Archive) -> dict[str, np.ndarray]:
     """Similarity matrices of the networks of run 0 that did not diverge: upper triangles, see `triangle`.
 
     Raises:
@@ -68,26 +65,26 @@ def matrices_to_ship(study: Study, store: Store) -> dict[str, np.ndarray]:
         DatasetUnavailable: the test images of the study cannot be had.
     """
     arrays: dict[str, np.ndarray] = {}
-    dataset = dataset_of_study(study.dataset)
-    for config in study.trained_configs():
+    dataset = dataset_of_study(archive.study.dataset)
+    for config in archive.study.trained_configs():
         if config.run > 0:
             continue
-        keys = network_keys(config, study).keys
-        entry = _trained(config, keys["training"], study, store)
+        entry = _trained(config, archive)
         if entry.facts["status"] == "ok":
             measured = measured_matrices(parameters_of_arrays(entry.arrays), dataset)
             for layer, by_measure in measured.items():
                 arrays |= {
-                    f"{keys['modules']}/{layer}/{measure}": triangle(matrix, measure)
+                    f"{archive.keys(config).of['modules']}/{layer}/{measure}": triangle(matrix, measure)
                     for measure, matrix in by_measure.items()
                 }
     return arrays
 
 
-def _trained(config: TrainingConfig, key: str, study: Study, store: Store) -> Entry:
-    entry = store.read("training", key)
+def _trained(config: TrainingConfig, archive: Archive) -> Entry:
+    entry = archive.read("training", config)
     if entry is None:
         raise StudyIncomplete(
-            f"the weights of {config} are not in the store {store.root}. `modularity run {study.name}` makes them."
+            f"the weights of {config} are not in the store {archive.store.root}. "
+            f"`modularity run {archive.study.name}` makes them."
         )
     return entry

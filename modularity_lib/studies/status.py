@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modularity_lib.studies.archive import is_computed
-from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.estimate import cost_seen, duration
 from modularity_lib.studies.heartbeat import running
-from modularity_lib.studies.keys import STAGES, network_keys
+from modularity_lib.studies.keys import STAGES
 from modularity_lib.studies.lineage import changed_definitions, libraries_sentence
-from modularity_lib.studies.shipped import is_shipped, shipped_tables
-from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 
 _MANY = 20  # networks of which `why` says the same: beyond that, one line for all
@@ -41,41 +38,37 @@ class Status:
         )
 
 
-def status(study: Study, store: Store) -> Status:
+def status(archive: Archive) -> Status:
     """How far a study is, from what is in the store."""
-    configs = study.trained_configs() + study.untrained_configs()
-    missing = [config for config in configs if not is_computed(config, study, store)]
-    keys = {config: network_keys(config, study).keys for config in missing}
-    failures = [entry.facts for key in keys.values() if (entry := store.read("failures", key["agreement"])) is not None]
-    signs, cost = running(store, study.name), cost_seen(study, store)
-    trained = [config for config in missing if store.has("training", keys[config]["training"])]
+    study, configs, missing = archive.study.name, archive.configs, archive.missing()
+    failures = [entry.facts for config in missing if (entry := archive.read("failures", config)) is not None]
+    signs, cost = running(archive.store, study), cost_seen(archive)
+    trained = [config for config in missing if archive.has("training", config)]
     epochs_done = sum(config.epochs for config in trained) + sum(sign["network_epochs"] for sign in signs)
     seconds = max(0.0, sum(map(cost.of, missing)) - epochs_done * cost.epoch)
     seconds_left = seconds / len(signs) if signs else None if missing else 0.0
-    n_shipped = sum(is_shipped(study.name, network_keys(config, study).keys["agreement"]) for config in configs)
+    n_shipped = sum(map(archive.is_shipped, configs))
     return Status(
-        study.name,
+        study,
         len(configs),
         len(configs) - len(missing),
         n_shipped,
         len(signs),
         failures,
         seconds_left,
-        libraries_sentence(study.name),
+        libraries_sentence(study),
     )
 
 
-def plan(
-    study: Study, tasks: Sequence[Sequence[TrainingConfig]], store: Store, *, workers: int, device: str = "cpu"
-) -> str:
+def plan(archive: Archive, tasks: Sequence[Sequence[TrainingConfig]], *, workers: int, device: str = "cpu") -> str:
     """What a run would compute, and about how long it would take."""
-    missing = [config for task in tasks for config in task if not is_computed(config, study, store)]
+    study = archive.study
+    missing = [config for task in tasks for config in task if not archive.is_done(config)]
     if not missing:
         return f"{study.name}: nothing to compute."
-    keys = {config: network_keys(config, study).keys["training"] for config in missing}
-    to_train = [config for config in missing if config.epochs and not store.has("training", keys[config])]
+    to_train = [config for config in missing if config.epochs and not archive.has("training", config)]
     n_untrained = sum(config.epochs == 0 for config in missing)
-    cost, workers = cost_seen(study, store), min(workers, len(tasks))
+    cost, workers = cost_seen(archive), min(workers, len(tasks))
     analysis = len(missing) * cost.analysis
     if device == "cpu":
         seconds = (sum(config.epochs for config in to_train) * cost.epoch + analysis) / workers
@@ -88,24 +81,24 @@ def plan(
     )
 
 
-def reasons(configs: Sequence[TrainingConfig], study: Study, store: Store) -> list[str]:
+def reasons(configs: Sequence[TrainingConfig], archive: Archive) -> list[str]:
     """Why entries count as missing or stale: lines on the networks that are neither in the store nor shipped."""
+    store = archive.store
     near = {stage: [store.describe(stage, key).get("ingredients", {}) for key in store.keys(stage)] for stage in STAGES}
     lines: dict[str, list[str]] = {}  # networks by what is the matter with them
     for config in configs:
-        network = network_keys(config, study)
-        if is_shipped(study.name, network.keys["agreement"]):
+        if archive.is_shipped(config):
             continue
-        for stage, key in network.keys.items():
-            if store.read(stage, key) is None:
-                why = _why(network.ingredients[stage], near[stage], first=stage == "training")
+        for stage in STAGES:
+            if archive.read(stage, config) is None:
+                why = _why(archive.keys(config).ingredients[stage], near[stage], first=stage == "training")
                 lines.setdefault(f"{stage} {why}", []).append(f"run {config.run}, {_regularisation(config)}")
                 break  # the later stages follow from this one
-    libraries = libraries_sentence(study.name)
+    libraries = libraries_sentence(archive.study.name)
     notes = [libraries] if libraries else []
     if not lines:
         return [*notes, f"all {len(configs)} networks are in the store {store.root} or shipped, and none is stale."]
-    return [*notes, *_why_not_shipped(study), *(line for why in lines.items() for line in _told(*why))]
+    return [*notes, *_why_not_shipped(archive), *(line for why in lines.items() for line in _told(*why))]
 
 
 def _told(why: str, networks: list[str]) -> list[str]:
@@ -115,14 +108,13 @@ def _told(why: str, networks: list[str]) -> list[str]:
     return [f"{len(networks)} networks, from {networks[0]} to {networks[-1]}: {why}"]
 
 
-def _why_not_shipped(study: Study) -> list[str]:
+def _why_not_shipped(archive: Archive) -> list[str]:
     """A line on how the tables that come with the project differ from what is wanted, if they do."""
-    shipped = shipped_tables(study.name)
-    if shipped is None:
+    if archive.shipped is None:
         return []
     own_to_a_network = {"run", "l2", "l1", "dropout", "seed", "after"}
-    wanted = network_keys(study.trained_configs()[0], study).ingredients
-    for stage, stored in shipped.facts["stages"].items():
+    wanted = archive.keys(archive.configs[0]).ingredients
+    for stage, stored in archive.shipped.facts["stages"].items():
         names = [name for name in wanted[stage] if name not in own_to_a_network]
         changes = _changes(wanted[stage], stored, [name for name in names if stored.get(name) != wanted[stage][name]])
         if changes:

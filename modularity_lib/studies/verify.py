@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from modularity_lib.studies import measurement
 from modularity_lib.studies.archive import dataset_of_study
-from modularity_lib.studies.catalogue import Study
-from modularity_lib.studies.results import Results
+from modularity_lib.studies.catalogue import setting_of
+from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.performance import network_facts
 from modularity_lib.training.training import train
@@ -38,13 +38,14 @@ class Verification:
         )
 
 
-def verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
+def verify(configs: Sequence[TrainingConfig], stored: Results) -> Verification:
     """Train and analyse networks again, from nothing, and compare with the rows of a study."""
     with threadpool_limits(1, user_api="blas"):  # as in `worker.compute`
-        return _verify(configs, study, stored)
+        return _verify(configs, stored)
 
 
-def _verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) -> Verification:
+def _verify(configs: Sequence[TrainingConfig], stored: Results) -> Verification:
+    study = stored.study
     dataset = dataset_of_study(study.dataset)
     rows = []
     bar = tqdm(total=sum(config.epochs for config in configs), desc=f"training {len(configs)} networks", disable=None)
@@ -56,11 +57,8 @@ def _verify(configs: Sequence[TrainingConfig], study: Study, stored: Results) ->
                 measurement.measured_matrices(network.parameters, dataset), seed=config.run, steps=study.search_steps
             )
         )
-        chosen = {"run": config.run, "l2": config.l2, "l1": config.l1, "dropout": config.dropout}
-        networks, before = (
-            table[table["trained"] & (table[list(chosen)] == pd.Series(chosen)).all(axis=1)]
-            for table in (stored.networks, stored.modules)
-        )
+        chosen = {"run": config.run, **setting_of(config)._asdict()}
+        networks, before = (rows_at(table, trained=True, **chosen) for table in (stored.networks, stored.modules))
         gap = np.abs(before["score"].to_numpy(dtype=float) - modules["score"].to_numpy(dtype=float))
         accuracies = float(networks["test_accuracy"].iloc[0]), facts["test_accuracy"]
         rows.append(

@@ -12,8 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from modularity_lib.images.dataset import Dataset
 from modularity_lib.studies import measurement
-from modularity_lib.studies.archive import arrays_of, dataset_of_study, parameters_of_arrays
-from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.archive import Archive, arrays_of, dataset_of_study, parameters_of_arrays
 from modularity_lib.studies.checkpoints import (
     begin,
     device_of,
@@ -24,8 +23,7 @@ from modularity_lib.studies.checkpoints import (
 )
 from modularity_lib.studies.entries import Entry, key_of
 from modularity_lib.studies.heartbeat import Heartbeat
-from modularity_lib.studies.keys import NetworkKeys, network_keys
-from modularity_lib.studies.store import Store, StoreUnusable
+from modularity_lib.studies.store import StoreUnusable
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.training.gpu import device_title, train_on_device
 from modularity_lib.training.performance import network_facts
@@ -43,32 +41,30 @@ class Failure:
     traceback: str
 
 
-def compute(configs: Sequence[TrainingConfig], study: Study, root: str) -> list[Failure]:
+def compute(configs: Sequence[TrainingConfig], archive: Archive) -> list[Failure]:
     """Compute the results of networks that were grouped by `engine.tasks_of`, unless they are in the store.
 
     The networks of a group that miss their training are trained as one batch. Where that fails, each is tried alone;
     what fails three times is set aside and returned. Nothing is raised but for a store that cannot be used.
     """
-    store = Store(root)
-    dataset = dataset_of_study(study.dataset)
+    dataset = dataset_of_study(archive.study.dataset)
     # One thread in each process, whoever calls: on these small products threads only wait for each other.
-    with threadpool_limits(1, user_api="blas"), Heartbeat(store, study.name) as heartbeat:
+    with threadpool_limits(1, user_api="blas"), Heartbeat(archive.store, archive.study.name) as heartbeat:
         failures: list[Failure] = []
         for batch in _by_run(configs):
             try:
-                _compute_batch(batch, study, dataset, store, heartbeat)
+                _compute_batch(batch, archive, dataset, heartbeat)
             except StoreUnusable:
                 raise
             except Exception:  # whatever it is, the other networks must not suffer
                 for config in batch:
-                    failures += _try_alone(config, study, dataset, store, heartbeat)
+                    failures += _try_alone(config, archive, dataset, heartbeat)
         return failures
 
 
 def train_missing(
     tasks: Sequence[Sequence[TrainingConfig]],
-    study: Study,
-    root: str,
+    archive: Archive,
     *,
     device: torch.device,
     report: Callable[[], object],
@@ -78,13 +74,12 @@ def train_missing(
     `compute` then finds those checkpoints, and makes and analyses the results. A training that was stopped goes on from
     its last checkpoint, here or there. At the end `report` is called while the sign of life still says what was done.
     """
-    store = Store(root)
-    dataset = dataset_of_study(study.dataset)
-    with Heartbeat(store, study.name) as heartbeat:
+    store, dataset = archive.store, dataset_of_study(archive.study.dataset)
+    with Heartbeat(store, archive.study.name) as heartbeat:
         states: list[TrainingState] = []
         names: list[str] = []
         devices: list[dict[str, Any] | None] = []
-        for chosen, name in _missing_trainings(tasks, study, store):
+        for chosen, name in _missing_trainings(tasks, archive):
             state, trained_on = begin(chosen, dataset, store, name=name)
             states.append(state)
             names.append(name)
@@ -109,33 +104,29 @@ def train_missing(
         report()
 
 
-def misses_training(tasks: Sequence[Sequence[TrainingConfig]], study: Study, store: Store) -> bool:
+def misses_training(tasks: Sequence[Sequence[TrainingConfig]], archive: Archive) -> bool:
     """Whether some networks of these tasks have yet to be trained."""
-    return any(
-        config.epochs > 0 and not store.has("training", network_keys(config, study).keys["training"])
-        for configs in tasks
-        for config in configs
-    )
+    return any(config.epochs and not archive.has("training", config) for configs in tasks for config in configs)
 
 
 def _missing_trainings(
-    tasks: Sequence[Sequence[TrainingConfig]], study: Study, store: Store
+    tasks: Sequence[Sequence[TrainingConfig]], archive: Archive
 ) -> Iterator[tuple[list[TrainingConfig], str]]:
     """Networks that are to be trained side by side, and the name of their checkpoints; without the untrained ones."""
     for configs in tasks:
         for batch in _by_run([config for config in configs if config.epochs > 0]):
-            chosen, name = _missing_of(batch, study, store)
+            chosen, name = _missing_of(batch, archive)
             if chosen:
                 yield chosen, name
 
 
-def _missing_of(batch: Sequence[TrainingConfig], study: Study, store: Store) -> tuple[list[TrainingConfig], str]:
+def _missing_of(batch: Sequence[TrainingConfig], archive: Archive) -> tuple[list[TrainingConfig], str]:
     """Networks of a batch of one run that miss their training, and the name of their checkpoints."""
-    keys = {config: network_keys(config, study).keys["training"] for config in batch}
-    missing = [config for config in batch if store.read("training", keys[config]) is None]
+    keys = {config: archive.keys(config).of["training"] for config in batch}
+    missing = [config for config in batch if archive.read("training", config) is None]
     # A checkpoint of the whole batch may hold the networks that a kill kept from being written.
     whole = key_of({"batch": list(keys.values())})
-    if missing and has_checkpoint(store, whole):
+    if missing and has_checkpoint(archive.store, whole):
         return list(batch), whole
     return missing, key_of({"batch": [keys[config] for config in missing]})
 
@@ -147,11 +138,9 @@ def _by_run(configs: Sequence[TrainingConfig]) -> list[list[TrainingConfig]]:
     return list(by_run.values())
 
 
-def _compute_batch(
-    batch: Sequence[TrainingConfig], study: Study, dataset: Dataset, store: Store, heartbeat: "Heartbeat"
-) -> None:
-    keys = {config: network_keys(config, study) for config in batch}
-    chosen, name = _missing_of(batch, study, store)
+def _compute_batch(batch: Sequence[TrainingConfig], archive: Archive, dataset: Dataset, heartbeat: Heartbeat) -> None:
+    store = archive.store
+    chosen, name = _missing_of(batch, archive)
     if chosen:
         started = time.perf_counter()
         device = device_of(store, name)
@@ -159,68 +148,48 @@ def _compute_batch(
         seconds = (time.perf_counter() - started) / len(chosen)
         for network in networks:
             entry = Entry(network_facts(network, dataset), arrays_of(network.parameters))
-            _write(store, "training", keys[network.config], entry, seconds, device)
+            archive.write("training", network.config, entry, seconds=seconds, device=device)
         heartbeat.written()
         forget_checkpoints(store, name)
     for config in batch:
         heartbeat.say()  # the analysis of a wide network takes a while
-        _analyse(keys[config], dataset, store)
-        forget_failure(store, keys[config])
+        _analyse(config, archive, dataset)
+        archive.remove("failures", config)
 
 
-def _try_alone(
-    config: TrainingConfig, study: Study, dataset: Dataset, store: Store, heartbeat: "Heartbeat"
-) -> list[Failure]:
+def _try_alone(config: TrainingConfig, archive: Archive, dataset: Dataset, heartbeat: Heartbeat) -> list[Failure]:
     for _ in range(ATTEMPTS):
         try:
-            _compute_batch([config], study, dataset, store, heartbeat)
+            _compute_batch([config], archive, dataset, heartbeat)
         except StoreUnusable:
             raise
         except Exception as error:
             failure = Failure(asdict(config), f"{type(error).__name__}: {error}", traceback.format_exc())
         else:
             return []
-    keep_failure(store, network_keys(config, study), failure)
+    keep_failure(archive, config, failure)
     return [failure]
 
 
-def _analyse(keys: NetworkKeys, dataset: Dataset, store: Store) -> None:
-    modules = store.read("modules", keys.keys["modules"])
-    if modules is not None and store.read("agreement", keys.keys["agreement"]) is not None:
+def _analyse(config: TrainingConfig, archive: Archive, dataset: Dataset) -> None:
+    modules = archive.read("modules", config)
+    if modules is not None and archive.read("agreement", config) is not None:
         return
-    trained = store.read("training", keys.keys["training"])
+    trained, study = archive.read("training", config), archive.study
     assert trained is not None
     started = time.perf_counter()
     matrices: measurement.Matrices = {}
     if trained.facts["status"] == "ok":
         matrices = measurement.measured_matrices(parameters_of_arrays(trained.arrays), dataset)
     if modules is None:
-        search = keys.ingredients["modules"]
-        modules = Entry({"rows": measurement.module_rows(matrices, seed=search["seed"], steps=search["search_steps"])})
-        _write(store, "modules", keys, modules, time.perf_counter() - started)
+        modules = Entry({"rows": measurement.module_rows(matrices, seed=config.run, steps=study.search_steps)})
+        archive.write("modules", config, modules, seconds=time.perf_counter() - started)
     started = time.perf_counter()
-    test = keys.ingredients["agreement"]
-    rows = measurement.agreement_rows(
-        matrices, modules.facts["rows"], seed=test["seed"], permutations=test["permutations"]
-    )
-    _write(store, "agreement", keys, Entry({"rows": rows}), time.perf_counter() - started)
+    rows = measurement.agreement_rows(matrices, modules.facts["rows"], seed=config.run, permutations=study.permutations)
+    archive.write("agreement", config, Entry({"rows": rows}), seconds=time.perf_counter() - started)
 
 
-def _write(
-    store: Store, stage: str, keys: NetworkKeys, entry: Entry, seconds: float, device: dict[str, Any] | None = None
-) -> None:
-    ingredients = keys.ingredients[stage]
-    store.write(stage, keys.keys[stage], entry, ingredients=ingredients, seconds=seconds, device=device)
-
-
-def keep_failure(store: Store, keys: NetworkKeys, failure: Failure) -> None:
+def keep_failure(archive: Archive, config: TrainingConfig, failure: Failure) -> None:
     """Note that a network was set aside, so that `modularity status` can show why."""
-    forget_failure(store, keys)
-    key = keys.keys["agreement"]
-    store.write("failures", key, Entry(asdict(failure)), ingredients={}, seconds=0.0)
-
-
-def forget_failure(store: Store, keys: NetworkKeys) -> None:
-    """Remove the note, if any: the network has been computed."""
-    if store.has("failures", keys.keys["agreement"]):
-        store.remove("failures", keys.keys["agreement"])
+    archive.remove("failures", config)
+    archive.write("failures", config, Entry(asdict(failure)), seconds=0.0)

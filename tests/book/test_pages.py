@@ -20,6 +20,7 @@ from modularity_lib import figures
 from modularity_lib.book import pages
 from modularity_lib.figures.plot import as_given, drawn_from
 from modularity_lib.findings import common_mode, layers, ledger
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results, StudyIncomplete
 
 MADE_WITH = {
@@ -175,16 +176,16 @@ def test_facts_of_a_study_are_told_by_name(results: Results, glued: dict[str, ob
 
 
 def test_only_complete_studies_are_at_hand(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    def tables_of(study, store):
-        if study.name == "smoke":
+    def tables(archive: Archive) -> Results:
+        if archive.study.name == "smoke":
             raise StudyIncomplete
         return results
 
-    monkeypatch.setattr(pages, "tables_of", tables_of)
+    monkeypatch.setattr(Archive, "tables", tables)
     assert pages.at_hand(["smoke", "quick"]) == [results]
 
 
 def test_the_page_says_whether_results_were_shipped(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "does not come with the project" in pages.where_computed(results)
-    monkeypatch.setattr(pages, "shipped_tables", lambda name: object())
+    monkeypatch.setattr(Archive, "shipped", object())
     assert "nothing was computed for this page" in pages.where_computed(results)

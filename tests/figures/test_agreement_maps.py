@@ -19,8 +19,7 @@ from modularity_lib.clustering.search import find_modules
 from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import beyond_chance, noise_ceiling
 from modularity_lib.findings.paper import published
-from modularity_lib.studies.archive import stored_matrices, stored_results
-from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.archive import Archive, stored_matrices
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.store import Store
 from modularity_lib.vocabulary import MEASURES, pair_kind
@@ -88,7 +87,7 @@ def test_every_scale_is_drawn_and_cuts_no_value_off(v1: Results) -> None:
 
 @pytest.mark.parametrize("study", ["v1", "final-deep"])
 def test_titles_do_not_run_into_the_maps_above(study: str, tmp_path: Path) -> None:
-    results = stored_results(STUDIES[study], Store(tmp_path))
+    results = Archive(study, Store(tmp_path)).tables_at_hand()
     for figure in (
         figures.agreement_maps(results),
         figures.agreement_maps(results, by_layer=True),
@@ -177,7 +176,7 @@ def test_maps_of_the_layers_are_those_of_one_layer_each(v1: Results) -> None:
 
 
 def test_any_number_of_layers_has_a_row_each(tmp_path: Path) -> None:
-    deep = stored_results(STUDIES["final-deep"], Store(tmp_path))
+    deep = Archive("final-deep", Store(tmp_path)).tables_at_hand()
     figure = figures.agreement_maps(deep, by_layer=True)
     assert [axes.get_title().split("\n")[1] for axes in figure.axes[0:15:3]] == [
         f"hidden layer {n}" for n in range(1, 6)

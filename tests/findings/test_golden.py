@@ -12,10 +12,10 @@ from modularity_lib import cli
 from modularity_lib.findings import common_mode, reaffirm
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.studies import keys, lineage
+from modularity_lib.studies import lineage
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.measurement import module_rows
-from modularity_lib.studies.shipped import shipped_matrices
 from modularity_lib.studies.status import reasons, status
 from modularity_lib.studies.store import Store
 
@@ -59,7 +59,8 @@ def test_nothing_that_is_shipped_is_stale(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("config", reaffirm.examples(), ids=lambda config: f"dropout {config.dropout}")
 def test_search_gives_the_shipped_modules_from_the_shipped_matrices(config) -> None:
-    matrices = shipped_matrices("v1", keys.network_keys(config, STUDY).keys["modules"])
+    archive = Archive(STUDY)
+    matrices = archive.shipped.matrices(archive.keys(config).of["modules"])
     rows = module_rows(matrices, seed=config.run, steps=STUDY.search_steps)
     # Normalised matrices are shipped in single precision: the raw ones alone are what was searched.
     raw = [index for index, row in enumerate(rows) if not row["measure"].endswith("_norm")]
@@ -146,10 +147,9 @@ def test_another_version_of_a_library_is_noticed(
     assert lineage.unproven_libraries("v1") == {"numpy": ("9.9.9", here["numpy"])}
     assert "numpy 9.9.9 here" in status(STUDY, Store(tmp_path)).text()
     assert "modularity reaffirm" in reasons(STUDY.trained_configs(), STUDY, Store(tmp_path))[0]
-    from modularity_lib.studies.archive import tables_of
 
     with pytest.warns(lineage.OtherLibraries, match=r"numpy 9\.9\.9 here"):
-        tables_of(STUDY, Store(tmp_path))
+        Archive(STUDY, Store(tmp_path)).tables()
     lines = json.loads(own_lineage.read_text())
     lines["libraries"].append({"versions": {**here, "numpy": "9.9.9"}})
     own_lineage.write_text(json.dumps(lines))

@@ -25,7 +25,7 @@ def test_what_is_shipped_is_complete_and_made_by_the_code_as_it_is(name: str) ->
     study, shipped = STUDIES[name], shipped_tables(name)
     assert shipped is not None
     configs = study.trained_configs() + study.untrained_configs()
-    assert shipped.keys == {network_keys(config, study).keys["agreement"] for config in configs}
+    assert shipped.keys == {network_keys(config, study).of["agreement"] for config in configs}
 
 
 def test_q_is_that_of_the_paper(v1: Results) -> None:

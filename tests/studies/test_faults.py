@@ -24,11 +24,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from modularity_lib.studies.archive import arrays_of, tables_of
+from modularity_lib.studies.archive import Archive, arrays_of
 from modularity_lib.studies.catalogue import STUDIES, Study
 from modularity_lib.studies.checkpoints import CHECKPOINT_SECONDS
 from modularity_lib.studies.entries import Entry
-from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.results import TABLES, Results
 from modularity_lib.studies.store import Store, is_alive
 from modularity_lib.training.networks import initial_parameters
@@ -92,7 +91,7 @@ def finish(process: subprocess.Popen) -> str:
 
 
 def tables(study: Study, root: Path) -> Results:
-    return tables_of(study, Store(root))
+    return Archive(study, Store(root)).tables()
 
 
 def assert_equal(ours: Results, theirs: Results) -> None:
@@ -315,12 +314,11 @@ def test_a_store_that_cannot_be_written_can_be_read_and_is_an_error_before_any_w
 
 def test_a_poisoned_network_is_set_aside_and_the_others_finish(driver: Path, undisturbed: Path, tmp_path: Path) -> None:
     victim = next(config for config in SMOKE.trained_configs() if config.dropout)
-    keys = network_keys(victim, SMOKE)
     arrays = arrays_of(initial_parameters((784, 16, 16, 10), seed=0))
     arrays["weight1"][:] = np.nan
     poison = Entry({"status": "ok", "reason": "", "epochs": 10}, arrays)
-    store = Store(tmp_path)
-    store.write("training", keys.keys["training"], poison, ingredients=keys.ingredients["training"], seconds=0.0)
+    archive = Archive(SMOKE, Store(tmp_path))
+    archive.write("training", victim, poison, seconds=0.0)
 
     process = start(driver, "smoke", tmp_path)
     output, _ = process.communicate(timeout=HANGS)
@@ -334,7 +332,7 @@ def test_a_poisoned_network_is_set_aside_and_the_others_finish(driver: Path, und
     assert "not all finite" in shown.stdout
     assert "Traceback" in shown.stdout
 
-    store.remove("training", keys.keys["training"])
+    archive.remove("training", victim)
     finish(start(driver, "smoke", tmp_path))
     assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
     assert modularity("status", "smoke", "--store", str(tmp_path)).returncode == 0

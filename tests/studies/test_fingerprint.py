@@ -137,7 +137,7 @@ def test_an_attribute_of_a_module_is_the_definition_that_it_names(copy: Path) ->
         ("grey.train_images / np.float32(255)", "grey.train_images / np.float32(256)", "training"),
         ("ir.VectorType(ir.FloatType(), LANES))", "ir.VectorType(ir.FloatType(), 2 * LANES))", "training"),
         ("whole = int(dimensions)", "whole = round(dimensions)", "common_mode"),
-        ("units are dead, so there are no", "units are dead: there are no", "modules"),
+        ("units are dead, so there are no", "units are dead: there are no", "modules common_mode"),
     ],
 )
 def test_arithmetic_and_constants_make_their_stages_stale(copy: Path, old: str, new: str, stale: str) -> None:

@@ -13,7 +13,7 @@ import modularity_lib
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.studies import engine, keys, measurement, worker
 from modularity_lib.studies import run as study_run
-from modularity_lib.studies.archive import stored_network, tables_of
+from modularity_lib.studies.archive import Archive, stored_network
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.engine import SchedulerUnavailable
 from modularity_lib.studies.keys import network_keys
@@ -105,14 +105,14 @@ def test_a_process_that_measures_gives_a_sign_of_life_for_every_network(
 ) -> None:
     signs = []
 
-    def analyse(keys, dataset, store):
-        [file] = (store.root / "running" / "tiny").glob("[!.]*.json")
+    def analyse(config, archive, dataset):
+        [file] = (archive.store.root / "running" / "tiny").glob("[!.]*.json")
         signs.append(file.stat().st_mtime_ns)
-        compute_analysis(keys, dataset, store)
+        compute_analysis(config, archive, dataset)
 
     compute_analysis = worker._analyse
     monkeypatch.setattr(worker, "_analyse", analyse)
-    assert worker.compute(TINY.untrained_configs() + TINY.trained_configs(), TINY, str(tmp_path)) == []
+    assert worker.compute(TINY.untrained_configs() + TINY.trained_configs(), Archive(TINY, Store(tmp_path))) == []
     assert len(set(signs)) == len(signs) == 3
 
 
@@ -152,10 +152,10 @@ def test_changed_code_of_a_stage_makes_it_and_the_later_ones_stale(
     stage: str, stale: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = TINY.trained_configs()[0]
-    before = network_keys(config, TINY).keys
+    before = network_keys(config, TINY).of
     source_of = keys.source_of
     monkeypatch.setattr(keys, "source_of", lambda name: "changed" if name == stage else source_of(name))
-    after = network_keys(config, TINY).keys
+    after = network_keys(config, TINY).of
     assert [name for name in before if before[name] != after[name]] == stale
 
 
@@ -218,7 +218,7 @@ def test_an_incomplete_study_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(
         StudyIncomplete, match=r"3 of 3 networks of the study 'tiny'.*`modularity run tiny` computes them"
     ):
-        tables_of(TINY, Store(tmp_path))
+        Archive(TINY, Store(tmp_path)).tables()
 
 
 def test_a_damaged_result_is_computed_again(tmp_path: Path, calls: dict[str, int]) -> None:

@@ -16,7 +16,7 @@ from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.studies import archive, keys, shipped, worker
 from modularity_lib.studies import run as study_run
 from modularity_lib.studies import shipping as exporting
-from modularity_lib.studies.archive import stored_matrices, stored_network, stored_results, tables_of
+from modularity_lib.studies.archive import Archive, stored_matrices, stored_network
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.results import TABLES, Results
@@ -34,8 +34,8 @@ TINY = replace(tiny.TINY, runs=2)
 def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Results]:
     store = Store(tmp_path_factory.mktemp("store"))
     for config in TINY.trained_configs() + TINY.untrained_configs():
-        assert worker.compute([config], TINY, str(store.root)) == []
-    return store, tables_of(TINY, store)
+        assert worker.compute([config], Archive(TINY, store)) == []
+    return store, Archive(TINY, store).tables()
 
 
 @pytest.fixture
@@ -88,15 +88,17 @@ def test_what_is_not_shipped_comes_from_the_store_in_the_order_of_the_study(
     second_run = {name: getattr(results, name).query("run == 1") for name in TABLES}
     ship(Results(TINY, **second_run, made_with=results.made_with), shipping)
     others = Store(tmp_path / "others")
-    assert [config.run for task in study_run.open_tasks(TINY, others) for config in task] == [0, 0, 1000]
+    assert [config.run for task in study_run.open_tasks(Archive(TINY, others)) for config in task] == [0, 0, 1000]
     with pytest.raises(exporting.StudyIncomplete, match="3 of 5 networks"):
-        tables_of(TINY, others)
-    worker.compute([config for task in study_run.open_tasks(TINY, others) for config in task], TINY, str(others.root))
-    assert_equal(tables_of(TINY, others), results)
-    united = tables_of(TINY, others).made_with
+        Archive(TINY, others).tables()
+    worker.compute(
+        [config for task in study_run.open_tasks(Archive(TINY, others)) for config in task], Archive(TINY, others)
+    )
+    assert_equal(Archive(TINY, others).tables(), results)
+    united = Archive(TINY, others).tables().made_with
     assert united["core_seconds"]["training"] > results.made_with["core_seconds"]["training"]
     assert united["versions"]["numpy"] == results.made_with["versions"]["numpy"]
-    assert_equal(tables_of(TINY, store), results)
+    assert_equal(Archive(TINY, store).tables(), results)
 
 
 def test_a_shipped_table_that_was_changed_is_refused(computed: tuple[Store, Results], shipping: Path) -> None:
@@ -123,7 +125,7 @@ def test_shipped_tables_of_other_code_are_stale_and_it_is_said_why(
     why = modularity("why", "tiny", "--store", tmp_path).splitlines()
     assert why[0].startswith("the shipped tables are stale from modules on: the code of this stage has changed. `mod")
     assert len(why) == 1 + 5
-    assert_equal(stored_results(TINY, Store(tmp_path)), computed[1])  # there, though stale
+    assert_equal(Archive(TINY, Store(tmp_path)).tables_at_hand(), computed[1])  # there, though stale
 
 
 def test_a_shipped_study_of_other_strengths_is_used_as_far_as_it_goes(
@@ -145,7 +147,7 @@ def test_weights_that_are_shipped_give_their_network_without_a_store(
     computed: tuple[Store, Results], shipping: Path, tmp_path: Path
 ) -> None:
     store, results = computed
-    export(results, shipping / "tiny", arrays=weights_to_ship(TINY, store, runs=1))
+    export(results, shipping / "tiny", arrays=weights_to_ship(Archive(TINY, store), runs=1))
     shipped_tables.cache_clear()
     found, made = (parameters_of(stored_network(TINY, dropout=0.3, store=place)) for place in (Store(tmp_path), store))
     for ours, theirs in zip(found.weights + found.biases, made.weights + made.biases, strict=True):
@@ -158,7 +160,7 @@ def test_matrices_that_are_shipped_need_neither_store_nor_images(
     computed: tuple[Store, Results], shipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, results = computed
-    export(results, shipping / "tiny", arrays=matrices_to_ship(TINY, store))
+    export(results, shipping / "tiny", arrays=matrices_to_ship(Archive(TINY, store)))
     shipped_tables.cache_clear()
     images = load_dataset(TINY.dataset)
     measured = similarity_matrices(stored_network(TINY, dropout=0.3, store=store), images.test_images)
@@ -177,9 +179,9 @@ def test_matrices_that_are_shipped_need_neither_store_nor_images(
 
 
 def test_weights_that_no_figure_shows_are_shipped_in_half_precision(computed: tuple[Store, Results]) -> None:
-    weights = weights_to_ship(TINY, computed[0], runs=2)
+    weights = weights_to_ship(Archive(TINY, computed[0]), runs=2)
     keys_of_run = [
-        {network_keys(config, TINY).keys["training"] for config in TINY.trained_configs() if config.run == run}
+        {network_keys(config, TINY).of["training"] for config in TINY.trained_configs() if config.run == run}
         for run in (0, 1)
     ]
     assert {name.split("/")[0] for name in weights} == keys_of_run[0] | keys_of_run[1]
@@ -199,7 +201,7 @@ def test_the_facts_of_shipped_tables_say_what_they_were_made_with(
     assert set(made_with["core_seconds"]) == {"training", "modules", "agreement"}
     assert made_with["versions"]["torch"][0].startswith("2.")
     assert found.keys == {
-        network_keys(config, TINY).keys["agreement"] for config in TINY.trained_configs() + TINY.untrained_configs()
+        network_keys(config, TINY).of["agreement"] for config in TINY.trained_configs() + TINY.untrained_configs()
     }
 
 

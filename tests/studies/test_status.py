@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from modularity_lib.studies import status, verify
-from modularity_lib.studies.archive import stored_results
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import STUDIES, Study
 from modularity_lib.studies.estimate import cost_seen, expected_cost
 from modularity_lib.studies.results import Results
@@ -18,14 +18,14 @@ from modularity_lib.studies.store import Store
 
 @pytest.mark.parametrize("name", ["v1", "final-base", "final-wide", "final-deep"])
 def test_the_expected_cost_is_within_a_factor_of_two_of_what_the_shipped_study_took(name: str, tmp_path: Path) -> None:
-    results = stored_results(STUDIES[name], Store(tmp_path))
+    results = Archive(name, Store(tmp_path)).tables_at_hand()
     took, cost = results.made_with["core_seconds"], expected_cost(STUDIES[name])
     assert 1 / 2 < cost.epoch * results.networks["epochs"].sum() / took["training"] < 2
     assert 1 / 2 < cost.analysis * len(results.networks) / (took["modules"] + took["agreement"]) < 2
 
 
 def test_what_is_in_the_store_says_more_than_a_guess(tmp_path: Path) -> None:
-    assert cost_seen(STUDIES["smoke"], Store(tmp_path)) == expected_cost(STUDIES["smoke"])
+    assert cost_seen(Archive("smoke", Store(tmp_path))) == expected_cost(STUDIES["smoke"])
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_time_left_is_told_in_the_unit_that_fits(seconds: float, text: str) -> N
 @pytest.mark.parametrize("n_networks", [20, 21])
 def test_many_networks_of_which_the_same_is_said_are_one_line(n_networks: int, tmp_path: Path) -> None:
     study = replace(STUDIES["smoke"], name="never", runs=n_networks, l2=(1e-5,), l1=(), dropout=(), untrained=0)
-    lines = status.reasons(study.trained_configs(), study, Store(tmp_path))
+    lines = status.reasons(study.trained_configs(), Archive(study, Store(tmp_path)))
     assert len(lines) == (20 if n_networks == 20 else 1)
     assert lines[-1].endswith("run 20, l2 1e-05, l1 0, dropout 0: training has never been computed.") == (
         n_networks > 20
@@ -75,7 +75,7 @@ def test_recomputed_networks_agree_up_to_the_tolerances(
     monkeypatch.setattr(verify, "network_facts", lambda network, dataset: {"test_accuracy": 0.9 + accuracy})
     monkeypatch.setattr(verify.measurement, "measured_matrices", lambda parameters, dataset: {})
     monkeypatch.setattr(verify.measurement, "module_rows", lambda matrices, seed, steps: again)
-    found = verify.verify([config], study, Results(study, networks, modules, pd.DataFrame()))
+    found = verify.verify([config], Results(study, networks, modules, pd.DataFrame()))
     assert found.agrees is agrees
     assert ("DO NOT AGREE" in found.text()) is not agrees
     assert found.table["largest_gap_of_Q"].item() == pytest.approx(abs(3 * score / 2))

@@ -16,6 +16,7 @@ from modularity_lib import cli
 from modularity_lib.images.dataset import Dataset
 from modularity_lib.studies import archive, checkpoints, worker
 from modularity_lib.studies import run as study_run
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.checkpoints import begin, save, train_with_checkpoints
 from modularity_lib.studies.engine import tasks_of
@@ -372,7 +373,9 @@ def test_a_study_is_trained_on_the_device_and_measured_as_ever(
     shown = capsys.readouterr().err
     assert "study tiny, training on cpu: 100%" in shown
     assert "\x1b" not in shown  # lines of a log, none of them written over
-    assert cost_seen(TINY, store).epoch == expected_cost(TINY).epoch  # the device says nothing about the processor
+    assert (
+        cost_seen(Archive(TINY, store)).epoch == expected_cost(TINY).epoch
+    )  # the device says nothing about the processor
     run_study(TINY, store=store)  # nothing is left to compute for the processor
 
 

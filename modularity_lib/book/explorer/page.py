@@ -20,9 +20,9 @@ from modularity_lib.book.explorer.views import N_DIGITS, Digits, LayerView, Netw
 from modularity_lib.figures import LOOKS, modules_looked_at
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import EXAMPLES, Study
 from modularity_lib.studies.results import Results
-from modularity_lib.studies.shipped import shipped_tables
 from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
 
 LEVELS = 255  # steps of a stored similarity, from 0 to the largest off the diagonal
@@ -189,7 +189,7 @@ def texts(
     study, look = results.study, LOOKS[chosen["regulariser"]]
     source = DATASETS[study.dataset]
     n_trained_on = len(train_validation_split(source.n_train_images, seed=run)[0])
-    shipped = shipped_tables(study.name)
+    shipped = Archive(study).shipped
     return {
         "explored": study.name,
         "run": str(run),

@@ -11,9 +11,9 @@ from modularity_lib.clustering.modularity import dead_units, modularity_score
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.similarity.closed_form import forward_pass
-from modularity_lib.studies.archive import stored_matrices, stored_network
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import Study, study_named
-from modularity_lib.studies.results import Results
+from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import Parameters, parameters_of
 from modularity_lib.vocabulary import MEASURES, Regularisation
@@ -88,8 +88,10 @@ def digits_for(study: str | Study) -> Digits:
 def study_at_hand(study: str, *, run: int, store: Store | None = None) -> str:
     """The study, or "v1" if its weights or matrices are not at hand: those of v1, run 0, come with the project."""
     with suppress(LookupError, DatasetUnavailable):
-        stored_network(study, run=run, store=store)
-        stored_matrices(study, run=run, store=store)
+        archive = Archive(study, store)
+        config = archive.config(run=run)
+        archive.network(config)
+        archive.matrices(config)
         return study
     return "v1"
 
@@ -106,17 +108,18 @@ def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | No
         NothingToExplore: nothing is left.
         DatasetUnavailable: matrices that are not shipped need images that cannot be had.
     """
-    networks = []
+    archive, networks = Archive(results.study, store), []
     for setting in map(Regularisation._asdict, results.study.settings()):
-        rows = _rows_of(results.networks, run, setting)
+        chosen = {"trained": True, "run": run, **setting}
+        rows = rows_at(results.networks, **chosen)
         if rows.empty or rows["status"].iloc[0] != "ok":
             continue
+        config = archive.config(run=run, **setting)
         try:
-            parameters = parameters_of(stored_network(results.study, run=run, store=store, **setting))
+            parameters = parameters_of(archive.network(config))
         except LookupError:
             continue
-        matrices = stored_matrices(results.study, run=run, store=store, **setting)
-        modules = _rows_of(results.modules, run, setting)
+        matrices, modules = archive.matrices(config), rows_at(results.modules, **chosen)
         layers = [
             _view_of_layer(
                 matrices[f"hidden{index + 1}"], modules[modules["layer"] == index + 1], parameters, digits, index
@@ -198,10 +201,6 @@ def _all_images(dataset: Dataset) -> Digits:
         np.concatenate([dataset.train_images, dataset.test_images]),
         np.concatenate([dataset.train_labels, dataset.test_labels]),
     )
-
-
-def _rows_of(table: pd.DataFrame, run: int, setting: Mapping[str, float]) -> pd.DataFrame:
-    return table[table["trained"] & (table["run"] == run) & (table[list(setting)] == pd.Series(setting)).all(axis=1)]
 
 
 def _view_of_layer(
