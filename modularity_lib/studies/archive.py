@@ -66,10 +66,10 @@ class Archive:
             LookupError: the study has none.
         """
         chosen = {"run": run, "l2": l2, "l1": l1, "dropout": dropout}
-        for config in self.configs:
-            if config.epochs and asdict(config).items() >= chosen.items():
-                return config
         study = self.study
+        for config in study.trained_configs():
+            if asdict(config).items() >= chosen.items():
+                return config
         strengths = "; ".join(f"{name}: {', '.join(f'{x:g}' for x in study.strengths(name))}" for name in REGULARISERS)
         raise LookupError(
             f"the study {study.name!r} has no network with {chosen}. It has runs 0 to {study.runs - 1} and, one at a "

@@ -226,14 +226,13 @@ def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1:
 )
 def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Results) -> None:
     last = common_mode.strongest(common_mode.split_table(rises(equal), v1, "dropout"))
-    said = modularity_words.answer_text(last, "dropout")
-    assert said.startswith("At dropout 0.7 Q has changed by +0.200 to +0.200")
+    said = modularity_words.answer_text(last, "dropout", v1.study)
+    assert said.startswith("At dropout 0.7 (run 0 alone, of 9) Q has changed by +0.200 to +0.200")
     assert f"they would be {np.mean(equal) - 0.1:.3f}" in said
     assert words in said
     none = common_mode.split_table(rises([0.1], score=0.1), v1, "dropout")
-    assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in modularity_words.answer_text(
-        none, "dropout"
-    )
+    said = modularity_words.answer_text(none, "dropout", v1.study)
+    assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in said
 
 
 @pytest.mark.parametrize(
@@ -295,12 +294,23 @@ def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> 
     second.loc[second["dropout"] == 0, list(SCORES)] = 0.2
     splits = common_mode.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
     assert splits.set_index("run")["rise"].to_dict() == pytest.approx({0: 0.2, 1: 0.3})
-    said = modularity_words.answer_text(splits, "dropout")
-    assert "in 2 of 2 combinations of measure, layer and run" in said
+    said = modularity_words.answer_text(splits, "dropout", v1.study)
+    assert "in 2 of 2 combinations of measure, layer and run." in said
+    assert "(2 of 9 runs)" in said
     assert "These rises are 0.250 on average" in said
     runs = [rises([0.3 + 0.01 * run], score=0.3 + 0.01 * run).assign(run=run) for run in range(6)]
     many = common_mode.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
-    assert "These rises are 0.225 [0.2" in modularity_words.answer_text(many, "dropout")
+    assert "These rises are 0.225 [0.2" in modularity_words.answer_text(many, "dropout", v1.study)
+
+
+def test_the_pages_say_which_runs_the_table_shows(v1: Results) -> None:
+    """Where the table that comes with the project is stale, run 0 alone is measured."""
+    table, made_up = common_mode.table_at_hand(v1), common_mode.made_up_table(draws=1)
+    for rows, words in ((table, "(all 9 runs)"), (table[table["run"] == 0], "(run 0 alone, of 9)")):
+        said = modularity_words.texts(rows, made_up, v1)
+        assert words in said["common_answer"]
+        assert said["common_penalties"].count(words) == 2
+        assert f"of {rows['run'].nunique()} of 9 runs" in said["common_n"]
 
 
 def test_the_strongest_strength_is_one_at_which_every_measure_was_analysed(v1: Results) -> None:

@@ -21,6 +21,7 @@ from modularity_lib.findings.common_mode import (
 )
 from modularity_lib.findings.effects import LEVEL
 from modularity_lib.findings.inference import Effect, Trial, effect_over_runs
+from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, REGULARISERS
 
@@ -78,25 +79,25 @@ def texts(table: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[
     penalties = [(strongest(split_table(table, results, name)), name) for name in ("l2", "l1")]
     return known | {
         "common_n": f"{networks:,} networks of {runs} of {results.study.runs} runs, {len(table):,} matrices",
-        "common_answer": answer_text(last, "dropout"),
+        "common_answer": answer_text(last, "dropout", results.study),
         "common_course": _course_text(splits),
         "common_shared": _shared_text(last),
         "common_chance": _chance_text(last),
-        "common_penalties": " ".join(answer_text(rows, name) for rows, name in penalties),
+        "common_penalties": " ".join(answer_text(rows, name, results.study) for rows, name in penalties),
         "common_held": _held_text(splits),
     }
 
 
-def answer_text(last: pd.DataFrame, regulariser: str) -> str:
+def answer_text(last: pd.DataFrame, regulariser: str, study: Study) -> str:
     """Rises of Q at one strength, how much of them remains with as much in common, and the answer."""
     label = LABELS[regulariser]
     if last.empty:
         return f"No network with {label} was analysed."
     split = last[last["kind"] != ""]
     start = (
-        f"At {label} {last['strength'].iloc[0]:.2g} Q has changed by {last['rise'].min():+.3f} to "
-        f"{last['rise'].max():+.3f}, and risen by {CLEAR:g} or more in {len(split)} of {len(last)} combinations of "
-        f"measure, layer and run"
+        f"At {label} {last['strength'].iloc[0]:.2g} ({_runs_text(last, study)}) Q has changed by "
+        f"{last['rise'].min():+.3f} to {last['rise'].max():+.3f}, and risen by {CLEAR:g} or more in "
+        f"{len(split)} of {len(last)} combinations of measure, layer and run"
     )
     if split.empty:
         return f"{start}: {_answer(split['kind'])}."
@@ -106,6 +107,14 @@ def answer_text(last: pd.DataFrame, regulariser: str) -> str:
         f"with as much in common as without they would be {_over_runs(split, 'remains')}. They count as "
         f"{_counted(split['kind'])}. The answer: {_answer(split['kind'])}."
     )
+
+
+def _runs_text(rows: pd.DataFrame, study: Study) -> str:
+    """Which runs are shown: all, or those that could be measured."""
+    runs = rows["run"].unique()
+    if len(runs) == 1:
+        return f"run {runs[0]} alone, of {study.runs}"
+    return f"all {study.runs} runs" if len(runs) == study.runs else f"{len(runs)} of {study.runs} runs"
 
 
 def _over_runs(split: pd.DataFrame, column: str) -> str:
