@@ -53,7 +53,7 @@ def test_every_stage_and_every_library_is_proven() -> None:
 
 def test_nothing_that_is_shipped_is_stale(tmp_path: Path) -> None:
     for name in ("v1", "final-base", "final-wide", "final-deep"):
-        done = status(STUDIES[name], Store(tmp_path))
+        done = status(Archive(name, Store(tmp_path)))
         assert done.shipped == done.networks > 0, name
 
 
@@ -96,7 +96,10 @@ def changed(monkeypatch: pytest.MonkeyPatch, own_lineage: Path) -> Path:
 def test_changed_code_that_gives_the_same_is_added_to_the_lineage_and_makes_nothing_stale(
     changed: Path, tmp_path: Path
 ) -> None:
-    assert "the shipped tables are stale from modules on" in reasons(STUDY.trained_configs(), STUDY, Store(tmp_path))[0]
+    assert (
+        "the shipped tables are stale from modules on"
+        in reasons(STUDY.trained_configs(), Archive(STUDY, Store(tmp_path)))[0]
+    )
     before = json.loads(changed.read_text())
     shown = CliRunner().invoke(cli.main, ["reaffirm"])
     assert shown.exit_code == 0, shown.output
@@ -107,7 +110,7 @@ def test_changed_code_that_gives_the_same_is_added_to_the_lineage_and_makes_noth
     assert line["how"] == "recomputed"
     assert line["same_as"] == reaffirm._shipped_source("modules")
     assert len(line["networks"]) == 1
-    assert "none is stale" in reasons(STUDY.trained_configs(), STUDY, Store(tmp_path))[0]
+    assert "none is stale" in reasons(STUDY.trained_configs(), Archive(STUDY, Store(tmp_path)))[0]
     assert CliRunner().invoke(cli.main, ["reaffirm"]).output == "the code of every stage is proven already.\n"
 
 
@@ -145,8 +148,8 @@ def test_another_version_of_a_library_is_noticed(
     here = lineage.installed_libraries()
     monkeypatch.setattr(lineage, "installed_libraries", lambda: {**here, "numpy": "9.9.9"})
     assert lineage.unproven_libraries("v1") == {"numpy": ("9.9.9", here["numpy"])}
-    assert "numpy 9.9.9 here" in status(STUDY, Store(tmp_path)).text()
-    assert "modularity reaffirm" in reasons(STUDY.trained_configs(), STUDY, Store(tmp_path))[0]
+    assert "numpy 9.9.9 here" in status(Archive(STUDY, Store(tmp_path))).text()
+    assert "modularity reaffirm" in reasons(STUDY.trained_configs(), Archive(STUDY, Store(tmp_path)))[0]
 
     with pytest.warns(lineage.OtherLibraries, match=r"numpy 9\.9\.9 here"):
         Archive(STUDY, Store(tmp_path)).tables()

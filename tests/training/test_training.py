@@ -241,6 +241,7 @@ def test_an_image_that_is_not_a_number_is_divergence(dataset: Dataset) -> None:
     images[:, 7] = np.nan
     (network,) = train([BASE], replace(dataset, train_images=images))
     assert (network.status, network.epochs) == ("diverged", 1)
+    assert np.isfinite(flat(network.parameters)).all()  # those of the epoch before
 
 
 def test_progress_counts_networks_that_trained_in_each_epoch(dataset: Dataset) -> None:
