@@ -252,7 +252,7 @@ def test_the_answer_is_that_of_two_thirds_of_the_rises(kinds: dict[str, int], an
 @pytest.mark.parametrize(("excess", "count"), [(common_mode.CLEAR - NEAR, 0), (common_mode.CLEAR + NEAR, 1)])
 def test_q_is_above_chance_from_a_clear_difference_on(excess: float, count: int, v1: Results) -> None:
     table = rises([0.3]).assign(score_directions=[0.1 - excess, 0.3])
-    said = modularity_words.facts(table, common_mode.made_up_table(draws=1), v1)["common_chance"]
+    said = modularity_words.texts(table, common_mode.made_up_table(draws=1), v1)["common_chance"]
     assert said.endswith(f"by 0.02 or more in {count} and in 0 of 1 combinations.")
 
 
