@@ -13,7 +13,7 @@ AT_WORK = {"torch", "numba", "llvmlite", "dask", "distributed", "pooch"}  # what
 TABLES = {"numpy", "scipy", "pandas", "pyarrow", "matplotlib"}
 
 READ = "import modularity_lib as ml; results = ml.run_study('v1')"
-JUDGE = f"{READ}; from modularity_lib.findings import claims, ledger; ledger.verdicts_by_study([results])"
+JUDGE = f"{READ}; from modularity_lib.findings import claims, ledger; ledger.verdicts_by_study(ledger.judge_studies([results]))"
 DRAW = f"{READ}; from modularity_lib import figures; figures.performance_and_norms(results)"
 FIND = "from modularity_lib.findings import beyond_chance, common_mode, noise_ceiling, silent_units, synthetic"
 
@@ -45,6 +45,7 @@ def command(*arguments: str) -> str:
 def test_it_is_done_without_loading(code: str, unwanted: set[str]) -> None:
     script = f"import sys\n{code}\nprint('loaded', *sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     [loaded] = [line.split() for line in done.stderr.splitlines() if line.startswith("loaded ")]
     assert unwanted & set(loaded) == set()
 

@@ -164,10 +164,11 @@ class Archive:
         return similarity_matrices(network, dataset.test_images, dataset.test_labels)
 
     def analysed(self, results: Results, *, run: int) -> list[TrainingConfig]:
-        """The trained networks of one run that enter the figures of some results."""
+        """The study's trained networks of one run that enter the figures of some results."""
         networks = results.analysed("networks", trained=True)
-        rows = networks.loc[networks["run"] == run, list(REGULARISERS)].to_dict("records")
-        return [self.config(run=run, **{str(name): strength for name, strength in row.items()}) for row in rows]
+        settings = set(networks.loc[networks["run"] == run, list(REGULARISERS)].itertuples(index=False, name=None))
+        configs = (config for config in self.study.trained_configs() if config.run == run)
+        return [config for config in configs if setting_of(config) in settings]
 
     def with_matrices(self, results: Results, *, run: int) -> Iterator[tuple[TrainingConfig, Matrices]]:
         """The networks of `analysed`, each with its similarity matrices.

@@ -127,7 +127,7 @@ def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() 
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(59.9, "under a minute"), (60, "1 min"), (89.4 * 60, "89 min"), (89.6 * 60, "1.5 h"), (9000, "2.5 h")],
+    [(59.9, "under a minute"), (60, "60 s"), (91, "2 min"), (5399, "90 min"), (5401, "1.5 h"), (9000, "2.5 h")],
 )
 def test_a_time_is_told_in_the_unit_that_fits(seconds: float, told: str) -> None:
     made = replace(made_up_results(), study=STUDIES["v1"], made_with={"core_seconds": {"training": seconds}})

@@ -246,7 +246,7 @@ def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Result
     ],
 )
 def test_the_answer_is_that_of_two_thirds_of_the_rises(kinds: dict[str, int], answer: str) -> None:
-    assert common_mode.answer_of(pd.Series([kind for kind, count in kinds.items() for _ in range(count)])) == answer
+    assert modularity_words._answer(pd.Series([kind for kind, count in kinds.items() for _ in range(count)])) == answer
 
 
 @pytest.mark.parametrize(("excess", "count"), [(common_mode.CLEAR - NEAR, 0), (common_mode.CLEAR + NEAR, 1)])

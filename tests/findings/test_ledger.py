@@ -84,7 +84,7 @@ def test_a_verdict_turns_at_each_limit(
 def test_two_combined_errors_off_is_the_last_that_counts_as_near(numbers: pd.DataFrame) -> None:
     rows = numbers[numbers["group"] == Q].head(4).assign(in_errors=[2.0, -2.0, 2.01, -2.01])
     assert row(ledger.ledger(rows), Q)["within_two"] == 2 / 4
-    assert ledger_words.far_sentence(rows).startswith("Of 4 published values of Q 2 lie more than two errors off")
+    assert ledger_words.far_text(rows).startswith("Of 4 published values of Q 2 lie more than two errors off")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_two_combined_errors_off_is_the_last_that_counts_as_near(numbers: pd.Dat
 )
 def test_a_measure_and_sweep_is_named_from_three_values_on(numbers: pd.DataFrame, count: int, told: str) -> None:
     rows = numbers[numbers["what"].str.startswith("output_gradient_norm, l2")].head(count)
-    assert ledger_words.far_sentence(rows.assign(in_errors=3.0)).endswith(told)
+    assert ledger_words.far_text(rows.assign(in_errors=3.0)).endswith(told)
 
 
 def test_a_group_of_which_nothing_can_be_had_gets_no_verdict(numbers: pd.DataFrame) -> None:

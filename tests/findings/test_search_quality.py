@@ -184,7 +184,7 @@ def test_a_q_of_nothing_but_rounding_has_no_gap_and_all_of_it_is_reached(
     scores = iter([best / 2, best])
     labels = np.zeros(4, dtype=int)
     monkeypatch.setattr(
-        search_quality, "find_modules", lambda *_, **__: SimpleNamespace(labels=labels, score=next(scores))
+        search_quality, "find_modules", lambda *_, **__: SimpleNamespace(labels=labels, score=next(scores), status="ok")
     )
     near = search_quality.near_optima(np.ones((4, 4)), searches=2)
     assert near["share"].tolist() == ([0.5, 1.0] if kept else [1.0, 1.0])
@@ -198,10 +198,10 @@ def test_words_turn_at_their_limits() -> None:
     assert "| m | 1 of 2 |" in modules_words.exact_markdown(exact)
     recovered = {"shared": 0.3, "common": [0.0, 0.2], "score": [0.6, 0.1], "recovered": [0.9901, 0.9899]}
     common = pd.DataFrame({**recovered, "draws": 1})
-    assert "the blocks are found up to 0." in modules_words.common_sentence(common)
+    assert "the blocks are found up to 0." in modules_words.common_text(common)
     near = pd.DataFrame({"is_best": False, "share": [0.9899, 0.9901], "alike": [0.1, 0.9], "kind": "a", "chance": 0.2})
     gaps = pd.DataFrame({"kind": "a", "matrix": "m", "method": [search_quality.SEARCH], "gap": 0.0})
     floor = pd.DataFrame({"units": 8, "samples": 10, "mean": [0.3], "draws": 1})
     tested = pd.DataFrame({"kind": "a", "matrix": "m", "test": "t", "p_value": [0.05]})
-    said = modules_words.facts(gaps, near, exact.assign(matrix="m"), floor, common, tested)
+    said = modules_words.texts(gaps, near, exact.assign(matrix="m"), floor, common, tested)
     assert said["near_sentence"] == "a 0.90 (mean of 1, chance 0.20)"
