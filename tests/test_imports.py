@@ -13,7 +13,7 @@ AT_WORK = {"torch", "numba", "llvmlite", "dask", "distributed", "pooch"}  # what
 TABLES = {"numpy", "scipy", "pandas", "pyarrow", "matplotlib"}
 
 READ = "import modularity_lib as ml; results = ml.run_study('v1')"
-JUDGE = f"{READ}; from modularity_lib.findings import claims, ledger; ledger.verdicts_by_study(ledger.judge_studies([results]))"
+JUDGE = f"{READ}; from modularity_lib.findings import ledger; ledger.verdicts_by_study(ledger.judge_studies([results]))"
 DRAW = f"{READ}; from modularity_lib import figures; figures.performance_and_norms(results)"
 FIND = "from modularity_lib.findings import beyond_chance, common_mode, noise_ceiling, silent_units, synthetic"
 
