@@ -71,6 +71,7 @@ def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
+        from modularity_lib.studies.fingerprint import Unresolved
         from modularity_lib.studies.results import StudyIncomplete
         from modularity_lib.studies.run import NetworksFailed
         from modularity_lib.studies.shipped import ResultsAltered
@@ -86,6 +87,7 @@ def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
             StoreUnusable,
             StudyIncomplete,
             NetworksFailed,
+            Unresolved,
         ) as error:
             click.echo(f"modularity: {error}", err=True)
             sys.exit(1)

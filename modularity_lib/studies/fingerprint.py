@@ -297,7 +297,9 @@ class _Seen(ast.NodeTransformer):
         if target is not None:
             return ast.Name(f"@{target}")
         if not hasattr(builtins, node.id) and node.id not in ("__file__", "__name__"):
-            raise Unresolved(f"{self._place} reads {node.id}, which stands nowhere.")
+            raise Unresolved(
+                f"{self._place} reads {node.id}, which stands nowhere: an import is missing, or a name is misspelt."
+            )
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
