@@ -106,7 +106,7 @@ def test_values_that_are_not_one_finite_number_per_run_are_refused(values: np.nd
 def test_holm_gives_the_hand_example_and_keeps_the_order_of_the_tests() -> None:
     # sorted: 0.005, 0.01, 0.03, 0.04; times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04; never falling: 0.02, 0.03, 0.06, 0.06
     np.testing.assert_allclose(holm([0.04, 0.01, 0.03, 0.005]), [0.06, 0.03, 0.06, 0.02])
-    np.testing.assert_allclose(holm([0.6, 0.5]), [1.0, 1.0])
+    np.testing.assert_allclose(holm([0.6, 0.7]), [1.0, 1.0])
 
 
 def test_holm_rejects_what_the_step_down_rule_rejects() -> None:
