@@ -1,11 +1,11 @@
 """Modules of hidden units in neural networks, from upstream and downstream information.
 
 Five files are the method; read `training.plain`, `similarity.measures`, `clustering.modularity`, `clustering.search`
-and `alignment.scores`, in this order. A public name is loaded when it is first used: PyTorch, Numba and Dask start only
-where they have something to do.
+and `alignment.scores`, in this order. A public name is loaded when it is first used; PyTorch, Numba and Dask are
+imported only when they are needed.
 """
 
-# ruff: noqa: F401 - what type checkers import here stands in `_MODULES`, and so in `__all__`, too
+# ruff: noqa: F401 - names imported here for type checkers are those in `_MODULES`
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,7 @@
 """The pages of the book, and what makes them.
 
 Read `pages` first, which the chapters use, then `words`: what a chapter says of results. `extension`, `schedule` and
-`execution` run the chapters; `html` mends their pages; `pdf`, `cover` and `readme` make the rest.
-Imports everything but `cli`.
+`execution` run the chapters, `rerun` a single one with other parameters; `html` post-processes the pages; `origin` says
+how a figure was made; `explorer` is the interactive page; `pdf`, `cover` and `readme` make the rest. Imports everything
+but `cli`.
 """

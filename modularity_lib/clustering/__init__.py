@@ -1,5 +1,6 @@
 """Modules: the clustering of units with the highest modularity Q.
 
-Read `modularity` first, then `search`. `compiled` is the walk of the search in machine code, to skip at first reading.
+Read `modularity` first, then `search`. `compiled` holds the steps of the search in machine code, with
+the gain of each move; slow versions are in the tests.
 Imports nothing else of the library.
 """

@@ -1,8 +1,8 @@
 """Figures, each drawn from a table alone; a colour means the same on every page.
 
-`figures.agreement_maps(results)` draws, `figures.agreement_maps.table(results)` is what it shows (`plot`). One file for
-each chapter: `agreement.md` shows what `agreement` and `agreement_maps` draw, and so on. Read `style` first, how things
-look. Imports `findings`, `studies.results`, `studies.catalogue`, `clustering` and `vocabulary`.
+`figures.agreement_maps(results)` draws, `figures.agreement_maps.table(results)` is what it shows (`plot`). Mostly one
+file for each chapter: `agreement.md` shows what `agreement` and `agreement_maps` draw. Read `style` first: it sets how
+things look. Imports `findings`, `studies.results`, `studies.catalogue`, `clustering` and `vocabulary`.
 """
 
 from modularity_lib.figures.agreement import agreement_against_dropout, chance_to_ceiling

@@ -1,5 +1,6 @@
 """What follows from the tables of a study, as numbers.
 
 Read `claims` first, which judges the paper's claims, and `inference`, on which it rests; `paper` holds the published
-numbers. Imports `studies`, the five steps and `vocabulary`; no figures, and no words of the book.
+numbers. `reaffirm` proves that changed code gives the shipped results.
+Imports `studies`, the five steps and `vocabulary`; no figures, and no words of the book.
 """

@@ -282,9 +282,9 @@ CLAIMS = (
             "For each regulariser take the strength, among those that could be analysed in every run, at which Q, "
             "averaged over measures, rises most. Reproduced if dropout's rise exceeds that of both penalties "
             f"({_OVER_RUNS}), and in more than half of the measures taken singly. Partly if it exceeds that of one "
-            "penalty, or on average alone."
+            "penalty, or of both on average but not in most measures."
         ),
-        refuted_by="Both penalties rise at least as much as dropout.",
+        refuted_by="Dropout's rise is not shown to exceed that of either penalty.",
         judge=_judge_penalties,
     ),
     Claim(

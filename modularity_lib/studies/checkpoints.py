@@ -1,6 +1,7 @@
 """Checkpoints of a training: after a kill it goes on from the last one, bit for bit as if nothing had happened.
 
-They are the same whether processor or GPU trains (training/gpu.py): one can go on where the other stopped.
+A GPU (training/gpu.py) writes the same checkpoints and can go on from those of a processor, and the other way round;
+the networks are then the same up to rounding.
 """
 
 import math

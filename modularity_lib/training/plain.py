@@ -4,6 +4,7 @@
 this loop, step by step and epoch by epoch.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ def train_plain(
 ) -> TrainedNetwork:
     """Train one network by either protocol, as `training.train` does up to rounding.
 
+    The order of the batches and the dropout masks are drawn as there, so that the two can be compared step by step.
+
     Args:
         config: which network, and how it is trained.
         dataset: images; a tenth of the training images is set aside for validation.
@@ -46,7 +49,7 @@ def train_plain(
     train_index, validation_index = train_validation_split(len(dataset.train_labels), seed=config.run)
     images, labels = dataset.train_images[train_index], dataset.train_labels[train_index]
     unseen, unseen_labels = dataset.train_images[validation_index], dataset.train_labels[validation_index]
-    kept, losses, step = network.parameters(), [], 0
+    kept, losses, step, reason = network.parameters(), [], 0, ""
     for epoch in range(config.epochs):
         order = np.random.default_rng([config.run, BATCH_ORDER_STREAM, epoch]).permutation(len(labels))
         for first in range(0, len(order), config.batch_size):
@@ -56,28 +59,32 @@ def train_plain(
             network.loss(images[batch], labels[batch], step).backward()
             optimiser.step()
         losses.append(network.validation_loss(unseen, unseen_labels))
+        moments = [state[name] for state in optimiser.state.values() for name in ("exp_avg", "exp_avg_sq")]
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in (*network.weights, *network.biases, *moments)):
+            reason = f"weights or moments of Adam were not finite after epoch {epoch + 1}"
+            break
         if config.protocol == "final":
             scheduler.step(losses[-1])
-        if config.protocol == "v1" or losses[-1] == min(losses):
+        if config.protocol == "v1" or losses[-1] < min(losses[:-1], default=math.inf):
             kept = network.parameters()
         if after_epoch is not None:
             after_epoch(Epoch(network.parameters(), losses[-1], optimiser.param_groups[0]["lr"]))
         if config.protocol == "final" and epoch - int(np.argmin(losses)) >= STOP_AFTER:
             break
-    loss = min(losses) if config.protocol == "final" and losses else network.validation_loss(unseen, unseen_labels)
-    reason = "" if np.isfinite(loss) else f"the loss was not finite after {len(losses)} epochs"
-    return TrainedNetwork(config, kept, len(losses), loss, "diverged" if reason else "ok", reason)
+    n_epochs = len(losses)
+    network.set_parameters(kept)
+    loss = network.validation_loss(unseen, unseen_labels)
+    return TrainedNetwork(config, kept, n_epochs, loss, "diverged" if reason else "ok", reason)
 
 
 class PlainNetwork:
     """A perceptron with ReLU, then dropout, after each hidden layer: weights and biases as tensors with gradients."""
 
     def __init__(self, config: TrainingConfig, dataset: Dataset) -> None:
-        n_classes = len(np.unique(dataset.train_labels))
+        n_classes = int(max(dataset.train_labels.max(), dataset.test_labels.max())) + 1
         initial = initial_parameters((dataset.train_images.shape[1], *config.hidden, n_classes), seed=config.run)
         self.config = config
-        self.weights = [torch.tensor(weight, requires_grad=True) for weight in initial.weights]
-        self.biases = [torch.tensor(bias, requires_grad=True) for bias in initial.biases]
+        self.set_parameters(initial)
 
     def logits(self, images: np.ndarray, step: int | None = None) -> torch.Tensor:
         """Logits, shape (images, classes), with the dropout masks of a training step if one is given."""
@@ -106,6 +113,11 @@ class PlainNetwork:
         """Mean cross-entropy in nats, without penalties and without dropout."""
         with torch.no_grad():
             return float(cross_entropy(self.logits(images), torch.tensor(labels)))
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Put copies of these weights and biases in place of the present ones."""
+        self.weights = [torch.tensor(weight, requires_grad=True) for weight in parameters.weights]
+        self.biases = [torch.tensor(bias, requires_grad=True) for bias in parameters.biases]
 
     def parameters(self) -> Parameters:
         """Copies of the weights and biases as they are now."""

@@ -168,7 +168,7 @@ def images_of_run(dataset: Dataset, *, run: int, validation_only: bool = False) 
 
 
 def mask_key_of(config: TrainingConfig) -> np.uint64:
-    """Key of the dropout masks of a network, for `dropout.dropout_mask`; it depends on its run and regularisation."""
+    """Key of the dropout masks of a network, for `layout.dropout_mask`; it depends on its run and regularisation."""
     return mask_key(config.run, *config.hidden, config.l2, config.l1, config.dropout)
 
 

@@ -224,6 +224,9 @@ def test_a_diverging_network_is_reported_and_leaves_the_others_alone(dataset: Da
     first, diverged, last = train([healthy[0], diverging, healthy[1]], dataset)
     assert (diverged.status, diverged.epochs) == ("diverged", 1)
     assert diverged.reason == "weights or moments of Adam were not finite after epoch 1"
+    plain = train_plain(diverging, dataset)
+    assert (plain.status, plain.epochs, plain.reason) == (diverged.status, 1, diverged.reason)
+    assert np.array_equal(flat(plain.parameters), flat(diverged.parameters))
     assert np.isfinite(flat(diverged.parameters)).all()
     assert same_bits([first, last], train(healthy, dataset))
     assert [network.status for network in (first, last)] == ["ok", "ok"]

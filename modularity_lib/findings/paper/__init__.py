@@ -11,7 +11,7 @@ def published(table: str) -> pd.DataFrame:
     """One table of published numbers, with `reading_error`: the half-width of what could be read differently.
 
     Args:
-        table: one of `TABLES`; the figure each comes from is in `modularity_lib/paper/README.md`.
+        table: one of `TABLES`; the figure each comes from is in `README.md` in this folder.
     Raises:
         ValueError: unknown table.
     Source: arXiv:2203.11815v1.
