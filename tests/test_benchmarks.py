@@ -29,10 +29,10 @@ def run(name: str, project: Path, folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "table", "rows"),
     [
-        ("training", speed.training_table, 9),
-        ("module_search", speed.module_search_table, 4 * 7),
-        ("similarity", speed.similarity_table, 1),
-        ("agreement", speed.agreement_table, 7),
+        ("training", speed.training_markdown, 9),
+        ("module_search", speed.module_search_markdown, 4 * 7),
+        ("similarity", speed.similarity_markdown, 1),
+        ("agreement", speed.agreement_markdown, 7),
     ],
 )
 def test_a_benchmark_runs_and_its_table_can_be_shown(
@@ -47,4 +47,4 @@ def test_the_benchmark_of_starts_runs(project: Path, tmp_path: Path) -> None:
 
 def test_the_benchmarks_of_one_network_run_and_share_a_table(project: Path, tmp_path: Path) -> None:
     analysis, overhead = (run(name, project, tmp_path) for name in ("analysis", "overhead"))
-    assert len(speed.analysis_table(analysis, overhead).splitlines()) == 2 + 4 + 3
+    assert len(speed.analysis_markdown(analysis, overhead).splitlines()) == 2 + 4 + 3
