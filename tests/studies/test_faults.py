@@ -78,10 +78,29 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_process_stays() -> Iterator[None]:
+    """Kill what a failed test has left, with all its children."""
+    yield
+    for process in STARTED:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    STARTED.clear()
+
+
+def group_of(command: list[str], **options) -> subprocess.Popen:
+    """A process that leads a group of its own."""
+    STARTED.append(subprocess.Popen(command, text=True, env=environment(), start_new_session=True, **options))
+    return STARTED[-1]
+
+
 def start(driver: Path, study: str, root: Path, *more: str, **options) -> subprocess.Popen:
     command = [sys.executable, str(driver), study, str(root), *more]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=environment(), start_new_session=True, **streams, **options)
+    return group_of(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
 
 def finish(process: subprocess.Popen) -> str:
@@ -396,9 +415,7 @@ def test_a_scheduler_that_ends_in_the_middle_is_one_line(tmp_path: Path) -> None
         str(tmp_path / "store"),
     ]
     with cluster_by_hand(tmp_path, workers=1) as (address, (scheduler, _)):
-        process = subprocess.Popen(
-            [*command, "--scheduler", address], stderr=subprocess.PIPE, text=True, env=environment()
-        )
+        process = group_of([*command, "--scheduler", address], stderr=subprocess.PIPE)
         wait_for(lambda: workers_on(tmp_path / "store"), process)
         scheduler.kill()
         _, message = process.communicate(timeout=HANGS)
@@ -417,20 +434,19 @@ def test_shards_without_an_engine_make_the_same_study(undisturbed: Path, tmp_pat
 @pytest.mark.parametrize("moment", ["workers start", "workers train"])
 def test_ctrl_c_ends_though_no_worker_answers_and_says_how_to_go_on(moment: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "modularity_lib.cli", "run", "smoke", "--store", str(tmp_path)]
-    streams = {"stderr": subprocess.PIPE, "text": True, "env": environment()}
-    with subprocess.Popen(command, start_new_session=True, **streams) as process:
-        started = psutil.Process(process.pid)
-        has_come = {
-            "workers start": lambda: len(started.children()) == 3,  # two workers and the keeper of semaphores
-            "workers train": lambda: len(workers_on(tmp_path)) == 2,
-        }
-        wait_for(has_come[moment], process)
-        for worker in started.children():
-            worker.suspend()  # whoever waits for one waits for ever
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: all processes at once
-        process.wait(timeout=HANGS)
-        os.killpg(process.pid, signal.SIGCONT)
-        message = process.stderr.read()  # until the last of the workers has ended, too
+    process = group_of(command, stderr=subprocess.PIPE)
+    started = psutil.Process(process.pid)
+    has_come = {
+        "workers start": lambda: len(started.children()) == 3,  # two workers and the keeper of semaphores
+        "workers train": lambda: len(workers_on(tmp_path)) == 2,
+    }
+    wait_for(has_come[moment], process)
+    for worker in started.children():
+        worker.suspend()  # whoever waits for one waits for ever
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: all processes at once
+    process.wait(timeout=HANGS)
+    os.killpg(process.pid, signal.SIGCONT)
+    message = process.stderr.read()  # until the last of the workers has ended, too
     assert process.returncode == 130
     said = [line for line in message.splitlines() if line and not line.startswith("study smoke: ")]
     assert said == ["modularity: stopped. Nothing finished is lost: the same command goes on from here."]
