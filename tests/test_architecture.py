@@ -11,19 +11,15 @@ import modularity_lib
 
 PACKAGE = Path(modularity_lib.__file__).parent
 STEPS = {"images", "training", "similarity", "clustering", "alignment"}
-BELOW_FIGURES = {"findings", "studies.results", "studies.catalogue", "clustering"}
 # What a folder, or a file beside the folders, may import besides itself, `paths` and `vocabulary`.
 ALLOWED: dict[str, set[str]] = {
-    "paths": set(),
-    "vocabulary": set(),
-    "images": set(),
-    "clustering": set(),
+    **{key: set() for key in ("paths", "vocabulary", "images", "clustering")},
     "training": {"images"},
     "alignment": {"clustering"},
     "similarity": {"training.networks"},
     "studies": STEPS,
     "findings": STEPS | {"studies"},
-    "figures": BELOW_FIGURES,
+    "figures": {"findings", "studies.results", "studies.catalogue", "clustering"},
     "book": STEPS | {"studies", "findings", "figures"},
     "cli": STEPS | {"studies", "findings", "figures", "book"},
     "__init__": STEPS | {"studies", "findings"},
@@ -34,19 +30,18 @@ def imports_of(file: Path) -> set[str]:
     """The modules of the library that a file imports, such as "studies.results"."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "modularity_lib":
-            for alias in node.names:
-                *above, name = [*node.module.split(".")[1:], alias.name]
-                place = PACKAGE.joinpath(*above, name)
-                found.add(".".join([*above, name] if place.is_dir() or place.with_suffix(".py").exists() else above))
-    return found
+        for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
+            package, *above = filter(None, f"{getattr(node, 'module', None) or ''}.{alias.name}".split("."))
+            if package == "modularity_lib" or getattr(node, "level", 0):
+                place = PACKAGE.joinpath(*above)
+                found.add(".".join(above if place.is_dir() or place.with_suffix(".py").exists() else above[:-1]))
+    return found - {""}
 
 
-def module_of(file: Path) -> str:
-    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-IMPORTS = {module_of(file): imports_of(file) for file in sorted(PACKAGE.rglob("*.py"))}
+IMPORTS = {
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): imports_of(file)
+    for file in sorted(PACKAGE.rglob("*.py"))
+}
 
 
 @pytest.mark.parametrize("module", IMPORTS)
