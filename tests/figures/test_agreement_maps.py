@@ -1,6 +1,7 @@
 """Maps of agreement show the means of the tables, and the published values beside those of the paper's study alone."""
 
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -291,10 +292,16 @@ def test_metrics_are_drawn_beside_the_published_ones(v1: Results) -> None:
     )
 
 
-def test_a_matrix_searched_twice_is_the_ceiling(v1: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def one(v1: Results) -> Results:
+    """Of v1: a single trained network, and the untrained ones."""
+    chosen = "not trained or (run == 0 and l2 == 1e-5 and l1 == 0 and dropout == 0.3)"
+    return replace(v1, networks=v1.networks.query(chosen))
+
+
+def test_a_matrix_searched_twice_is_the_ceiling(v1: Results, one: Results) -> None:
     matrices = stored_matrices("v1", dropout=0.3)
-    monkeypatch.setattr(noise_ceiling, "_analysed_matrices", lambda results, run: iter([(CHOSEN, matrices)]))
-    table = noise_ceiling.ceiling_table(v1)
+    table = noise_ceiling.ceiling_table(one)
     assert len(table) == 2 * 8
     row = table.query("layer == 2 and measure == 'input_gradient'")
     matrix = matrices["hidden2"]["input_gradient"]
@@ -309,13 +316,8 @@ def test_a_matrix_searched_twice_is_the_ceiling(v1: Results, monkeypatch: pytest
     assert levels["upstream", "chance"] < levels["upstream", "trained"] < levels["upstream", "ceiling"]
 
 
-CHOSEN = {"l2": 1e-5, "l1": 0.0, "dropout": 0.3}
-
-
-def test_searched_again_once_is_what_is_in_the_tables(v1: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    matrices = stored_matrices("v1", dropout=0.3)
-    monkeypatch.setattr(noise_ceiling, "_analysed_matrices", lambda results, run: iter([(CHOSEN, matrices)]))
-    again = noise_ceiling.searched_again(v1, restarts=1)
+def test_searched_again_once_is_what_is_in_the_tables(v1: Results, one: Results) -> None:
+    again = noise_ceiling.searched_again(one, restarts=1)
     pair = ["layer", "measure_a", "measure_b"]
     before = v1.analysed("agreement", trained=True).query("run == 0 and dropout == 0.3").set_index(pair)
     after = again.analysed("agreement", trained=True).set_index(pair)
@@ -329,10 +331,9 @@ def test_searched_again_once_is_what_is_in_the_tables(v1: Results, monkeypatch: 
 
 
 def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
-    v1: Results, monkeypatch: pytest.MonkeyPatch
+    v1: Results, one: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = v1.networks.query("run == 0 and l2 == 1e-5 and l1 == 0 and dropout == 0.3 and trained")
-    table = noise_ceiling.halves_of(Results(v1.study, one, v1.modules, v1.agreement))
+    table = noise_ceiling.halves_of(one)
     assert table is not None
     assert len(table) == 2 * 8
     assert 0.3 < table["element_centric"].mean() < 1
@@ -343,7 +344,7 @@ def test_halves_of_the_images_are_a_ceiling_where_the_weights_are_at_hand(
     def nowhere(*_: object, **__: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr(noise_ceiling, "stored_network", nowhere)
+    monkeypatch.setattr(Archive, "network", nowhere)
     assert noise_ceiling.halves_of(v1) is None
 
 

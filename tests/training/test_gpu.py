@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -404,17 +405,17 @@ def test_a_kill_of_a_training_on_the_device_is_made_good_by_a_run_on_the_process
 def test_a_kill_while_results_are_written_costs_no_training(
     here: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    store, write = Store(tmp_path), worker._write
+    store, write = Store(tmp_path), Archive.write
 
-    def killed_at_the_second(*args: object) -> None:
+    def killed_at_the_second(*args: Any, **options: Any) -> None:
         if store.keys("training"):
             raise KeyboardInterrupt
-        write(*args)  # type: ignore[arg-type]
+        write(*args, **options)
 
-    monkeypatch.setattr(worker, "_write", killed_at_the_second)
+    monkeypatch.setattr(Archive, "write", killed_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         run_study(TINY, store=store, device="cuda", progress=False)
-    monkeypatch.setattr(worker, "_write", write)
+    monkeypatch.setattr(Archive, "write", write)
     monkeypatch.setattr(checkpoints, "advance", None)
     monkeypatch.setattr(gpu, "_Batch", None)
     assert len(run_study(TINY, store=store, device="cuda", progress=False).networks) == 5
