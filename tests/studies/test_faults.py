@@ -446,7 +446,7 @@ def test_ctrl_c_ends_though_no_worker_answers_and_says_how_to_go_on(moment: str,
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: all processes at once
     process.wait(timeout=HANGS)
     os.killpg(process.pid, signal.SIGCONT)
-    message = process.stderr.read()  # until the last of the workers has ended, too
+    _, message = process.communicate(timeout=HANGS)  # until the last of the workers has ended, too
     assert process.returncode == 130
     said = [line for line in message.splitlines() if line and not line.startswith("study smoke: ")]
     assert said == ["modularity: stopped. Nothing finished is lost: the same command goes on from here."]
