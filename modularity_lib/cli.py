@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,10 +99,23 @@ def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _stop(*_: object) -> None:
-    """End at once: to wait for the workers could take long, and they end when they see that this process is gone."""
+    """Exit immediately: to wait for the workers could take minutes. Nothing finished is lost when they are killed."""
     click.echo("\nmodularity: stopped. Nothing finished is lost: the same command goes on from here.", err=True)
     sys.stderr.flush()
+    _kill_workers()
     os._exit(130)
+
+
+def _kill_workers() -> None:
+    """Kill the processes that work for this one. One that is just starting would end in a traceback without it."""
+    psutil = sys.modules.get("psutil")  # Dask has loaded it where there are workers
+    if psutil is None:
+        return
+    with suppress(psutil.Error):
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):  # it has just ended
+                if any("spawn_main" in part for part in child.cmdline()):  # not the keeper of semaphores, who cleans up
+                    child.kill()
 
 
 class _Commands(click.Group):
