@@ -37,6 +37,20 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: the step of the 
 # divergence shows. In numpy's error model a division is not checked for zero, which would keep loops from vectorising.
 _COMPILED: dict[str, Any] = {"fastmath": {"contract", "reassoc"}, "error_model": "numpy", "cache": True}
 _INLINED = {**_COMPILED, "forceinline": True}  # for what innermost loops call
+# Without either every operation is rounded as it stands; with "contract" alone a product is not, before it is added to.
+_STRICT: dict[str, Any] = {"error_model": "numpy", "cache": True, "forceinline": True}
+_FUSED = {**_STRICT, "fastmath": {"contract"}}
+
+# Tiny numbers. Below LEAST_NORMAL float32 numbers are subnormal: multiples of SPACING. Many processors compute with
+# them a hundred times as slowly, so training takes them for 0 (subnormal.py) everywhere but in the step of Adam.
+LEAST_NORMAL = 2.0**-126
+SPACING = 2.0**-149
+SUBNORMALS = np.float32(LEAST_NORMAL / SPACING)  # from there on float32 numbers have no fractions
+# Half a spacing is rounded to none. A little less, since the products that are compared with it are rounded themselves.
+ROUNDED_AWAY = np.float32(0.49999)
+TINY = np.float32(2.0**-100)  # above it, no result of a step is subnormal
+TINY_BITS = TINY.view(np.int32)
+ADAM_BLOCK = 256  # parameters, a multiple of 8
 
 
 class SparseImages(NamedTuple):
@@ -529,11 +543,170 @@ def _adam(
     size: np.float32,
     inverse_root: np.float32,
 ) -> None:
+    """Take a step of Adam with parameters under the same penalties.
+
+    What is tiny gets what the arithmetic of float32 gives, subnormal numbers included, but without that arithmetic. It
+    matters: under strong L2, weights of silent units leave 0 again from there, or stay.
+    """
+    moves = np.empty(ADAM_BLOCK, dtype=np.uint8)
+    for start in range(0, len(parameters), ADAM_BLOCK):
+        stop = min(start + ADAM_BLOCK, len(parameters))
+        block = parameters[start:stop], first[start:stop], second[start:stop], gradient[start:stop]
+        if not _any_tiny(*block):
+            _step(*block, l1, l2, size, inverse_root)
+            continue
+        _step_but_tiny(*block, l1, l2, size, inverse_root, moves)
+        eights = moves[: stop - start].view(np.uint64)
+        for eight in range(len(eights)):
+            if eights[eight] != 0:
+                for at in range(8 * eight, 8 * eight + 8):
+                    if moves[at] != 0:
+                        _step_tiny(*block, l1, l2, size, inverse_root, at)
+
+
+@njit(**_COMPILED)
+def _any_tiny(weights: np.ndarray, firsts: np.ndarray, _: np.ndarray, slopes: np.ndarray) -> bool:
+    weight_bits, first_bits, slope_bits = weights.view(np.int32), firsts.view(np.int32), slopes.view(np.int32)
+    found = False
+    for j in range(len(weights)):
+        found |= _is_tiny(weight_bits[j]) | _is_tiny(first_bits[j]) | _is_tiny(slope_bits[j])
+    return found
+
+
+@njit(**_COMPILED)
+def _step(
+    weights: np.ndarray,
+    firsts: np.ndarray,
+    seconds: np.ndarray,
+    slopes: np.ndarray,
+    l1: np.float32,
+    l2: np.float32,
+    size: np.float32,
+    inverse_root: np.float32,
+) -> None:
+    for j in range(len(weights)):
+        weights[j], firsts[j], seconds[j] = _stepped(
+            weights[j], firsts[j], seconds[j], slopes[j], l1, l2, size, inverse_root
+        )
+
+
+@njit(**_INLINED)
+def _stepped(
+    weight: np.float32,
+    first: np.float32,
+    second: np.float32,
+    slope: np.float32,
+    l1: np.float32,
+    l2: np.float32,
+    size: np.float32,
+    inverse_root: np.float32,
+) -> tuple[np.float32, np.float32, np.float32]:
+    """A weight and its two moments after a step, from the slope of the loss without the penalties."""
     beta1, beta2 = np.float32(ADAM_BETAS[0]), np.float32(ADAM_BETAS[1])
-    for j in range(len(parameters)):
-        weight = parameters[j]
-        sign = np.float32(weight > 0) - np.float32(weight < 0)
-        slope = gradient[j] + l1 * sign + np.float32(2) * l2 * weight
-        first[j] += (slope - first[j]) * (np.float32(1) - beta1)
-        second[j] = beta2 * second[j] + (np.float32(1) - beta2) * slope * slope
-        parameters[j] = weight - size * first[j] / (np.sqrt(second[j]) * inverse_root + np.float32(ADAM_EPSILON))
+    sign = np.float32(weight > 0) - np.float32(weight < 0)
+    slope = slope + l1 * sign + np.float32(2) * l2 * weight
+    first += (slope - first) * (np.float32(1) - beta1)
+    second = beta2 * second + (np.float32(1) - beta2) * slope * slope
+    weight -= size * first / (np.sqrt(second) * inverse_root + np.float32(ADAM_EPSILON))
+    return weight, first, second
+
+
+@njit(**_COMPILED)
+def _step_but_tiny(
+    weights: np.ndarray,
+    firsts: np.ndarray,
+    seconds: np.ndarray,
+    slopes: np.ndarray,
+    l1: np.float32,
+    l2: np.float32,
+    size: np.float32,
+    inverse_root: np.float32,
+    moves: np.ndarray,
+) -> None:
+    """As _step, but leave tiny weights and their first moments as they are, and tell which of them a step moves."""
+    weight_bits, first_bits, slope_bits = weights.view(np.int32), firsts.view(np.int32), slopes.view(np.int32)
+    for j in range(len(weights)):
+        is_tiny = _is_tiny(weight_bits[j]) | _is_tiny(first_bits[j]) | _is_tiny(slope_bits[j])
+        moves[j] = is_tiny & (not _rests(weight_bits[j], first_bits[j], slopes[j], l1, l2, size))
+        weight, first, seconds[j] = _stepped(weights[j], firsts[j], seconds[j], slopes[j], l1, l2, size, inverse_root)
+        weight_bits[j] = weight_bits[j] if is_tiny else np.float32(weight).view(np.int32)
+        first_bits[j] = first_bits[j] if is_tiny else np.float32(first).view(np.int32)
+
+
+@njit(**_FUSED)
+def _rests(
+    weight_bits: np.int32, first_bits: np.int32, slope: np.float32, l1: np.float32, l2: np.float32, size: np.float32
+) -> bool:
+    """Whether a step leaves a tiny weight and its first moment alone, since all it would add is rounded away."""
+    weight, first = np.float32(_magnitude(weight_bits)), np.float32(_magnitude(first_bits))  # in spacings, if subnormal
+    penalty = (np.float32(2) * l2 * min(weight, SUBNORMALS) + SUBNORMALS) - SUBNORMALS  # rounded to whole spacings
+    difference = penalty - first if (weight_bits ^ first_bits) >= 0 else penalty + first
+    return (
+        (slope == 0)
+        & (l1 * weight == 0)
+        & ((weight < SUBNORMALS) | (l2 == 0))
+        & (abs(difference) * (np.float32(1) - np.float32(ADAM_BETAS[0])) < ROUNDED_AWAY)
+        & (size * first < ROUNDED_AWAY)
+    )
+
+
+@njit(**_STRICT)
+def _step_tiny(
+    weights: np.ndarray,
+    firsts: np.ndarray,
+    seconds: np.ndarray,
+    slopes: np.ndarray,
+    l1: np.float32,
+    l2: np.float32,
+    size: np.float32,
+    inverse_root: np.float32,
+    at: int,
+) -> None:
+    """Take a step with one weight in float64, rounding as `_stepped` does where the processor fuses its products."""
+    weight_bits, first_bits = weights.view(np.int32), firsts.view(np.int32)
+    weight, first = _float64(weight_bits[at]), _float64(first_bits[at])
+    sign = np.float64(weight > 0) - np.float64(weight < 0)
+    slope = np.float64(slopes[at]) + np.float64(l1) * sign + np.float64(np.float32(2) * l2) * weight
+    difference = _as_float32(_as_float32(slope) - first)
+    first = _as_float32(first + difference * np.float64(np.float32(1) - np.float32(ADAM_BETAS[0])))
+    root = np.float64(np.sqrt(seconds[at])) * np.float64(inverse_root) + np.float64(np.float32(ADAM_EPSILON))
+    step = _as_float32(np.float64(size) * first) / _as_float32(root)
+    weight_bits[at] = _bits(_as_float32(weight - _as_float32(step)))
+    first_bits[at] = _bits(first)
+
+
+@njit(**_INLINED)
+def _is_tiny(bits: np.int32) -> bool:
+    """Whether the float32 number with these bits is not 0, but below TINY."""
+    return np.uint32(_magnitude(bits) - np.int32(1)) < np.uint32(TINY_BITS - 1)
+
+
+@njit(**_INLINED)
+def _magnitude(bits: np.int32) -> np.int32:
+    """Bits without the sign. Of a subnormal number that is how many spacings it is away from 0."""
+    return np.int32(bits & np.int32(0x7FFFFFFF))
+
+
+@njit(**_STRICT)
+def _float64(bits: np.int32) -> np.float64:
+    """The float32 number with these bits, by whole numbers if it is subnormal."""
+    magnitude = np.int32(_magnitude(bits))
+    normal, subnormal = np.float64(magnitude.view(np.float32)), np.float64(magnitude) * SPACING
+    value = subnormal if subnormal < LEAST_NORMAL else normal
+    return -value if bits < 0 else value
+
+
+@njit(**_STRICT)
+def _as_float32(x: np.float64) -> np.float64:
+    """The float32 number next to x."""
+    shift = np.float64(LEAST_NORMAL * 2.0**29)  # from there on float64 numbers are multiples of SPACING
+    subnormal = np.copysign((abs(x) + shift) - shift, x)
+    return subnormal if abs(x) < LEAST_NORMAL else np.float64(np.float32(x))
+
+
+@njit(**_STRICT)
+def _bits(x: np.float64) -> np.int32:
+    """Bits of a float32 number; the inverse of _float64."""
+    normal, spacings = np.float32(x).view(np.int32), np.int32(abs(x) * (1 / SPACING))
+    subnormal = np.int32(spacings | np.int32(normal & np.int32(-0x80000000)))  # what becomes 0 keeps its sign
+    return subnormal if abs(x) < LEAST_NORMAL else normal

@@ -16,6 +16,7 @@ from modularity_lib.images.dataset import Dataset, train_validation_split
 from modularity_lib.training.config import FACTOR, PATIENCE, STOP_AFTER, TrainingConfig
 from modularity_lib.training.layout import dropout_mask
 from modularity_lib.training.networks import Parameters, initial_parameters
+from modularity_lib.training.subnormal import subnormals_as_zero
 from modularity_lib.training.training import BATCH_ORDER_STREAM, TrainedNetwork, mask_key_of
 
 
@@ -56,7 +57,8 @@ def train_plain(
             batch = order[first : first + config.batch_size]
             step += 1
             optimiser.zero_grad()
-            network.loss(images[batch], labels[batch], step).backward()
+            with subnormals_as_zero():
+                network.loss(images[batch], labels[batch], step).backward()
             optimiser.step()
         losses.append(network.validation_loss(unseen, unseen_labels))
         moments = [state[name] for state in optimiser.state.values() for name in ("exp_avg", "exp_avg_sq")]

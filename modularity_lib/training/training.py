@@ -20,6 +20,7 @@ from modularity_lib.training.layout import (
     workspace_of,
 )
 from modularity_lib.training.networks import Parameters, initial_parameters
+from modularity_lib.training.subnormal import subnormals_as_zero
 from modularity_lib.vocabulary import Status
 
 BATCH_ORDER_STREAM = 2  # keeps this draw apart from the others of a run (see networks.py, images/dataset.py)
@@ -179,17 +180,18 @@ def advance(state: TrainingState, images: RunImages) -> None:
     steps_done = state.epoch * -(-len(order) // config.batch_size)
     workspace = workspace_of(state.layout, min(config.batch_size, len(order)))
     trained = np.flatnonzero(state.training).tolist()
-    train_epoch(
-        images.train,
-        images.train_labels,
-        order,
-        config.batch_size,
-        steps_done,
-        state.layout,
-        state.networks,
-        state.training,
-        workspace,
-    )
+    with subnormals_as_zero():
+        train_epoch(
+            images.train,
+            images.train_labels,
+            order,
+            config.batch_size,
+            steps_done,
+            state.layout,
+            state.networks,
+            state.training,
+            workspace,
+        )
     state.epoch += 1
     for network in trained:
         parameters, loss = state.networks.parameters[network], None
@@ -201,7 +203,8 @@ def advance(state: TrainingState, images: RunImages) -> None:
 
 
 def _validation_loss(parameters: np.ndarray, layout: Layout, images: RunImages, workspace: Workspace) -> float:
-    return mean_cross_entropy(images.validation, images.validation_labels, layout, parameters, workspace)
+    with subnormals_as_zero():
+        return mean_cross_entropy(images.validation, images.validation_labels, layout, parameters, workspace)
 
 
 def _check_one_run(configs: Sequence[TrainingConfig]) -> None:
