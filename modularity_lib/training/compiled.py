@@ -641,13 +641,9 @@ def _rests(
     weight, first = np.float32(_magnitude(weight_bits)), np.float32(_magnitude(first_bits))  # in spacings, if subnormal
     penalty = (np.float32(2) * l2 * min(weight, SUBNORMALS) + SUBNORMALS) - SUBNORMALS  # rounded to whole spacings
     difference = penalty - first if (weight_bits ^ first_bits) >= 0 else penalty + first
-    return (
-        (slope == 0)
-        & (l1 * weight == 0)
-        & ((weight < SUBNORMALS) | (l2 == 0))
-        & (abs(difference) * (np.float32(1) - np.float32(ADAM_BETAS[0])) < ROUNDED_AWAY)
-        & (size * first < ROUNDED_AWAY)
-    )
+    by_l2_alone = (slope == 0) & (l1 * weight == 0) & ((weight < SUBNORMALS) | (l2 == 0))
+    first_stays = abs(difference) * (np.float32(1) - np.float32(ADAM_BETAS[0])) < ROUNDED_AWAY
+    return bool(by_l2_alone & first_stays & (size * first < ROUNDED_AWAY))
 
 
 @njit(**_STRICT)
@@ -678,7 +674,7 @@ def _step_tiny(
 @njit(**_INLINED)
 def _is_tiny(bits: np.int32) -> bool:
     """Whether the float32 number with these bits is not 0, but below TINY."""
-    return np.uint32(_magnitude(bits) - np.int32(1)) < np.uint32(TINY_BITS - 1)
+    return bool(np.uint32(_magnitude(bits) - np.int32(1)) < np.uint32(TINY_BITS - 1))
 
 
 @njit(**_INLINED)
