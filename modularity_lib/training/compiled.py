@@ -50,7 +50,7 @@ SUBNORMALS = np.float32(LEAST_NORMAL / SPACING)  # from there on float32 numbers
 ROUNDED_AWAY = np.float32(0.49999)
 TINY = np.float32(2.0**-100)  # above it, no result of a step is subnormal
 TINY_BITS = TINY.view(np.int32)
-ADAM_BLOCK = 256  # parameters, a multiple of 8
+ADAM_BLOCK = 1024  # parameters, a multiple of 8
 
 
 class SparseImages(NamedTuple):
@@ -548,7 +548,8 @@ def _adam(
     What is tiny gets what the arithmetic of float32 gives, subnormal numbers included, but without that arithmetic. It
     matters: under strong L2, weights of silent units leave 0 again from there, or stay.
     """
-    moves = np.empty(ADAM_BLOCK, dtype=np.uint8)
+    moves, places = np.empty(ADAM_BLOCK, dtype=np.uint8), np.empty(ADAM_BLOCK, dtype=np.int64)
+    moving = np.empty((4, ADAM_BLOCK), dtype=np.float32)
     for start in range(0, len(parameters), ADAM_BLOCK):
         stop = min(start + ADAM_BLOCK, len(parameters))
         block = parameters[start:stop], first[start:stop], second[start:stop], gradient[start:stop]
@@ -556,12 +557,34 @@ def _adam(
             _step(*block, l1, l2, size, inverse_root)
             continue
         _step_but_tiny(*block, l1, l2, size, inverse_root, moves)
-        eights = moves[: stop - start].view(np.uint64)
-        for eight in range(len(eights)):
-            if eights[eight] != 0:
-                for at in range(8 * eight, 8 * eight + 8):
-                    if moves[at] != 0:
-                        _step_tiny(*block, l1, l2, size, inverse_root, at)
+        count = _list_places(moves[: stop - start], places)
+        if count > 0:  # they are gathered, so that many can be computed at once
+            for k in range(count):
+                at = places[k]
+                moving[0, k], moving[1, k], moving[2, k], moving[3, k] = (
+                    block[0][at],
+                    block[1][at],
+                    block[2][at],
+                    block[3][at],
+                )
+            _step_tiny(
+                moving[0, :count], moving[1, :count], moving[2, :count], moving[3, :count], l1, l2, size, inverse_root
+            )
+            for k in range(count):
+                block[0][places[k]], block[1][places[k]] = moving[0, k], moving[1, k]
+
+
+@njit(**_COMPILED)
+def _list_places(moves: np.ndarray, places: np.ndarray) -> int:
+    """Write down where there is a 1, and return how many there are."""
+    count = 0
+    eights = moves.view(np.uint64)
+    for eight in range(len(eights)):
+        if eights[eight] != 0:
+            for at in range(8 * eight, 8 * eight + 8):
+                places[count] = at
+                count += moves[at]
+    return count
 
 
 @njit(**_COMPILED)
@@ -638,12 +661,19 @@ def _rests(
     weight_bits: np.int32, first_bits: np.int32, slope: np.float32, l1: np.float32, l2: np.float32, size: np.float32
 ) -> bool:
     """Whether a step leaves a tiny weight and its first moment alone, since all it would add is rounded away."""
-    weight, first = np.float32(_magnitude(weight_bits)), np.float32(_magnitude(first_bits))  # in spacings, if subnormal
-    penalty = (np.float32(2) * l2 * min(weight, SUBNORMALS) + SUBNORMALS) - SUBNORMALS  # rounded to whole spacings
+    weight, first = _in_spacings(weight_bits), _in_spacings(first_bits)
+    penalty = (np.float32(2) * l2 * weight + SUBNORMALS) - SUBNORMALS  # rounded to whole spacings
     difference = penalty - first if (weight_bits ^ first_bits) >= 0 else penalty + first
-    by_l2_alone = (slope == 0) & (l1 * weight == 0) & ((weight < SUBNORMALS) | (l2 == 0))
     first_stays = abs(difference) * (np.float32(1) - np.float32(ADAM_BETAS[0])) < ROUNDED_AWAY
-    return bool(by_l2_alone & first_stays & (size * first < ROUNDED_AWAY))
+    return bool((slope == 0) & (l1 * weight == 0) & first_stays & (size * first < ROUNDED_AWAY))
+
+
+@njit(**_STRICT)
+def _in_spacings(bits: np.int32) -> np.float32:
+    """The magnitude of the float32 number with these bits in spacings, 2^100 at most."""
+    magnitude = np.int32(_magnitude(bits))
+    normal = min(magnitude.view(np.float32) * np.float32(1 / LEAST_NORMAL) * SUBNORMALS, np.float32(2.0**100))
+    return np.float32(magnitude) if magnitude < np.int32(SUBNORMALS) else normal
 
 
 @njit(**_STRICT)
@@ -656,19 +686,22 @@ def _step_tiny(
     l2: np.float32,
     size: np.float32,
     inverse_root: np.float32,
-    at: int,
 ) -> None:
-    """Take a step with one weight in float64, rounding as `_stepped` does where the processor fuses its products."""
+    """Take a step with tiny weights in float64, rounding as `_stepped` does where the processor fuses its products.
+
+    The second moments are those after the step.
+    """
     weight_bits, first_bits = weights.view(np.int32), firsts.view(np.int32)
-    weight, first = _float64(weight_bits[at]), _float64(first_bits[at])
-    sign = np.float64(weight > 0) - np.float64(weight < 0)
-    slope = np.float64(slopes[at]) + np.float64(l1) * sign + np.float64(np.float32(2) * l2) * weight
-    difference = _as_float32(_as_float32(slope) - first)
-    first = _as_float32(first + difference * np.float64(np.float32(1) - np.float32(ADAM_BETAS[0])))
-    root = np.float64(np.sqrt(seconds[at])) * np.float64(inverse_root) + np.float64(np.float32(ADAM_EPSILON))
-    step = _as_float32(np.float64(size) * first) / _as_float32(root)
-    weight_bits[at] = _bits(_as_float32(weight - _as_float32(step)))
-    first_bits[at] = _bits(first)
+    share = np.float64(np.float32(1) - np.float32(ADAM_BETAS[0]))
+    for j in range(len(weights)):
+        weight, first = _float64(weight_bits[j]), _float64(first_bits[j])
+        sign = np.float64(weight > 0) - np.float64(weight < 0)
+        slope = np.float64(slopes[j]) + np.float64(l1) * sign + np.float64(np.float32(2) * l2) * weight
+        first = _as_float32(first + share * _as_float32(_as_float32(slope) - first))
+        root = np.float64(np.sqrt(seconds[j])) * np.float64(inverse_root) + np.float64(np.float32(ADAM_EPSILON))
+        step = _as_float32(np.float64(size) * first) / _as_float32(root)
+        weight_bits[j] = _bits(_as_float32(weight - _as_float32(step)))
+        first_bits[j] = _bits(first)
 
 
 @njit(**_INLINED)
