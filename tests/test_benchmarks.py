@@ -41,6 +41,12 @@ def test_a_benchmark_runs_and_its_table_can_be_shown(
     assert len(table(run(name, project, tmp_path)).splitlines()) == 2 + rows
 
 
+def test_the_benchmark_of_late_epochs_runs(project: Path, tmp_path: Path) -> None:
+    rows = run("late_epochs", project, tmp_path)["rows"]
+    assert [row["l2"] for row in rows] == [0, 1e-5, 1e-2]
+    assert all(row["late_by_early"] == row["late_ms"] / row["early_ms"] for row in rows)
+
+
 def test_the_benchmark_of_starts_runs(project: Path, tmp_path: Path) -> None:
     assert run("imports", project, tmp_path)["rows"][0]["times"] == 1
 
