@@ -6,6 +6,7 @@ import numpy as np
 
 from modularity_lib.images.dataset import Dataset, train_validation_split
 from modularity_lib.training.networks import Parameters
+from modularity_lib.training.subnormal import subnormals_as_zero
 from modularity_lib.training.training import TrainedNetwork
 
 SMALL_WEIGHT = 1e-3  # a weight nearer to 0 counts as 0 in the sparsity
@@ -20,9 +21,10 @@ def accuracy(parameters: Parameters, images: np.ndarray, labels: np.ndarray) -> 
         labels: shape (images,), class of each image.
     """
     activity = images
-    for weight, bias in zip(parameters.weights[:-1], parameters.biases[:-1], strict=True):
-        activity = np.maximum(activity @ weight.T + bias, 0)
-    logits = activity @ parameters.weights[-1].T + parameters.biases[-1]
+    with subnormals_as_zero():
+        for weight, bias in zip(parameters.weights[:-1], parameters.biases[:-1], strict=True):
+            activity = np.maximum(activity @ weight.T + bias, 0)
+        logits = activity @ parameters.weights[-1].T + parameters.biases[-1]
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 
