@@ -340,9 +340,23 @@ def reaffirm(sample: int) -> None:
     default=0,
     help="With --parquet: weights of the first N runs, matrices of run 0.",
 )
+@click.option(
+    "--dropout-weights",
+    type=click.IntRange(min=0),
+    default=0,
+    help="With --parquet: weights of the sweep of dropout in the first N runs.",
+)
 @click.option("--incomplete", is_flag=True, help="Write what there is, though networks are missing.")
 @_says_what_is_wrong
-def export(study: "Study", store: Path | None, folder: Path, parquet: bool, weights: int, incomplete: bool) -> None:
+def export(
+    study: "Study",
+    store: Path | None,
+    folder: Path,
+    parquet: bool,
+    weights: int,
+    dropout_weights: int,
+    incomplete: bool,
+) -> None:
     """Write the tables of a study as CSV files, or as Parquet.
 
     \b
@@ -353,15 +367,15 @@ def export(study: "Study", store: Path | None, folder: Path, parquet: bool, weig
     from modularity_lib.studies.results import TABLES
     from modularity_lib.studies.store import Store
 
-    if weights and not parquet:
-        raise click.UsageError("--weights goes with --parquet.")
+    if (weights or dropout_weights) and not parquet:
+        raise click.UsageError(f"--{'weights' if weights else 'dropout-weights'} goes with --parquet.")
     archive = Archive(study, Store(store))
     results = archive.tables(incomplete=incomplete)
     try:
         if parquet:
             from modularity_lib.studies import shipping
 
-            arrays = shipping.weights_to_ship(archive, runs=weights)
+            arrays = shipping.weights_to_ship(archive, runs=weights, dropout_runs=dropout_weights)
             if weights:
                 arrays |= shipping.matrices_to_ship(archive)
             shipping.export(results, folder, arrays=arrays)

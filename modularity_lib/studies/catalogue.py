@@ -8,8 +8,11 @@ from modularity_lib.images.sources import DATASETS
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import BASELINE, REGULARISERS, Protocol, Regularisation, Regulariser, did_you_mean
 
-# Of the networks whose matrices the paper shows: they are shipped in full precision.
+# Of the networks whose matrices the paper shows.
 EXAMPLES = tuple(Regularisation(dropout=dropout) for dropout in (0.0, 0.1, 0.3, 0.5, 0.7))
+# Networks of run 0 whose weights are shipped in full precision, by study. That of final-deep has layers whose units are
+# all dead.
+IN_FULL = {"v1": EXAMPLES, "final-deep": (Regularisation(l2=0.1),)}
 FIRST_UNTRAINED_RUN = 1000  # untrained networks are runs of their own, so that none starts like a trained one
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from modularity_lib.studies.archive import Archive, dataset_of_study, parameters_of_arrays
-from modularity_lib.studies.catalogue import EXAMPLES
+from modularity_lib.studies.catalogue import IN_FULL, setting_of
 from modularity_lib.studies.entries import Entry, key_of, replace_entry
 from modularity_lib.studies.measurement import measured_matrices
 from modularity_lib.studies.results import TABLES, Results, StudyIncomplete
 from modularity_lib.studies.shipped import triangle
 from modularity_lib.training.config import TrainingConfig
+from modularity_lib.vocabulary import BASELINE
 
 
 def export(results: Results, folder: Path, *, arrays: Mapping[str, np.ndarray] | None = None) -> None:
@@ -39,21 +40,25 @@ def export(results: Results, folder: Path, *, arrays: Mapping[str, np.ndarray] |
     replace_entry(folder, entry, key=key_of({"networks": sorted(results.networks["key"])}))
 
 
-def weights_to_ship(archive: Archive, *, runs: int) -> dict[str, np.ndarray]:
-    """Weights of the networks of the first runs: in half precision, those of `EXAMPLES` of run 0 in full.
+def weights_to_ship(archive: Archive, *, runs: int, dropout_runs: int = 0) -> dict[str, np.ndarray]:
+    """Weights of some networks: in half precision, those of `IN_FULL` in full.
 
+    Args:
+        runs: all networks of so many runs.
+        dropout_runs: of so many runs the sweep of dropout, with the baseline at its left end.
     Raises:
         StudyIncomplete: one of these networks is not in the store.
     """
     arrays: dict[str, np.ndarray] = {}
     for config in archive.study.trained_configs():
-        if config.run >= runs:
-            continue
-        key = archive.keys(config).of["training"]
-        entry = _trained(config, archive)
-        in_full = config.run == 0 and (config.l2, config.l1, config.dropout) in EXAMPLES
-        precision = np.float32 if in_full else np.float16
-        arrays |= {f"{key}/{name}": array.astype(precision) for name, array in entry.arrays.items()}
+        setting = setting_of(config)
+        is_of_dropout = setting._replace(dropout=0.0) == BASELINE
+        in_full = bool(runs or dropout_runs) and config.run == 0 and setting in IN_FULL.get(archive.study.name, ())
+        if config.run < runs or (is_of_dropout and config.run < dropout_runs) or in_full:
+            key = archive.keys(config).of["training"]
+            precision = np.float32 if in_full else np.float16
+            entry = _trained(config, archive)
+            arrays |= {f"{key}/{name}": array.astype(precision) for name, array in entry.arrays.items()}
     return arrays
 
 

@@ -17,7 +17,7 @@ from modularity_lib.studies import archive, keys, shipped, worker
 from modularity_lib.studies import run as study_run
 from modularity_lib.studies import shipping as exporting
 from modularity_lib.studies.archive import Archive, stored_matrices, stored_network
-from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.studies.catalogue import EXAMPLES, IN_FULL, STUDIES
 from modularity_lib.studies.keys import network_keys
 from modularity_lib.studies.results import TABLES, Results
 from modularity_lib.studies.run import run_study
@@ -25,7 +25,7 @@ from modularity_lib.studies.shipped import ResultsAltered, shipped_tables
 from modularity_lib.studies.shipping import export, matrices_to_ship, weights_to_ship
 from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import parameters_of
-from modularity_lib.vocabulary import MEASURES
+from modularity_lib.vocabulary import MEASURES, Regularisation
 
 TINY = replace(tiny.TINY, runs=2)
 
@@ -144,8 +144,9 @@ def test_networks_that_are_shipped_can_be_verified(
 
 
 def test_weights_that_are_shipped_give_their_network_without_a_store(
-    computed: tuple[Store, Results], shipping: Path, tmp_path: Path
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(IN_FULL, "tiny", EXAMPLES)
     store, results = computed
     export(results, shipping / "tiny", arrays=weights_to_ship(Archive(TINY, store), runs=1))
     shipped_tables.cache_clear()
@@ -178,7 +179,10 @@ def test_matrices_that_are_shipped_need_neither_store_nor_images(
         stored_matrices(TINY, run=1, store=Store(tmp_path))
 
 
-def test_weights_that_no_figure_shows_are_shipped_in_half_precision(computed: tuple[Store, Results]) -> None:
+def test_weights_that_no_figure_shows_are_shipped_in_half_precision(
+    computed: tuple[Store, Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(IN_FULL, "tiny", EXAMPLES)
     weights = weights_to_ship(Archive(TINY, computed[0]), runs=2)
     keys_of_run = [
         {network_keys(config, TINY).of["training"] for config in TINY.trained_configs() if config.run == run}
@@ -187,6 +191,26 @@ def test_weights_that_no_figure_shows_are_shipped_in_half_precision(computed: tu
     assert {name.split("/")[0] for name in weights} == keys_of_run[0] | keys_of_run[1]
     for name, array in weights.items():
         assert array.dtype == (np.float32 if name.split("/")[0] in keys_of_run[0] else np.float16)
+
+
+def test_weights_of_the_sweep_of_dropout_are_shipped_for_more_runs(
+    computed: tuple[Store, Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive(TINY, computed[0])
+
+    def networks(**runs: int) -> set[tuple[int, float]]:
+        keys = {name.split("/")[0] for name in weights_to_ship(archive, **runs)}
+        configs = [config for config in TINY.trained_configs() if archive.keys(config).of["training"] in keys]
+        assert len(configs) == len(keys)
+        return {(config.run, config.dropout) for config in configs}
+
+    assert networks(runs=1, dropout_runs=2) == {(0, 0.0), (0, 0.3), (1, 0.0), (1, 0.3)}
+    assert networks(runs=0, dropout_runs=1) == {(0, 0.0), (0, 0.3)}
+    assert networks(runs=0) == set()
+    monkeypatch.setattr(exporting, "BASELINE", Regularisation(l2=1e-3))
+    assert networks(runs=0, dropout_runs=2) == set()  # a network outside of the sweep
+    monkeypatch.setitem(IN_FULL, "tiny", EXAMPLES)
+    assert networks(runs=0, dropout_runs=2) == {(0, 0.0), (0, 0.3)}
 
 
 def test_the_facts_of_shipped_tables_say_what_they_were_made_with(
