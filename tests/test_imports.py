@@ -12,7 +12,8 @@ import modularity_lib
 AT_WORK = {"torch", "numba", "llvmlite", "dask", "distributed", "pooch"}  # what trains, measures, spreads or downloads
 TABLES = {"numpy", "scipy", "pandas", "pyarrow", "matplotlib"}
 
-READ = "import modularity_lib as ml; results = ml.run_study('v1')"
+CURRENT = "from modularity_lib.studies.archive import Archive; assert not Archive('v1').missing(), 'v1 is stale'"
+READ = f"{CURRENT}; import modularity_lib as ml; results = ml.run_study('v1')"  # stale, it would compute for hours
 JUDGE = f"{READ}; from modularity_lib.findings import ledger; ledger.verdicts_by_study(ledger.judge_studies([results]))"
 DRAW = f"{READ}; from modularity_lib import figures; figures.performance_and_norms(results)"
 FIND = "from modularity_lib.findings import beyond_chance, common_mode, noise_ceiling, silent_units, synthetic"
