@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load, save
 
-_CHECKSUMS = "SHA256SUMS"  # the format of sha256sum, so that `sha256sum -c SHA256SUMS` checks an entry by hand
+CHECKSUMS = "SHA256SUMS"  # the format of sha256sum, so that `sha256sum -c SHA256SUMS` checks an entry by hand
 FACTS = "facts.json"
 _ARRAYS = "arrays.safetensors"
 
@@ -72,7 +72,7 @@ def replace_entry(place: Path, entry: Entry, *, key: str) -> None:
         FileExistsError: the folder is there and holds something else.
         OSError: the folder cannot be written.
     """
-    if place.is_dir() and any(place.iterdir()) and not (place / _CHECKSUMS).exists():
+    if place.is_dir() and any(place.iterdir()) and not (place / CHECKSUMS).exists():
         raise FileExistsError(f"{place} holds other files than tables of a study. Choose a new or an empty folder.")
     with temporary_beside(place) as temporary:
         write_files(temporary, {"key": key, "facts": entry.facts, "provenance": entry.provenance}, entry, indent=1)
@@ -110,7 +110,7 @@ def write_files(folder: Path, facts: Mapping[str, Any], entry: Entry, *, indent:
     for name, table in entry.tables.items():
         contents[f"{name}.parquet"] = table.to_parquet(index=False, compression="zstd")
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(contents.items())]
-    contents[_CHECKSUMS] = "".join(sums).encode()
+    contents[CHECKSUMS] = "".join(sums).encode()
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     for name in contents:  # all are written by now: many file systems flush them together with the first
@@ -121,10 +121,10 @@ def write_files(folder: Path, facts: Mapping[str, Any], entry: Entry, *, indent:
 def _checked_contents(place: Path) -> dict[str, bytes]:
     """Contents of the files of an entry, by name; EntryDamaged unless they are the files that SHA256SUMS lists."""
     try:
-        lines = [line.split("  ", 1) for line in (place / _CHECKSUMS).read_text().splitlines()]
+        lines = [line.split("  ", 1) for line in (place / CHECKSUMS).read_text().splitlines()]
         listed = {name: checksum for checksum, name in lines}
     except ValueError as error:
-        raise EntryDamaged(f"{_CHECKSUMS} cannot be read: {error}") from error
+        raise EntryDamaged(f"{CHECKSUMS} cannot be read: {error}") from error
     # Other files than those listed are none of ours: systems leave some, such as .DS_Store.
     contents = {name: (place / name).read_bytes() for name in listed if Path(name).name == name}
     for name, content in contents.items():

@@ -17,6 +17,7 @@ import platformdirs
 
 from modularity_lib.paths import checkout
 from modularity_lib.studies.entries import (
+    CHECKSUMS,
     FACTS,
     Entry,
     EntryDamaged,
@@ -136,6 +137,13 @@ class Store:
             return dict(json.loads((self._place(stage, key) / FACTS).read_text()))
         except (OSError, ValueError):
             return {}
+
+    def checksums(self, stage: str, key: str) -> str:
+        """SHA-256 of every file of an entry as it was written, provenance included; empty where there is no entry."""
+        try:
+            return (self._place(stage, key) / CHECKSUMS).read_text()
+        except OSError:
+            return ""
 
     def remove(self, stage: str, key: str | None = None) -> None:
         """Remove one entry of a stage, or all of them. Only what can be computed again at no cost is ever removed."""
