@@ -128,6 +128,15 @@ def test_the_installation_refuses_an_old_python_with_a_way_out(project: Path, tm
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node")
+def test_jupyter_book_2_is_told_what_to_install(project: Path) -> None:
+    [plugin] = yaml.safe_load((project / "myst.yml").read_text())["project"]["plugins"]
+    told = subprocess.run(["node", project / plugin], capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "this is version 2. Install version 1 with: pip install" in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
 def chapters_in_the_contents(project: Path) -> list[Path]:
     """Files of the chapters; pages elsewhere, such as the references, hold no code."""
     contents = yaml.safe_load((project / "_toc.yml").read_text())
