@@ -5,6 +5,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALLED := .venv/.installed
 JSON ?= _build/benchmarks
+# What is typed for a chapter reaches the command as it is, without make or the shell reading blanks, quotes or $$ in it.
+override export NAME := $(value NAME)
+override export PARAMETERS := $(value PARAMETERS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install book pdf chapter test chapters faults lint bench readme common-mode lock clean
@@ -22,8 +25,8 @@ pdf: $(INSTALLED) ## Print the book: _build/modularity-book.pdf; needs Chromium
 	$(BIN)/modularity pdf
 
 chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropout=0.7 layer=2"
-	@test -n '$(NAME)' || { echo 'Say which chapter: make chapter NAME=measures PARAMETERS="dropout=0.7 layer=2"'; exit 2; }
-	$(BIN)/modularity chapter $(NAME) $(foreach pair,$(PARAMETERS),-p $(subst =, ,$(pair)))
+	@test -n "$$NAME" || { echo 'Say which chapter: make chapter NAME=measures PARAMETERS="dropout=0.7 layer=2"'; exit 2; }
+	$(BIN)/modularity chapter "$$NAME" --parameters "$$PARAMETERS" $(ARGS)
 
 test: $(INSTALLED) ## Run the tests; those of the pages need the book and Chromium
 	$(BIN)/python -m pytest $(ARGS)

@@ -392,26 +392,61 @@ def export(
 @main.command()
 @click.argument("name", metavar="NAME")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="KEY VALUE", help="Another value for a parameter.")
+@click.option("--parameters", "several", default="", metavar="TEXT", help='Several: "dropouts=[0.1, 0.3] layer=2".')
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the notebook and the page. Default: _build in the checkout.",
+)
 @_says_what_is_wrong
-def chapter(name: str, parameters: tuple[tuple[str, str], ...]) -> None:
+def chapter(name: str, parameters: tuple[tuple[str, str], ...], several: str, folder: Path | None) -> None:
     """Run one chapter of the book again with other parameters: a notebook and a page.
+
+    Values are JSON or Python literals, or bare names; the chapter says which it takes.
 
     \b
     Example:
       modularity chapter measures -p dropout 0.7 -p layer 2
+      modularity chapter modularity --parameters "study=final-base measures=['input_gradient']"
     """
-    from modularity_lib.book.execution import ChapterFailed, parse_value
-    from modularity_lib.book.rerun import rerun
+    _need_jupyter_book()
+    from modularity_lib.book.execution import ChapterFailed, reason_of
+    from modularity_lib.book.parameters import typed_parameters
+    from modularity_lib.book.rerun import OutputUnwritable, rerun
 
     try:
-        notebook, page = rerun(name, {key: parse_value(value) for key, value in parameters})
+        given = [*parameters, *typed_parameters(several)]
+        if repeated := [key for number, (key, _) in enumerate(given) if key in dict(given[:number])]:
+            raise ValueError(f"the parameter {repeated[0]!r} is given twice.")
+        notebook, page = rerun(name, dict(given), output=folder)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    except OSError as error:
+        click.echo(f"modularity: {error if isinstance(error, OutputUnwritable) else reason_of(error)}", err=True)
+        sys.exit(1)
     except ChapterFailed as failure:
         click.echo(f"modularity: chapters/{name}.md:{failure.line}: {failure}", err=True)
         click.echo(f"The notebook as far as it got: {failure.notebook}", err=True)
         sys.exit(1)
     click.echo(f"notebook: {notebook}\npage: {page}")
+
+
+def _need_jupyter_book() -> None:
+    """Exit unless Jupyter Book 1 is installed: version 2 is another program, which runs no Sphinx extension."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("jupyter-book")
+    except PackageNotFoundError:
+        installed = "none"
+    if installed.split(".")[0] != "1":
+        click.echo(
+            f"modularity: the book is made by Jupyter Book 1, and installed is {installed}. Install it with: "
+            'pip install "jupyter-book>=1.0.4,<2"; `make install` has all that belongs to it.',
+            err=True,
+        )
+        sys.exit(1)
 
 
 @main.command()
@@ -422,6 +457,7 @@ def pdf() -> None:
     Example:
       modularity pdf
     """
+    _need_jupyter_book()
     from modularity_lib.book.pdf import PDF, PdfImpossible, build_single_page, print_book
     from modularity_lib.paths import checkout
 

@@ -1,6 +1,7 @@
 """The command `modularity`: what it shows, and one line with status 2 for what was typed wrong."""
 
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import click
@@ -165,17 +166,65 @@ def test_what_there_is_of_an_incomplete_study_can_be_exported(computed: Path, tm
 
 
 def test_a_chapter_that_fails_is_told_with_its_line_and_what_there_is_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(name: str, parameters: dict[str, object]) -> None:
-        assert (name, parameters) == ("measures", {"dropout": 0.7, "measure_a": "input_covariance"})
+    def fail(name: str, parameters: dict[str, object], *, output: Path | None) -> None:
+        assert (name, parameters, output) == ("measures", {"dropout": "0.7", "layer": "2", "run": "[1, 2]"}, None)
         raise ChapterFailed("NameError: no", line=7, notebook=Path("partial.ipynb"))
 
     monkeypatch.setattr(rerun, "rerun", fail)
-    shown = modularity("chapter", "measures", "-p", "dropout", 0.7, "-p", "measure_a", "input_covariance")
+    shown = modularity("chapter", "measures", "-p", "dropout", 0.7, "--parameters", "layer=2 run=[1, 2]")
     assert shown.exit_code == 1
     assert shown.stderr.splitlines() == [
         "modularity: chapters/measures.md:7: NameError: no",
         "The notebook as far as it got: partial.ipynb",
     ]
+
+
+@pytest.mark.parametrize("command", [["chapter", "measures"], ["pdf"]])
+@pytest.mark.parametrize("installed", ["2.1.7", "10.0", None])
+def test_another_jupyter_book_than_the_first_is_refused_with_what_to_install(
+    command: list[str], installed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(package: str) -> str:
+        if installed is None:
+            raise PackageNotFoundError(package)
+        return installed
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    shown = modularity(*command)
+    assert shown.exit_code == 1
+    assert (
+        f"made by Jupyter Book 1, and installed is {installed or 'none'}. Install it with: pip install" in shown.stderr
+    )
+    assert shown.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(13, "Permission denied", "data/a.npz"), "modularity: data/a.npz: Permission denied."),
+        (OSError(28, "No space left on device", "x"), "modularity: x: No space left on device."),
+        (OSError("something else"), "modularity: something else."),
+    ],
+)
+def test_a_file_that_a_chapter_needs_and_cannot_have_is_one_line(
+    error: OSError, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(rerun, "surroundings", fail)
+    monkeypatch.setattr(rerun, "_check_writable", lambda folder: None)
+    shown = modularity("chapter", "live")
+    assert (shown.exit_code, shown.stderr) == (1, f"{message}\n")
+
+
+def test_a_place_that_cannot_be_written_is_named_before_a_chapter_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        shown = modularity("chapter", "live", "-p", "study", "smoke", "--to", folder)
+        assert shown.exit_code in (1, 2)
+        assert shown.stderr.count("\n") == 1
+    assert "live-study=smoke: Not a directory. Choose another folder with --to /a/folder." in shown.stderr
 
 
 def test_a_book_that_cannot_be_printed_is_not_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -226,6 +275,11 @@ def test_data_fetch_names_what_is_at_hand() -> None:
         (["export", "tiny"], "Missing option '--to'"),
         (["chapter", "mesures"], "Did you mean 'measures'?"),
         (["chapter", "measures", "-p", "dropuot", "0.3"], "Did you mean 'dropout'?"),
+        (["chapter", "measures", "-p", "dropouts", "[0.1 0.2]"], "chapter 'measures': dropouts must be a list of"),
+        (["chapter", "measures", "-p", "layer", "1", "-p", "layer", "2"], "'layer' is given twice"),
+        (["chapter", "measures", "-p", "layer", "1", "--parameters", "layer=2"], "'layer' is given twice"),
+        (["chapter", "measures", "--parameters", "dropout 0.7"], "must be written like"),
+        (["chapter", "rerun", "-p", "cores", "1e400"], "whole number from 1 to 4096, such as 2, got '1e400'"),
         (["data", "fetch", "cifar"], "is not one of 'fashion-mnist'"),
         (["nonsense"], "No such command 'nonsense'"),
         (["run", "tiny", "--nonsense"], "No such option"),

@@ -1,9 +1,10 @@
-"""Status of a build, for the page of that name: parameters and duration of every chapter, and the machine.
+"""Status of a build: parameters and duration of every chapter, the machine, and what each chapter takes.
 
 The directive `build-status` (see extension.py) writes these texts in every build, even if no chapter had to run.
 """
 
 import importlib.metadata
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import nbformat
 
-from modularity_lib.book.execution import Chapter
+from modularity_lib.book.execution import Chapter, all_chapters
 from modularity_lib.book.words.prose import markdown
 from modularity_lib.studies.provenance import provenance
 
@@ -74,6 +75,16 @@ def environment_text() -> str:
         "packages": ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES),
     }
     return markdown(["what", "which"], rows.items())
+
+
+def parameters_markdown(root: Path) -> str:
+    """Markdown table: the parameters of every chapter, what they take, their default values and what they mean."""
+    rows = []
+    for chapter in all_chapters(root):
+        for name, parameter in chapter.parameters().items():
+            default = json.dumps(parameter.default) if isinstance(parameter.default, str) else str(parameter.default)
+            rows.append([chapter.name, f"`{name}`", parameter.takes, f"`{default}`", parameter.meaning])
+    return markdown(["chapter", "parameter", "takes", "default", "meaning"], rows)
 
 
 def _parameter_text(execution: Execution, name: str) -> str:

@@ -13,8 +13,8 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,16 +31,20 @@ from myst_nb.core.read import is_myst_markdown_notebook
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
+from modularity_lib.book.outside import outside
+from modularity_lib.book.parameters import Parameter, checked_parameters, parameters_of
 from modularity_lib.book.progress import Progress
 from modularity_lib.paths import checkout
+from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.vocabulary import did_you_mean
 
 LIBRARY = checkout() / "modularity_lib"
 CHAPTERS = "chapters"  # folder of the chapters, in the root of the book
-CACHE = Path("_build", ".jupyter_cache")  # below the root of the book; `jupyter-book clean .` spares it
+BUILD = "_build"  # folder below the root of the book
 # A kernel that ends may close a socket to which it still listens, and would print a traceback into the terminal.
 QUIET_END = "__import__('logging').getLogger('tornado.general').setLevel('CRITICAL')"
 STUDY_VARIABLE = "MODULARITY_STUDY"  # which study the chapters show; part of what they depend on
+_LONGEST_TITLE = 100  # characters; file systems take 255 bytes
 LINE = "source_line"  # in the metadata of a cell: the line of the .md file, from 1, at which its text starts
 
 
@@ -65,6 +69,12 @@ class Chapter:
     root: Path
     name: str
     text: str
+    output: Path | None = None  # folder of all that is made from the book; None: _build below the root
+
+    @property
+    def cache(self) -> Path:
+        """Folder of what is remembered of chapters; `jupyter-book clean .` spares it."""
+        return (self.output or self.root / BUILD) / ".jupyter_cache"
 
     @property
     def path(self) -> Path:
@@ -81,10 +91,18 @@ class Chapter:
             cell.id = f"cell-{index}"
         return notebook
 
+    def parameters(self) -> dict[str, Parameter]:
+        """What the chapter declares, by name.
+
+        Raises:
+            ValueError: a parameter does not say what it takes.
+        """
+        with _named(self.name):
+            return parameters_of(self.text)
+
     def defaults(self) -> dict[str, Any]:
         """Default value of each parameter, by name; text where the default is an expression."""
-        inspected = papermill.inspect_notebook(self.notebook())
-        return {name: parse_value(parameter["default"]) for name, parameter in inspected.items()}
+        return {name: parameter.default for name, parameter in self.parameters().items()}
 
 
 def find_chapter(root: Path, name: str) -> Chapter:
@@ -95,7 +113,10 @@ def find_chapter(root: Path, name: str) -> Chapter:
     """
     chapters = _chapters_with_code(root)
     if name not in chapters:
-        raise ValueError(f"there is no chapter with code named {name!r}{_closest(name, chapters)}")
+        raise ValueError(
+            f"there is no chapter with code named {name!r}.{did_you_mean(name, chapters)} There are: "
+            f"{', '.join(chapters) or 'none'}."
+        )
     return Chapter(root, name, chapters[name])
 
 
@@ -111,41 +132,34 @@ def _chapters_with_code(root: Path) -> dict[str, str]:
     return {name: text for name, text in texts.items() if is_myst_markdown_notebook(text)}
 
 
-def with_chosen_study(chapter: Chapter, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the study that $MODULARITY_STUDY names, if the chapter shows a study and the parameters name none."""
-    study = os.environ.get(STUDY_VARIABLE)
-    chosen = {"study": study} if study and "study" in chapter.defaults() else {}
-    return {**chosen, **parameters}
+def chosen_parameters(chapter: Chapter, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given parameters as the chapter takes them, and the study that $MODULARITY_STUDY names where it shows one.
 
-
-def check_parameters(chapter: Chapter, parameters: Mapping[str, Any]) -> None:
-    """Raise ValueError if the chapter lacks one of these parameters, or if text is given for a number.
-
-    Papermill itself only logs an unknown parameter and goes on with the default.
+    Raises:
+        ValueError: one of them is not in the chapter, or is not what it takes (see `parameters`).
     """
-    defaults = chapter.defaults()
-    for name, value in parameters.items():
-        if name not in defaults:
-            raise ValueError(f"chapter {chapter.name!r} has no parameter {name!r}{_closest(name, defaults)}")
-        if isinstance(value, str) and isinstance(defaults[name], bool | int | float):
-            raise ValueError(
-                f"parameter {name!r} of chapter {chapter.name!r} must be a number or True or False, such as its "
-                f"default {defaults[name]!r}, got the text {value!r}."
-            )
+    declared, study = chapter.parameters(), os.environ.get(STUDY_VARIABLE)
+    if study and study not in STUDIES:
+        raise ValueError(
+            f"{STUDY_VARIABLE} must be one of {', '.join(STUDIES)}, got {study!r}.{did_you_mean(study, STUDIES)}"
+        )
+    chosen = {"study": study} if study and "study" in declared else {}
+    with _named(chapter.name):
+        return checked_parameters(declared, {**chosen, **given}, root=chapter.root)
 
 
-def parse_value(text: str) -> Any:
-    """Value of a parameter that was written as text; what is no number, list or constant stays text.
+@contextmanager
+def _named(chapter: str) -> Iterator[None]:
+    """Put the chapter's name into what is wrong with its parameters."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"chapter {chapter!r}: {error}") from error
 
-    >>> [parse_value(text) for text in ("0.3", "1e-5", "True", "[64, 64]", "input_gradient")]
-    [0.3, 1e-05, True, [64, 64], 'input_gradient']
-    """
-    constants = {"True": True, "False": False, "None": None}
-    if text in constants:
-        return constants[text]
-    with suppress(json.JSONDecodeError):
-        return json.loads(text)
-    return text.strip("'\"")
+
+def reason_of(error: OSError) -> str:
+    """What could not be read or written, and why, in a sentence."""
+    return f"{error.filename}: {error.strerror}." if error.filename and error.strerror else f"{error}."
 
 
 def surroundings(root: Path) -> str:
@@ -161,24 +175,36 @@ def surroundings(root: Path) -> str:
     return digest.hexdigest()
 
 
-def chapter_key(chapter: Chapter, parameters: Mapping[str, Any], around: str) -> str:
-    """Key of an executed chapter; `around` comes from `surroundings`."""
-    ingredients = [chapter.name, chapter.text, dict(parameters), around]
+def chapter_key(chapter: Chapter, parameters: Mapping[str, Any], around: str, read: Mapping[str, str]) -> str:
+    """Key of an executed chapter; `around` comes from `surroundings`, `read` from `outside`."""
+    ingredients = [chapter.name, chapter.text, dict(parameters), around, dict(read)]
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def remembered(chapter: Chapter, key: str) -> Path:
     """File in which the executed chapter is kept under this key; it exists once the chapter has run to its end."""
-    return chapter.root / CACHE / CHAPTERS / f"{chapter.name}-{key}.ipynb"
+    return chapter.cache / CHAPTERS / f"{chapter.name}-{key}.ipynb"
 
 
-def executed_notebook(chapter: Chapter, parameters: Mapping[str, Any], key: str) -> Path:
-    """Execute a chapter, unless its notebook is remembered under this key; return the file of the notebook.
+def notebook_of(chapter: Chapter, parameters: Mapping[str, Any], around: str) -> Path:
+    """File in which the chapter is remembered, given what it would read now; arguments as of `executed_notebook`."""
+    read = outside(chapter.parameters(), parameters, root=chapter.root)
+    return remembered(chapter, chapter_key(chapter, parameters, around, read))
 
+
+def executed_notebook(chapter: Chapter, parameters: Mapping[str, Any], around: str) -> Path:
+    """Execute a chapter, unless its notebook is remembered; return the file of the notebook.
+
+    Args:
+        parameters: from `chosen_parameters`.
+        around: from `surroundings`.
     Raises:
         ChapterFailed: a cell raised an error or the kernel died. Nothing is remembered.
+        OSError: the notebook cannot be written.
     """
-    executed = remembered(chapter, key)
+    declared = chapter.parameters()
+    before = outside(declared, parameters, root=chapter.root)
+    executed = remembered(chapter, chapter_key(chapter, parameters, around, before))
     if executed.exists():
         return executed
     executed.parent.mkdir(parents=True, exist_ok=True)
@@ -188,12 +214,40 @@ def executed_notebook(chapter: Chapter, parameters: Mapping[str, Any], key: str)
             failure = _execute(chapter, parameters, written, progress)
             if failure:
                 message, line = failure
-                partial = chapter.root / CACHE / "failed" / f"{chapter.name}.ipynb"
+                partial = chapter.cache / "failed" / f"{title_of(chapter.name, parameters)}.ipynb"
                 partial.parent.mkdir(exist_ok=True)
                 written.replace(partial)
                 raise ChapterFailed(message, line=line, notebook=partial)
+        # A chapter computes what its study lacks, and so changes it; of all else it may have read what was there.
+        after = outside(declared, parameters, root=chapter.root)
+        read = {name: after[name] if declared[name].takes == "study" else state for name, state in before.items()}
+        executed = remembered(chapter, chapter_key(chapter, parameters, around, read))
         written.replace(executed)  # whole or not at all
     return executed
+
+
+def title_of(name: str, parameters: Mapping[str, Any]) -> str:
+    """Name of a chapter with its parameters, fit for a file: other parameters have another one.
+
+    >>> title_of("measures", {"dropout": 0.7, "layer": 2}), title_of("modularity", {"measures": ["input_gradient"]})
+    ('measures-dropout=0.7-layer=2', 'modularity-measures=input_gradient')
+    >>> title_of("speed", {"folder": "my results/2"})
+    'speed-folder=my_results_2-a866214b'
+    """
+    if not parameters:
+        return name
+    words = {key: value if isinstance(value, list) else [value] for key, value in parameters.items()}
+    plain = "-".join([name, *(f"{key}={','.join(map(str, words[key]))}" for key in sorted(words))])
+    # What is plain can be read back; of all else the letters may be the same.
+    if len(plain) <= _LONGEST_TITLE and all(_is_plain(word) for several in words.values() for word in several):
+        return plain
+    title = re.sub(r"[^a-z0-9_.,=+-]", "_", plain.lower(), flags=re.ASCII)[:_LONGEST_TITLE]
+    digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode()).hexdigest()
+    return f"{title}-{digest[:8]}"
+
+
+def _is_plain(word: Any) -> bool:
+    return re.fullmatch(r"[a-z0-9_.+-]+", str(word), flags=re.ASCII) is not None
 
 
 def _execute(
@@ -302,10 +356,3 @@ def _line_of_error(cell: NotebookNode, traceback: list[str]) -> int:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
     frame = re.search(rf"Cell In\[{cell.execution_count}\], line (\d+)", plain)
     return int(cell.metadata.get(LINE, 1)) + (int(frame[1]) - 1 if frame else 0)
-
-
-def _closest(name: str, known: Mapping[str, Any]) -> str:
-    """End of a message about an unknown name: the closest known name, and all names."""
-    if not known:
-        return "; it has none."
-    return f".{did_you_mean(name, known)} There are: {', '.join(known)}."

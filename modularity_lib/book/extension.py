@@ -17,17 +17,15 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from modularity_lib.book.build_status import chapters_text, environment_text, execution_of
+from modularity_lib.book.build_status import chapters_text, environment_text, execution_of, parameters_markdown
 from modularity_lib.book.execution import (
     CHAPTERS,
     Chapter,
     ChapterFailed,
-    chapter_key,
-    check_parameters,
+    chosen_parameters,
     find_chapter,
-    remembered,
+    reason_of,
     surroundings,
-    with_chosen_study,
 )
 from modularity_lib.book.html import (
     arrange_tables,
@@ -43,11 +41,13 @@ from modularity_lib.book.html import (
 from modularity_lib.book.schedule import Job, at_once, execute_side_by_side
 
 _log = logging.getLogger(__name__)
+_WAY_OUT = "Where the book's own folder cannot be written: jupyter-book build . --path-output /a/folder"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.add_config_value("chapter_parameters", {}, "")  # chapter -> parameter -> value
+    app.add_config_value("chapter_output", "", "")  # folder in which executed chapters are remembered
     app.add_directive("build-status", BuildStatus)
     app.connect("config-inited", ship_mathjax)
     app.connect("env-get-outdated", execute_chapters)
@@ -64,7 +64,6 @@ def execute_chapters(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
     """Execute chapters that are not cached, read each page from its executed notebook, return the outdated pages."""
-    jobs = _jobs(app, env)
     failures: dict[str, ChapterFailed] = {}
 
     def report(job: Job, failure: ChapterFailed) -> None:
@@ -77,13 +76,19 @@ def execute_chapters(
     except ValueError as error:
         _fail(app, str(error))
         n_at_once = 1
-    execute_side_by_side(jobs, report, n_at_once=n_at_once)
+    try:
+        jobs = _jobs(app, env)
+        notebooks = execute_side_by_side(jobs, report, n_at_once=n_at_once)
+        parameters_of_all = parameters_markdown(Path(app.srcdir))
+    except OSError as error:
+        _log.error(f"{reason_of(error)} {_WAY_OUT}")
+        raise SystemExit(1) from error  # Jupyter Book would bury any other error in a traceback
     keys, formats, executions = {}, {}, []
-    for chapter, parameters, key in jobs:
+    for chapter, parameters, _ in jobs:
         failed = chapter.name in failures
-        notebook = failures[chapter.name].notebook if failed else remembered(chapter, key)
+        notebook = failures[chapter.name].notebook if failed else notebooks[chapter.name]
         if not failed:
-            keys[chapter.name] = key
+            keys[chapter.name] = notebook.stem
         executions.append(execution_of(chapter, parameters, notebook, failed=failed))
         # The renderer picks a reader by the longest matching end of the path, so a full path means one chapter. In
         # app.config the same would force a full rebuild each time.
@@ -95,7 +100,11 @@ def execute_chapters(
     unchanged = keys == getattr(env, "chapter_keys", None) and not failures
     env.chapter_keys = keys  # type: ignore[attr-defined]
     # The commit, say, may be another one although no chapter had to run.
-    status = {"chapters": chapters_text(executions), "environment": environment_text()}
+    status = {
+        "chapters": chapters_text(executions),
+        "environment": environment_text(),
+        "parameters": parameters_of_all,
+    }
     told = status == getattr(env, "build_status", None)
     env.build_status = status  # type: ignore[attr-defined]
     if unchanged:
@@ -104,7 +113,7 @@ def execute_chapters(
 
 
 class BuildStatus(SphinxDirective):
-    """{build-status} chapters | environment: a table of build_status.py as it is in this build."""
+    """{build-status} chapters | environment | parameters: a table of build_status.py as it is in this build."""
 
     required_arguments = 1
 
@@ -127,17 +136,17 @@ def read_executed(text: str, path: str) -> NotebookNode:
 def _jobs(app: Sphinx, env: BuildEnvironment) -> list[Job]:
     """The chapters to execute; a chapter or parameter that does not exist fails the build."""
     around = surroundings(Path(app.srcdir))
-    parameters_of = dict(app.config.chapter_parameters)
+    given = dict(app.config.chapter_parameters)
     jobs = []
+    wrong: dict[str, None] = {}  # what is wrong with $MODULARITY_STUDY is so for every chapter, and said once
     for chapter in _chapters(app, env):
-        parameters = with_chosen_study(chapter, parameters_of.pop(chapter.name, {}))
         try:
-            check_parameters(chapter, parameters)
+            jobs.append(Job(chapter, chosen_parameters(chapter, given.pop(chapter.name, None) or {}), around))
         except ValueError as error:
-            _fail(app, str(error))
-            continue
-        jobs.append(Job(chapter, parameters, chapter_key(chapter, parameters, around)))
-    for name in parameters_of:
+            wrong[str(error)] = None
+    for message in wrong:
+        _fail(app, message)
+    for name in given:
         _fail_for_unknown_chapter(app, name)
     return jobs
 
@@ -150,7 +159,8 @@ def _chapters(app: Sphinx, env: BuildEnvironment) -> list[Chapter]:
         path = Path(env.doc2path(page))
         text = path.read_text(encoding="utf-8")
         if path.parent == Path(app.srcdir, CHAPTERS) and is_myst_markdown_notebook(text):
-            chapters.append(Chapter(Path(app.srcdir), path.stem, text))
+            output = app.config.chapter_output or Path(app.outdir).parent  # beside the pages, as with --path-output
+            chapters.append(Chapter(Path(app.srcdir), path.stem, text, Path(output)))
     return chapters
 
 

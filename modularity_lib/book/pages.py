@@ -13,12 +13,41 @@ from matplotlib.figure import Figure
 from myst_nb import glue
 
 from modularity_lib.book.origin import Call, call_of, code_of, facts_of, made, studies_of
+from modularity_lib.book.parameters import checked_parameters, parameters_of
 from modularity_lib.book.words.study import study_texts
 from modularity_lib.figures.plot import Plot
+from modularity_lib.paths import checkout
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results, StudyIncomplete
 
-__all__ = ["at_hand", "fold_out", "made", "show", "show_drawn", "tell", "tell_study", "where_computed"]
+__all__ = [
+    "at_hand",
+    "check_parameters",
+    "fold_out",
+    "made",
+    "show",
+    "show_drawn",
+    "tell",
+    "tell_study",
+    "where_computed",
+]
+
+
+def check_parameters(chapter: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the parameters of a chapter are what it takes, whoever has set them.
+
+    The book and `modularity chapter` check before they run a chapter; Papermill and Jupyter run it unchecked.
+
+    Args:
+        chapter: its name.
+        values: variables by name, the parameters among them.
+    """
+    root = checkout()
+    declared = parameters_of((root / "chapters" / f"{chapter}.md").read_text(encoding="utf-8"))
+    changed = {name: values[name] for name, one in declared.items() if values[name] != one.default}
+    for name, meant in checked_parameters(declared, changed, root=root).items():
+        if meant != (list(changed[name]) if isinstance(changed[name], tuple) else changed[name]):
+            raise ValueError(f"{name} must be {meant!r}, got {changed[name]!r}.")
 
 
 def tell(facts: Mapping[str, object]) -> None:

@@ -1,59 +1,84 @@
 """Runs one chapter again with other parameters: `modularity chapter measures -p dropout 0.7 -p layer 2`.
 
-It writes the notebook `_build/chapters/measures/measures.ipynb` and, beside it, the page `html/chapters/measures.html`.
-The book itself stays as it is.
+It writes the notebook `_build/chapters/measures-dropout=0.7-layer=2/measures.ipynb` and, beside it, the page
+`html/chapters/measures.html`. The book itself stays as it is.
 """
 
-import re
 import shutil
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
-import papermill
+from filelock import FileLock
 from jupyter_book.sphinx import build_sphinx
 from myst_nb.core.read import is_myst_markdown_notebook
-from nbformat import NotebookNode
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from modularity_lib.book.execution import (
+    BUILD,
     CHAPTERS,
     LIBRARY,
     ChapterFailed,
-    all_chapters,
-    chapter_key,
-    check_parameters,
+    chosen_parameters,
     executed_notebook,
     find_chapter,
     surroundings,
-    with_chosen_study,
+    title_of,
 )
-from modularity_lib.book.words.prose import markdown
-
-RERUNS = Path("_build", CHAPTERS)  # below the root of the book
 
 
-def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.parent) -> tuple[Path, Path]:
+class OutputUnwritable(OSError):
+    """The folder for notebooks and pages cannot be written."""
+
+
+def rerun(
+    name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.parent, output: Path | None = None
+) -> tuple[Path, Path]:
     """Run a chapter with these parameters; the others keep the chapter's own values.
+
+    Two runs at once with other parameters write to two folders; with the same ones the second waits for the first.
 
     Args:
         name: of the chapter, e.g. "measures" for chapters/measures.md.
-        parameters: new values, by name.
+        parameters: new values, by name; a text is read as a person types it.
         root: folder of the book.
+        output: where notebook, page and what is remembered go. Default: `_build` in the folder of the book.
     Returns:
-        The executed notebook and the page, under `_build/chapters/<name>/`.
+        The executed notebook and the page, under `chapters/<name and parameters>/` of the output.
     Raises:
-        ValueError: there is no such chapter or parameter; the message names those that there are.
+        ValueError: there is no such chapter or parameter, or a value is not what the chapter takes.
+        OutputUnwritable: the output cannot be written.
         ChapterFailed: a cell raised an error.
     """
-    chapter = find_chapter(root, name)
-    parameters = with_chosen_study(chapter, parameters)
-    check_parameters(chapter, parameters)
-    executed = executed_notebook(chapter, parameters, chapter_key(chapter, parameters, surroundings(root)))
+    output = (output or root / BUILD).absolute()
+    chapter = replace(find_chapter(root, name), output=output)
+    parameters = chosen_parameters(chapter, parameters)
+    folder = output / CHAPTERS / title_of(name, parameters)
+    _check_writable(folder)
+    executed = executed_notebook(chapter, parameters, surroundings(root))
+    with FileLock(folder / ".lock"):
+        return _write(executed, name, parameters, root=root, output=output, folder=folder)
 
-    folder = root / RERUNS / name
-    folder.mkdir(parents=True, exist_ok=True)
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputUnwritable(
+            f"the chapter's notebook and page cannot be written to {folder}: {error.strerror}. Choose another folder "
+            "with --to /a/folder."
+        ) from error
+
+
+def _write(
+    executed: Path, name: str, parameters: Mapping[str, Any], *, root: Path, output: Path, folder: Path
+) -> tuple[Path, Path]:
+    """Write the notebook and its page into a folder; return their files."""
     notebook = folder / f"{name}.ipynb"
     shutil.copyfile(executed, notebook)
     contents = folder / "_toc.yml"
@@ -70,6 +95,7 @@ def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.pare
             "external_toc_path": str(contents),
             "latex_individualpages": False,
             "chapter_parameters": {name: dict(parameters)},
+            "chapter_output": str(output),
             "suppress_warnings": ["myst.xref_missing", "ref"],  # the other chapters are not part of this page
         },
         quiet=True,
@@ -77,34 +103,6 @@ def rerun(name: str, parameters: Mapping[str, Any], *, root: Path = LIBRARY.pare
     if status != 0:
         raise ChapterFailed(f"its page could not be rendered ({status})", line=1, notebook=notebook)
     return notebook, folder / "html" / CHAPTERS / f"{name}.html"
-
-
-def parameters_markdown(root: Path = LIBRARY.parent) -> str:
-    """Markdown table: the parameters of every chapter, their default values and what they mean."""
-    rows = []
-    for chapter in all_chapters(root):
-        notebook = chapter.notebook()
-        above = _comments_above(notebook)
-        for name, parameter in papermill.inspect_notebook(notebook).items():
-            meaning = parameter["help"] or above.get(name, "")
-            rows.append([chapter.name, f"`{name}`", f"`{parameter['default']}`", meaning])
-    return markdown(["chapter", "parameter", "default", "meaning"], rows)
-
-
-def _comments_above(notebook: NotebookNode) -> dict[str, str]:
-    """The comments right above the parameters of a notebook, by parameter; Papermill only reads those behind them."""
-    cells = (cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    comments: dict[str, str] = {}
-    comment: list[str] = []
-    for line in next(cells, "").splitlines():
-        if line.startswith("#"):
-            comment.append(line.lstrip("# "))
-            continue
-        assigned = re.match(r"(\w+)\s*[:=]", line)
-        if assigned:
-            comments[assigned[1]] = " ".join(comment)
-        comment = []
-    return comments
 
 
 def _pages_without_code(root: Path) -> list[str]:

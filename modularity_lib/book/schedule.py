@@ -9,10 +9,18 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
+from pathlib import Path
 from time import sleep
 from typing import Any, NamedTuple
 
-from modularity_lib.book.execution import Chapter, ChapterFailed, end_kernels, executed_notebook, remembered
+from modularity_lib.book.execution import (
+    Chapter,
+    ChapterFailed,
+    end_kernels,
+    executed_notebook,
+    notebook_of,
+    remembered,
+)
 from modularity_lib.studies.provenance import cores
 
 AT_ONCE_VARIABLE = "MODULARITY_CHAPTERS_AT_ONCE"  # how many chapters run side by side; 1 is one after the other
@@ -20,39 +28,51 @@ ALL_CORES = "all-cores"  # tag of a cell that computes with as many processes as
 
 
 class Job(NamedTuple):
-    """A chapter to be executed, and the key under which its notebook is remembered."""
+    """A chapter to be executed; `around` is the part of its key that comes from `surroundings`."""
 
     chapter: Chapter
     parameters: dict[str, Any]
-    key: str
+    around: str
 
-    def run(self) -> None:
-        """Execute the chapter, unless it is remembered."""
-        executed_notebook(self.chapter, self.parameters, self.key)
+    @property
+    def notebook(self) -> Path:
+        """File of the executed notebook; it exists if the chapter has run and all that it read is as it was."""
+        return notebook_of(self.chapter, self.parameters, self.around)
+
+    def run(self) -> Path:
+        """File of the executed notebook; executes the chapter unless it is remembered."""
+        return executed_notebook(self.chapter, self.parameters, self.around)
 
 
-def execute_side_by_side(jobs: Sequence[Job], report: Callable[[Job, ChapterFailed], None], *, n_at_once: int) -> None:
+def execute_side_by_side(
+    jobs: Sequence[Job], report: Callable[[Job, ChapterFailed], None], *, n_at_once: int
+) -> dict[str, Path]:
     """Execute what is not remembered: first, alone, what needs all cores; then the others, longest first.
 
     Args:
         jobs: at most one per chapter.
         report: called in this thread as soon as a chapter has failed. The others go on.
         n_at_once: how many run side by side.
+    Returns:
+        The executed notebook of each chapter that did not fail.
     """
-    missing = [job for job in jobs if not remembered(job.chapter, job.key).exists()]
-    alone = need_all_cores(missing)
-    others = sorted((job for job in missing if job not in alone), key=lambda job: -last_seconds(job.chapter))
-    _execute(alone, 1, report)
-    _execute(others, n_at_once, report)
+    alone = need_all_cores([job for job in jobs if not job.notebook.exists()])
+    notebooks = _execute(alone, 1, report)
+    # Those that ran alone may have computed a study that others read: only now it is known what is remembered of these.
+    files = {job.chapter.name: job.notebook for job in jobs if job not in alone}
+    notebooks |= {name: file for name, file in files.items() if file.exists()}
+    missing = [job for job in jobs if job not in alone and job.chapter.name not in notebooks]
+    return notebooks | _execute(sorted(missing, key=lambda job: -last_seconds(job.chapter)), n_at_once, report)
 
 
-def _execute(jobs: Sequence[Job], n_at_once: int, report: Callable[[Job, ChapterFailed], None]) -> None:
+def _execute(jobs: Sequence[Job], n_at_once: int, report: Callable[[Job, ChapterFailed], None]) -> dict[str, Path]:
+    notebooks = {}
     with ThreadPoolExecutor(n_at_once, "chapters") as pool:
         jobs_of = {pool.submit(job.run): job for job in jobs}
         try:
             for ended in as_completed(jobs_of):
                 try:
-                    ended.result()
+                    notebooks[jobs_of[ended].chapter.name] = ended.result()
                 except ChapterFailed as failure:
                     report(jobs_of[ended], failure)
         except BaseException:  # Ctrl-C, say, which only this thread sees
@@ -61,6 +81,7 @@ def _execute(jobs: Sequence[Job], n_at_once: int, report: Callable[[Job, Chapter
                 end_kernels()  # again and again: one may just be starting
                 sleep(0.1)
             raise
+    return notebooks
 
 
 def at_once() -> int:

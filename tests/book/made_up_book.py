@@ -37,10 +37,9 @@ def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parame
     (root / "_static").mkdir()
     shutil.copy(project / "_static" / "cover.png", root / "_static")
     library = project / "modularity_lib"
-    shutil.copytree(library / "book", root / "modularity_lib" / "book", ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "modularity_lib" / "studies").mkdir()
-    for name in ("paths.py", "studies/__init__.py", "studies/provenance.py"):
-        shutil.copy(library / name, root / "modularity_lib" / name)
+    for name in ("book", "studies"):
+        shutil.copytree(library / name, root / "modularity_lib" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(library / "paths.py", root / "modularity_lib")
     (root / "modularity_lib" / "__init__.py").touch()
     (root / "modularity_lib" / "numbers.py").write_text("SEVEN = 7\n")
     (root / "data" / "numbers.csv").write_text("7\n")

@@ -23,8 +23,8 @@ TEXT = f"""\
 ```{{code-cell}} ipython3
 :tags: [parameters]
 
-study = "v1"
-layer = 1
+study: "study" = "v1"
+layer: "layer" = 1  # counted from 1
 ```
 """
 MADE_WITH = {
@@ -51,6 +51,16 @@ def test_time_and_parameters_are_read_from_the_executed_notebook(tmp_path: Path)
     del notebook.metadata["papermill"]
     nbformat.write(notebook, tmp_path / "first.ipynb")
     assert execution_of(chapter, {}, tmp_path / "first.ipynb", failed=True).seconds is None
+
+
+def test_the_table_of_parameters_says_what_each_takes_and_means(tmp_path: Path) -> None:
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/first\n")
+    (tmp_path / "chapters" / "first.md").write_text(TEXT)
+    assert build_status.parameters_markdown(tmp_path).splitlines()[2:] == [
+        '| first | `study` | study | `"v1"` |  |',
+        "| first | `layer` | layer | `1` | counted from 1 |",
+    ]
 
 
 def test_the_environment_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from modularity_lib.book.execution import all_chapters, check_parameters, executed_notebook, find_chapter
+from modularity_lib.book.execution import all_chapters, chosen_parameters, executed_notebook, find_chapter
 
 # Besides its defaults, with which `make book` runs it. The studies quick and smoke are computed if they are not stored.
 PARAMETERS = {
@@ -34,7 +34,7 @@ PARAMETERS = {
     "live": [{"study": "quick"}, {"study": "smoke"}, {"study": "v1"}],
     "speed": [{"folder": "data/benchmarks"}, {"folder": ""}],
     "status": [{"studies": ["quick"]}, {"studies": ["v1", "smoke"]}, {"studies": []}],
-    "rerun": [{"cores": 1}, {"cores": 16}, {"cores": 64}],
+    "rerun": [{"cores": 1}, {"cores": 16}, {"cores": 64, "studies": []}],
 }
 CASES = [(name, chosen) for name, choices in PARAMETERS.items() for chosen in choices]
 
@@ -52,9 +52,8 @@ def test_every_chapter_is_tried_with_the_quick_study_and_two_other_choices(proje
 @pytest.mark.parametrize(("name", "chosen"), CASES, ids=[f"{name}-{chosen}" for name, chosen in CASES])
 def test_a_chapter_runs_with_other_parameters(name: str, chosen: dict[str, object], project: Path) -> None:
     chapter = find_chapter(project, name)
-    check_parameters(chapter, chosen)
-    key = f"tried-{abs(hash(str(chosen))):x}"  # never the key of a page: it is run here and now
-    executed = executed_notebook(chapter, chosen, key)
+    assert chosen_parameters(chapter, chosen) == chosen
+    executed = executed_notebook(chapter, chosen, "tried")  # never the key of a page: it is run here and now
     cells = nbformat.read(executed, as_version=4).cells
     executed.unlink()
     injected = [cell for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]

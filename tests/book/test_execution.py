@@ -18,14 +18,11 @@ from modularity_lib.book.execution import (
     Chapter,
     ChapterFailed,
     chapter_key,
-    check_parameters,
+    chosen_parameters,
     executed_notebook,
     find_chapter,
-    parse_value,
     surroundings,
-    with_chosen_study,
 )
-from modularity_lib.book.rerun import parameters_markdown
 
 # Each run adds a line to runs.txt, so that the tests can count them.
 ANSWER = """\
@@ -195,24 +192,13 @@ def test_one_chapter_can_be_run_again_with_other_parameters(book) -> None:
     root, _ = book
     again = run_python(root, "-c", RERUN.format({"factor": 3, "label": "now"}))
     assert again.returncode == 0, again.stderr
-    folder = root / "_build" / "chapters" / "answer"
+    folder = root / "_build" / "chapters" / "answer-factor=3-label=now"
     assert again.stdout == f"{folder}/answer.ipynb {folder}/html/chapters/answer.html\n"
-    assert "now 21 by" in page_of(root, "answer", "_build/chapters/answer/html")
-    assert "It was found by Newman [New06]." in page_of(root, "answer", "_build/chapters/answer/html")
+    assert "now 21 by" in page_of(root, "answer", "_build/chapters/answer-factor=3-label=now/html")
+    assert "It was found by Newman [New06]." in page_of(
+        root, "answer", "_build/chapters/answer-factor=3-label=now/html"
+    )
     assert "now 21 by" in (folder / "answer.ipynb").read_text()
-
-
-def test_the_table_of_parameters_says_what_each_means_wherever_its_comment_stands(tmp_path: Path) -> None:
-    (tmp_path / "chapters").mkdir()
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/answer\n")
-    cell = 'factor = 6  # a whole number\n# one of two | or\n# of three\nlabel = "a"\n# of nothing\n\nbare = None\n'
-    text = f"{HEADER}# The answer\n\n```{{code-cell}} ipython3\n:tags: [parameters]\n\n{cell}```\n"
-    (tmp_path / "chapters" / "answer.md").write_text(text)
-    assert parameters_markdown(tmp_path).splitlines()[2:] == [
-        "| answer | `factor` | `6` | a whole number |",
-        '| answer | `label` | `"a"` | one of two / or of three |',
-        "| answer | `bare` | `None` |  |",
-    ]
 
 
 def test_a_build_with_failing_chapters_fails_and_says_where_and_why(tmp_path: Path, project: Path) -> None:
@@ -223,7 +209,7 @@ def test_a_build_with_failing_chapters_fails_and_says_where_and_why(tmp_path: Pa
     line = (HEADER + BROKEN).splitlines().index("second + third") + 1
     where = f"{root / 'chapters' / 'broken.md'}:{line}: ERROR"
     assert f"{where}: chapter 'broken' failed: NameError: name 'third' is not defined" in built.stderr
-    assert "chapter 'answer' has no parameter 'facter'. Did you mean 'factor'?" in built.stderr
+    assert "chapter 'answer': there is no parameter 'facter'. Did you mean 'factor'?" in built.stderr
     assert "no chapter with code named 'anser'. Did you mean 'answer'?" in built.stderr
 
     assert "NameError: name 'third' is not defined" in page_of(root, "broken")  # although its cell was to be removed
@@ -252,7 +238,7 @@ def test_the_key_changes_with_everything_that_a_chapter_depends_on(
     monkeypatch.setattr(execution, "LIBRARY", root / "modularity_lib")
 
     def key(parameters: dict[str, object] | None = None) -> str:
-        return chapter_key(find_chapter(root, "answer"), parameters or {}, surroundings(root))
+        return chapter_key(find_chapter(root, "answer"), parameters or {}, surroundings(root), {})
 
     keys = [key(), key({"factor": 3}), key({"factor": 4}), key({"label": "3"})]
     for file, text in {
@@ -276,20 +262,17 @@ def test_the_key_changes_with_everything_that_a_chapter_depends_on(
 def test_the_study_of_the_environment_is_shown_where_a_chapter_shows_one(
     chapter: Chapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_study = Chapter(chapter.root, "shows", chapter.text.replace("factor = 6", 'factor = 6\nstudy = "quick"'))
-    assert with_chosen_study(with_study, {"factor": 3}) == {"factor": 3}
+    with_study = Chapter(chapter.root, "shows", chapter.text.replace("factor = 6", 'factor = 6\nstudy: "study" = "v1"'))
+    assert chosen_parameters(with_study, {"factor": 3}) == {"factor": 3}
     monkeypatch.setenv("MODULARITY_STUDY", "smoke")
-    assert with_chosen_study(with_study, {"factor": 3}) == {"factor": 3, "study": "smoke"}
-    assert with_chosen_study(with_study, {"study": "v1"}) == {"study": "v1"}
-    assert with_chosen_study(chapter, {}) == {}
+    assert chosen_parameters(with_study, {"factor": 3}) == {"factor": 3, "study": "smoke"}
+    assert chosen_parameters(with_study, {"study": "v1"}) == {"study": "v1"}
+    assert chosen_parameters(chapter, {}) == {}
+    monkeypatch.setenv("MODULARITY_STUDY", "smok")
+    with pytest.raises(ValueError, match=r"MODULARITY_STUDY must be one of .*, got 'smok'\. Did you mean 'smoke'\?"):
+        chosen_parameters(with_study, {})
 
 
 def test_an_unknown_chapter_fails_with_the_closest_one(chapter: Chapter) -> None:
     with pytest.raises(ValueError, match=r"named 'answers'. Did you mean 'answer'\? There are: answer\."):
         find_chapter(chapter.root, "answers")
-
-
-def test_a_number_given_as_text_fails(chapter: Chapter) -> None:
-    with pytest.raises(ValueError, match=r"default 6, got the text 'O\.3'"):
-        check_parameters(chapter, {"factor": parse_value("O.3")})
-    check_parameters(chapter, {"factor": parse_value("0.3"), "label": parse_value("O.3")})

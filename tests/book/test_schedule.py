@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from made_up_book import BUILD, HEADER, build, make_book, page_of, start_python
-from modularity_lib.book import schedule
+from modularity_lib.book import execution, schedule
 from modularity_lib.book.execution import Chapter, ChapterFailed, remembered
 from modularity_lib.book.schedule import Job, at_once, execute_side_by_side, last_seconds, need_all_cores
 from modularity_lib.studies.provenance import cores
@@ -72,9 +72,8 @@ def job(root: Path, name: str, text: str = PLAIN, **parameters: object) -> Job:
     return Job(Chapter(root, name, text), parameters, "key")
 
 
-def remember(chapter: Chapter, key: str, seconds: float, *, age: float = 0.0) -> None:
+def remember(file: Path, seconds: float, *, age: float = 0.0) -> None:
     """Leave an executed notebook that took so long, made `age` seconds ago."""
-    file = remembered(chapter, key)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"metadata": {"papermill": {"duration": seconds}}}))
     os.utime(file, (time.time() - age, time.time() - age))
@@ -127,8 +126,8 @@ def test_what_took_longest_last_time_runs_first_and_what_is_new_before_it(chapte
     jobs = [job(tmp_path, name) for name in ("short", "long", "new", "longer")]
     for one, seconds in zip(jobs, (1.0, 20.0, None, 30.0), strict=True):
         if seconds:
-            remember(one.chapter, "older", 1000.0 - seconds, age=60.0)
-            remember(one.chapter, "old", seconds)
+            remember(remembered(one.chapter, "older"), 1000.0 - seconds, age=60.0)
+            remember(remembered(one.chapter, "old"), seconds)
     assert [last_seconds(one.chapter) for one in jobs] == [1.0, 20.0, float("inf"), 30.0]
     execute_side_by_side(jobs, nothing_fails, n_at_once=2)
     assert set(chapters.begun[:2]) == {"new", "longer"}
@@ -138,9 +137,22 @@ def test_what_took_longest_last_time_runs_first_and_what_is_new_before_it(chapte
 def test_what_is_remembered_is_not_executed(chapters: Chapters, tmp_path: Path) -> None:
     jobs = [job(tmp_path, "a"), job(tmp_path, "b", GREEDY), job(tmp_path, "c")]
     for one in jobs[:2]:
-        remember(one.chapter, one.key, 1.0)
-    execute_side_by_side(jobs, nothing_fails, n_at_once=2)
+        remember(one.notebook, 1.0)
+    notebooks = execute_side_by_side(jobs, nothing_fails, n_at_once=2)
     assert chapters.begun == ["c"]
+    assert set(notebooks) == {"a", "b", "c"}
+
+
+def test_what_is_remembered_of_the_others_is_looked_up_after_a_study_was_computed(
+    chapters: Chapters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {"store": "empty"}
+    monkeypatch.setattr(execution, "outside", lambda *_, **__: dict(state))
+    reader = job(tmp_path, "reader")
+    remember(reader.notebook, 1.0)
+    chapters.during = lambda name: state.update(store="full")
+    execute_side_by_side([reader, job(tmp_path, "live", GREEDY)], nothing_fails, n_at_once=2)
+    assert chapters.begun == ["live", "reader"]
 
 
 def test_a_chapter_that_fails_is_told_at_once_and_the_others_go_on(chapters: Chapters, tmp_path: Path) -> None:
