@@ -2,5 +2,5 @@
 
 Read `modularity` first, then `search`. `compiled` holds the steps of the search in machine code, with
 the gain of each move; slow versions are in the tests.
-Imports nothing else of the library.
+Imports `arrays` only.
 """

@@ -150,9 +150,8 @@ def test_what_is_no_square_array_of_real_numbers_is_refused(similarity, message)
 def test_entries_that_are_not_finite_are_refused_with_the_first_place_and_their_number(value):
     similarity = np.ones((4, 4))
     similarity[1, 2] = similarity[2, 1] = similarity[3, 3] = value
-    message = (
-        rf"similarity must be finite, got {value} at units \(1, 2\), the first of 3 such entries.*must be 0, not NaN"
-    )
+    advice = "must be 0, not NaN" if np.isnan(value) else "too large for their precision"
+    message = rf"similarity must be finite, got {value} at units \(1, 2\), the first of 3 such entries.*{advice}"
     with pytest.raises(ValueError, match=message):
         to_adjacency(similarity)
 
@@ -167,12 +166,16 @@ def test_a_lopsided_matrix_is_refused_with_its_worst_pair_whatever_its_diagonal(
         to_adjacency(scale * similarity)
 
 
-@pytest.mark.parametrize("n", [0, 1, 5])
-def test_a_matrix_without_weight_off_its_diagonal_has_an_error_of_its_own(n):
-    with pytest.raises(
-        AllUnitsDead, match=rf"non-zero entry off its diagonal, got none: all {n} units .* Leave this layer"
-    ):
-        modularity_score(np.eye(n), np.full(n, -1))
+def test_a_matrix_without_weight_off_its_diagonal_has_an_error_of_its_own():
+    with pytest.raises(AllUnitsDead, match=r"entry off its diagonal, got none: all 5 units .* Leave this layer"):
+        modularity_score(np.eye(5), np.full(5, -1))
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_matrix_too_small_for_a_module_is_not_said_to_be_of_dead_units(n):
+    for similarity in (np.eye(n), np.zeros((n, n))):
+        with pytest.raises(AllUnitsDead, match=rf"must have at least two units, got {n}: .* Leave this layer out\.$"):
+            modularity_score(similarity, np.full(n, -1))
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
@@ -183,7 +186,34 @@ def test_all_units_of_a_matrix_without_weight_off_its_diagonal_are_dead(n):
 def test_negative_entries_are_refused_with_the_advice_to_take_absolute_values():
     similarity = np.ones((3, 3))
     similarity[0, 2] = similarity[2, 0] = -0.25
-    with pytest.raises(ValueError, match=r"must not be negative .* got -0\.25 at units \(0, 2\)\. Pass np\.abs\(S\)"):
+    with pytest.raises(ValueError, match=r"must not be negative .* got -0\.25 at units \(0, 2\): .* np\.abs\(S\)"):
+        to_adjacency(similarity)
+
+
+@pytest.mark.parametrize("way_out", [np.abs, lambda similarity: np.maximum(similarity, 0)])
+def test_both_ways_out_of_negative_entries_are_named_and_work(way_out):
+    similarity = np.corrcoef(np.random.default_rng(0).normal(size=(6, 20)))
+    with pytest.raises(ValueError, match=r"np\.abs\(S\), .* joins .* or np\.maximum\(S, 0\), which leaves them apart"):
+        to_adjacency(similarity)
+    assert to_adjacency(way_out(similarity)).any()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize("below", [-1e-17, -1e-9, -0.9e-6])
+def test_what_rounding_leaves_below_zero_counts_as_zero(scale, below):
+    blocks = np.kron(np.eye(2), np.ones((3, 3)))
+    rounded = scale * np.where(blocks > 0, 1.0, below)
+    assert np.array_equal(to_adjacency(rounded), to_adjacency(scale * blocks))
+    assert modularity_score(rounded, TRIANGLES) == 0.5
+    rounded[0, 3] = 0.0  # a gap and an entry below 0 at once
+    assert to_adjacency(rounded).min() == 0.0
+
+
+@pytest.mark.parametrize("largest", [1.0, 1e-17])
+def test_entries_below_zero_are_measured_against_the_largest(largest):
+    similarity = largest * np.where(np.kron(np.eye(2), np.ones((3, 3))) > 0, 1.0, -2e-6)
+    np.fill_diagonal(similarity, 1e9)
+    with pytest.raises(ValueError, match="must not be negative"):
         to_adjacency(similarity)
 
 
@@ -192,12 +222,12 @@ def test_negative_entries_are_refused_with_the_advice_to_take_absolute_values():
     [
         (
             np.zeros(5, dtype=int),
-            r"labels must hold one module per unit, shape \(6,\), got shape \(5,\)\. .* same layer",
+            r"labels must hold one module per unit, shape \(6,\), got shape \(5,\) of int64\. .* same layer",
         ),
         (np.zeros((6, 1), dtype=int), r"labels must hold one module per unit, shape \(6,\), got shape \(6, 1\)"),
-        (np.zeros(6), r"labels must be integers, got float64\. Modules are counted"),
-        (np.zeros(6, dtype=bool), r"labels must be integers, got bool"),
-        (np.array([0, 0, 0, -3, 1, 1]), r"labels must be at least -1, got -3 for unit 3\. Use -1, and only -1"),
+        (np.zeros(6), r"labels must hold whole numbers, got shape \(6,\) of float64\. Modules are counted"),
+        (np.zeros(6, dtype=bool), r"labels must hold whole numbers, got shape \(6,\) of bool"),
+        (np.array([0, 0, 0, -3, 1, 1]), r"labels must be at least -1, got -3 for unit 3\. .* -1, and only -1, marks"),
     ],
 )
 def test_labels_that_are_not_one_module_per_unit_are_refused(labels, message):

@@ -9,7 +9,7 @@ import pytest
 import oracles_modularity as oracles
 from modularity_lib.clustering import compiled
 from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score, normalised_adjacency
-from modularity_lib.clustering.search import find_modules, spectral_modules
+from modularity_lib.clustering.search import _connected_parts, _draws_of_parts, find_modules, spectral_modules
 
 
 def noise(n: int, *, seed: int) -> np.ndarray:
@@ -299,6 +299,78 @@ def test_a_layer_whose_units_are_all_dead_is_a_result_without_modules(search, un
     with pytest.raises(AllUnitsDead) as refusal:
         modularity_score(np.eye(units), modules.labels)
     assert modules.reason == str(refusal.value)
+
+
+WEIGHTS = [1e-8, 1e-12, 1e-16, 1e-40, 1e-200]
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize("search", [find_modules, spectral_modules])
+def test_separate_cliques_are_modules_whatever_their_weights(search, weight):
+    for weights in ([1, weight, weight], [weight, 1], [1, weight, weight**1.4]):
+        similarity = np.kron(np.diag(weights), np.ones((4, 4)))
+        assert search(similarity).labels.tolist() == np.repeat(np.arange(len(weights)), 4).tolist()
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_a_part_of_small_weights_is_searched_as_well_as_one_alone(weight):
+    # Beside a heavy part, chance expects next to nothing inside the light one, so its best module is the whole of it:
+    # each of its two cliques is linked to the other by more than that.
+    light = np.kron(np.array([[1.0, 0.1], [0.1, 1.0]]), np.ones((4, 4)))
+    similarity = np.zeros((12, 12))
+    similarity[:4, :4], similarity[4:, 4:] = 1.0, weight * light
+    order = np.random.default_rng(0).permutation(12)
+    modules = find_modules(similarity[np.ix_(order, order)])
+    assert as_sets(modules.labels) == {frozenset(np.flatnonzero(order < 4)), frozenset(np.flatnonzero(order >= 4))}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_units_without_any_link_between_them_never_share_a_module(seed):
+    for graph in (
+        nx.disjoint_union_all([nx.path_graph(6)] * 8),
+        nx.gnm_random_graph(50, 35, seed=seed),
+        nx.disjoint_union(nx.complete_graph(9), nx.cycle_graph(7)),
+    ):
+        similarity = nx.to_numpy_array(graph)
+        part_of = {unit: part for part, units in enumerate(nx.connected_components(graph)) for unit in units}
+        for modules in (find_modules(similarity, seed=seed), spectral_modules(similarity)):
+            assert all(len({part_of[unit] for unit in module}) == 1 for module in modules.communities())
+            assert modules.score == pytest.approx(modularity_score(similarity, modules.labels), abs=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_search_reaches_the_best_of_all_partitions_where_units_fall_into_parts(seed):
+    similarity = np.zeros((9, 9))
+    similarity[:5, :5], similarity[5:8, 5:8] = noise(5, seed=seed), 0.3 * noise(3, seed=seed)  # unit 8 is dead
+    order = np.random.default_rng(seed).permutation(9)
+    similarity = similarity[np.ix_(order, order)]
+    modules = find_modules(similarity, seed=seed, restarts=5)
+    live = np.delete(np.arange(9), np.flatnonzero(order == 8))
+    assert modules.score == pytest.approx(oracles.best_score(similarity[np.ix_(live, live)]), abs=1e-12)
+    assert modules.labels[order == 8].tolist() == [-1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_more_restarts_or_steps_never_lower_the_score_of_separate_parts(seed):
+    similarity = np.zeros((40, 40))
+    similarity[:25, :25], similarity[25:, 25:] = noise(25, seed=seed), 1e-3 * noise(15, seed=seed)
+    by_restarts = [find_modules(similarity, seed=seed, restarts=r, steps=90).score for r in (1, 2, 3, 5, 8)]
+    by_steps = [find_modules(similarity, seed=seed, steps=steps).score for steps in (1, 5, 20, 60, 150, 600)]
+    for scores in (by_restarts, by_steps):
+        assert (np.diff(scores) >= -1e-15).all()
+        assert scores[-1] > scores[0]
+
+
+def test_the_steps_of_a_part_are_those_that_pick_its_units():
+    similarity = np.zeros((7, 7))
+    similarity[np.ix_([0, 2, 5], [0, 2, 5])] = similarity[np.ix_([1, 6], [1, 6])] = 1.0  # unit 3 and 4 are dead
+    parts = _connected_parts(similarity * (1 - np.eye(7)))
+    assert [part.units.tolist() for part in parts] == [[0, 2, 5], [1, 6]]
+    draws = np.array([[0.1, 0.5], [0.3, 0.6], [0.99, 0.7], [0.45, 0.8]])  # live units 0, 1, 6 and 2 of 0, 1, 2, 5, 6
+    first, second = _draws_of_parts(parts, draws)
+    assert (first[:, 0] * 3).astype(int).tolist() == [0, 1]
+    assert (second[:, 0] * 2).astype(int).tolist() == [0, 1]
+    assert (first[:, 1].tolist(), second[:, 1].tolist()) == ([0.5, 0.8], [0.6, 0.7])
 
 
 def test_a_layer_with_live_units_has_no_reason_to_be_left_out():

@@ -62,7 +62,7 @@ def replace(copy: Path, old: str, new: str) -> None:
         ("    weights: tuple[np.ndarray, ...]\n", '    weights: tuple[np.ndarray, ...]\n    """Of each map."""\n'),
         ("    learning_rate: float = 1e-3  # of Adam", "    learning_rate: np.float64 = 1e-3  # of Adam"),
         (
-            "def strengths(similarity: np.ndarray) -> np.ndarray:",
+            "def strengths(similarity: ArrayLike) -> np.ndarray:",
             "def strengths(\n    similarity,\n):",
         ),
     ],
@@ -151,7 +151,7 @@ def test_the_same_name_for_something_else_is_seen(copy: Path) -> None:
     before = stages()
     file = file_of(copy, "def find_modules(")
     text = file.read_text()
-    file.write_text(text.replace("strengths(share)[live]", "dead_units(share)[live]"))
+    file.write_text(text.replace("strength = strengths(share)", "strength = modularity_matrix(share)"))
     after = stages()
     assert before["modules"] != after["modules"]
     assert before["training"] == after["training"]
