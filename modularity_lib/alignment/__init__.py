@@ -1,5 +1,5 @@
 """How alike two clusterings are.
 
 Read `scores` first, then `overlaps`. `compiled` is the matching of modules in machine code, to skip at first reading.
-Imports `clustering` only.
+Imports `clustering` and `arrays`.
 """

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from clusim import sim
 from clusim.clustering import Clustering
 
 import oracles_alignment as oracles
-from modularity_lib.alignment import scores
+from modularity_lib.alignment import compiled, overlaps, scores
 
 SCORES = {
     "element_centric": (scores.element_centric_similarity, 1.0),
@@ -283,9 +284,9 @@ def test_independent_clusterings_share_no_reduced_information():
 # ---------------------------------------------------------------- greedy matching
 
 
-def labels_of_table(overlaps):
+def labels_of_table(table):
     """Two label arrays with this table of overlaps."""
-    cells = [(r, s) for r, row in enumerate(overlaps) for s, units in enumerate(row) for _ in range(units)]
+    cells = [(r, s) for r, row in enumerate(table) for s, units in enumerate(row) for _ in range(units)]
     return tuple(np.array(labels) for labels in zip(*cells, strict=True))
 
 
@@ -299,8 +300,8 @@ def test_greedy_takes_the_largest_overlap_first_even_if_another_matching_is_bett
 
 def test_greedy_breaks_ties_towards_the_smaller_module():
     # Two overlaps of 3 share a row. The one with the module of 3 units goes first, which leaves the other module its 2.
-    for overlaps in ([[3, 3], [2, 0]], [[3, 3], [0, 2]]):
-        a, b = labels_of_table(overlaps)
+    for table in ([[3, 3], [2, 0]], [[3, 3], [0, 2]]):
+        a, b = labels_of_table(table)
         assert scores.greedy_matching_score(a, b) == scores.greedy_matching_score(b, a) == (3 + 2) / 8
     # So too where it costs more: after the 4 comes the 3 with the module of 3 + 1 units, and the 1 is lost.
     a, b = labels_of_table([[3, 3, 0], [1, 0, 0], [0, 2, 4]])
@@ -428,6 +429,65 @@ def test_same_seed_same_p_value():
     assert first != other
 
 
+# ---------------------------------------------------------------- many units, many modules
+
+
+@pytest.mark.parametrize("dead", [0.0, 0.2])
+def test_a_nearly_empty_table_gives_the_same_p_value_as_a_whole_one(monkeypatch, dead):
+    random = np.random.default_rng(11)
+    for n_units, n_modules in ((7, 3), (40, 12), (64, 64), (100, 8)):
+        a, b = (random_labels(random, n_units, n_modules, dead) for _ in range(2))
+        b = np.where(random.random(n_units) < 0.4, a, b)
+        p_values = []
+        for cells_per_unit in (0, 10**9):
+            monkeypatch.setattr(compiled, "_CELLS_PER_UNIT", cells_per_unit)
+            p_values += [scores.agreement_p_value(*pair, permutations=200, seed=5) for pair in ((a, b), (a, a))]
+        assert p_values[:2] == p_values[2:]
+
+
+@every_score
+def test_a_table_held_whole_or_by_its_cells_gives_the_same_score(name, monkeypatch):
+    score, _ = SCORES[name]
+    pairs = [*random_pairs(n_pairs=8), (np.arange(30), np.arange(30)), (np.arange(30), np.repeat(np.arange(15), 2))]
+    whole = [score(a, b) for a, b in pairs]
+    monkeypatch.setattr(scores, "WHOLE_TABLE", 0)
+    monkeypatch.setattr(overlaps, "WHOLE_TABLE", 0)
+    assert [score(a, b) for a, b in pairs] == pytest.approx(whole, rel=1e-12, abs=1e-12)
+
+
+@every_score
+def test_a_hundred_thousand_modules_take_no_table_of_all_their_pairs(name):
+    score, best = SCORES[name]
+    singles, pairs = np.random.default_rng(12).permutation(100_000), np.arange(100_000) // 2
+    started = time.process_time()
+    found = score(singles, singles), score(singles, pairs)
+    assert time.process_time() - started < 5  # the table would have 1e10 cells
+    if best is not None:
+        assert found[0] == best
+    # each unit is one of the two of its pair
+    expected = {"element_centric": 1 / 2, "expected": 1 / 2, "greedy": 1 / 2, "vi": math.log(2)}
+    if name in expected:
+        assert found[1] == pytest.approx(expected[name], rel=1e-12)
+
+
+def test_the_test_of_agreement_takes_thousands_of_modules():
+    singles = np.arange(6000)
+    started = time.process_time()
+    result = scores.agreement(singles, singles[::-1], permutations=20)
+    assert (result.element_centric, result.greedy, result.p_value) == (1.0, 1.0, 1.0)
+    assert time.process_time() - started < 60  # most of it to compile; it took minutes for each permutation
+
+
+@pytest.mark.parametrize("n_units", [60_000, 200_000])  # the fourth power of their number is beyond 64 bits
+def test_chance_is_right_for_more_units_than_whole_numbers_can_multiply(n_units):
+    ones = np.zeros(n_units, dtype=int)
+    assert scores.expected_element_centric_similarity(ones, ones) == pytest.approx(1.0, rel=1e-12)
+    halves = ones.copy()
+    halves[: n_units // 2] = 1
+    # each half of a meets half of each half of b, by the same number of units
+    assert scores.expected_element_centric_similarity(halves, halves) == pytest.approx(0.5, rel=1e-4)
+
+
 # ---------------------------------------------------------------- scores that need the similarities
 
 
@@ -486,12 +546,12 @@ def test_similarity_spearman_of_constant_similarities_is_zero():
     ("a", "b", "message"),
     [
         ([0, 1, 1], [0, 1], "a and b must label the same units, got 3 and 2 labels"),
-        ([0.0, 1.0], [0, 1], "a must hold whole numbers, got dtype float64"),
-        ([0, 1], [True, False], "b must hold whole numbers, got dtype bool"),
-        ([0, 1], [[0, 1]], r"b must be one label per unit, .* got shape \(1, 2\)"),
-        (3, [0, 1], r"a must be one label per unit, .* got shape \(\)"),
-        ([], [], r"a must be one label per unit, .* got shape \(0,\)"),
-        ([0, 1], [0, -2], "b must be module numbers >= 0, or -1 for a dead unit, got -2"),
+        ([0.0, 1.0], [0, 1], r"a must hold whole numbers, got list, shape \(2,\) of float64"),
+        ([0, 1], [True, False], r"b must hold whole numbers, got list, shape \(2,\) of bool"),
+        ([0, 1], [[0, 1]], r"b must hold one module per unit, .* shape \(1, 2\)"),
+        (3, [0, 1], r"a must hold one module per unit, .* shape \(\)"),
+        ([], [], r"a must hold one module per unit, .* shape \(0,\)"),
+        ([0, 1], [0, -2], "b must be at least -1, got -2 for unit 1"),
     ],
 )
 def test_labels_that_are_no_clusterings_of_the_same_units_are_refused(score, a, b, message):
@@ -524,14 +584,27 @@ def test_transfer_refuses_modules_that_were_not_found_in_their_similarity():
         scores.transfer(pairs, own, pairs, other)
 
 
+def test_transfer_calls_what_it_refuses_by_its_name():
+    pairs, own = np.kron(np.eye(2), np.ones((2, 2))), np.array([0, 0, 1, 1])
+    for arguments, message in (
+        ((pairs, own, np.ones((5, 5)), own), "similarity_a and similarity_b must be of the same units, got 4 and 5"),
+        ((pairs, own, -pairs, own), "similarity_b must not be negative"),
+        ((pairs + np.eye(4)[::-1] * [1, 0, 0, 0], own, pairs, own), "similarity_a must be symmetric"),
+        ((pairs, own, pairs, own[:3]), r"labels_b must hold one module per unit, shape \(4,\), got shape \(3,\)"),
+        ((np.eye(4), own, pairs, own), "similarity_a: .* all 4 units are dead"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            scores.transfer(*arguments)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
-        (np.eye(3), np.eye(4), r"must be square and of one size, got shapes \(3, 3\) and \(4, 4\)"),
-        (np.ones((2, 3)), np.ones((2, 3)), r"must be square and of one size, got shapes \(2, 3\) and \(2, 3\)"),
-        (np.ones(9), np.eye(3), r"must be square and of one size, got shapes \(9,\) and \(3, 3\)"),
-        (np.full((3, 3), np.nan), np.eye(3), "similarity_a must be finite, got 9 entries"),
-        (np.eye(3), np.diag([1.0, 1.0, np.inf]), "similarity_b must be finite, got 1 entries"),
+        (np.eye(3), np.eye(4), r"must be of one size, got shapes \(3, 3\) and \(4, 4\)"),
+        (np.ones((2, 3)), np.ones((2, 3)), r"similarity_a must be a square array .* shape \(2, 3\)"),
+        (np.ones(9), np.eye(3), r"similarity_a must be a square array .* shape \(9,\)"),
+        (np.full((3, 3), np.nan), np.eye(3), "similarity_a must be finite, got nan .* first of 9"),
+        (np.eye(3), np.diag([1.0, 1.0, np.inf]), "similarity_b must be finite, got inf .* first of 1"),
     ],
 )
 def test_similarities_of_other_shapes_and_unfinished_numbers_are_refused(a, b, message):

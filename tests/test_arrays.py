@@ -1,0 +1,333 @@
+"""The one reader of arrays: what every public function takes, and how it refuses the rest."""
+
+import subprocess
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+
+import dask.array as da
+import igraph
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from clusim.clustering import Clustering as ClusimClustering
+from torch.masked import masked_tensor
+
+import modularity_lib as ml
+
+BLOCKS = np.kron(np.eye(2), np.ones((3, 3)))
+LABELS = np.repeat([0, 1], 3)
+TENSOR = torch.tensor(BLOCKS)
+GRAPH = nx.from_numpy_array(BLOCKS - np.eye(6))
+NAMES = list("abcdef")
+torch_warns = pytest.mark.filterwarnings("ignore:.*")  # that sparse, masked and quantised tensors may change
+
+# Every public function that takes a matrix, with one argument left open.
+MATRIX_DOORS: dict[str, Callable[[object], object]] = {
+    "similarity of find_modules": partial(ml.find_modules, steps=50),
+    "similarity of spectral_modules": ml.spectral_modules,
+    "similarity of modularity_score": lambda matrix: ml.modularity_score(matrix, LABELS),
+    "similarity_a of similarity_spearman": lambda matrix: ml.similarity_spearman(matrix, BLOCKS),
+    "similarity_b of similarity_spearman": lambda matrix: ml.similarity_spearman(BLOCKS, matrix),
+    "similarity_a of transfer": lambda matrix: ml.transfer(matrix, LABELS, BLOCKS, LABELS),
+    "similarity_b of transfer": lambda matrix: ml.transfer(BLOCKS, LABELS, matrix, LABELS),
+}
+LABEL_DOORS: dict[str, Callable[[object], object]] = {
+    "labels of modularity_score": partial(ml.modularity_score, BLOCKS),
+    "a of agreement": lambda labels: ml.agreement(labels, LABELS, permutations=9),
+    "b of agreement": lambda labels: ml.agreement(LABELS, labels, permutations=9),
+    "a of agreement_p_value": lambda labels: ml.agreement_p_value(labels, LABELS, permutations=9),
+    "a of element_centric_similarity": lambda labels: ml.element_centric_similarity(labels, LABELS),
+    "b of expected_element_centric_similarity": lambda b: ml.expected_element_centric_similarity(LABELS, b),
+    "a of greedy_matching_score": lambda labels: ml.greedy_matching_score(labels, LABELS),
+    "b of reduced_mutual_information": lambda labels: ml.reduced_mutual_information(LABELS, labels),
+    "a of variation_of_information": lambda labels: ml.variation_of_information(labels, LABELS),
+    "labels_a of transfer": lambda labels: ml.transfer(BLOCKS, labels, BLOCKS, LABELS),
+    "labels_b of transfer": lambda labels: ml.transfer(BLOCKS, LABELS, BLOCKS, labels),
+}
+
+
+def result(door: Callable[[object], object], value: object) -> object:
+    found = door(value)
+    return (found.labels.tolist(), found.score) if isinstance(found, ml.Clustering) else found
+
+
+def refused(doors: dict[str, Callable[[object], object]], make: Callable[[], object]) -> set[str]:
+    """What every door says, with the name of its own argument left out."""
+    said = set()
+    for place, door in doors.items():
+        with pytest.raises(ValueError, match=f"^{place.split(' of ')[0]} must ") as refusal:
+            door(make())
+        said.add(str(refusal.value).partition(" must ")[2])
+    return said
+
+
+MATRICES = {
+    "lists": lambda: BLOCKS.tolist(),
+    "tuples": lambda: tuple(map(tuple, BLOCKS)),
+    "table": lambda: pd.DataFrame(BLOCKS, index=NAMES, columns=NAMES),
+    "table with other names in its columns": lambda: pd.DataFrame(BLOCKS, columns=NAMES),
+    "sparse table": lambda: pd.DataFrame(BLOCKS).astype(pd.SparseDtype(float, 0)),
+    "np.matrix": lambda: np.matrix(BLOCKS),
+    "bool": lambda: BLOCKS.astype(bool),
+    "unsigned": lambda: BLOCKS.astype(np.uint64),
+    "half": lambda: BLOCKS.astype(np.float16),
+    "long": lambda: BLOCKS.astype(np.longdouble),
+    "big-endian": lambda: BLOCKS.astype(">f4"),
+    "columns first": lambda: np.asfortranarray(BLOCKS),
+    "memory": lambda: memoryview(BLOCKS),
+    "no mask": lambda: np.ma.array(BLOCKS),
+    "empty mask": lambda: np.ma.array(BLOCKS, mask=np.zeros((6, 6), dtype=bool)),
+    "igraph": lambda: igraph.Graph.Adjacency(BLOCKS.astype(int).tolist()).get_adjacency(),
+    "dask": lambda: da.from_array(BLOCKS, chunks=2),
+    "tensor": lambda: TENSOR,
+    "bfloat16": lambda: TENSOR.bfloat16(),
+    "8 bits": lambda: TENSOR.to(torch.float8_e4m3fn),
+    "with gradient": lambda: TENSOR.clone().requires_grad_(),
+    "of a computation": lambda: TENSOR.clone().requires_grad_() * 2,
+    "parameter": lambda: torch.nn.Parameter(TENSOR.bfloat16()),
+    "bool tensor": lambda: TENSOR.bool(),
+    "negative view": lambda: torch.complex(-TENSOR, -TENSOR).conj().imag,
+    "COO tensor": lambda: TENSOR.to_sparse(),
+    "CSR tensor": lambda: TENSOR.to_sparse_csr(),
+    "CSC tensor": lambda: TENSOR.to_sparse_csc(),
+    "BSR tensor": lambda: TENSOR.to_sparse_bsr((3, 3)),
+    "COO of bfloat16, with gradient": lambda: TENSOR.bfloat16().to_sparse().requires_grad_(),
+    "oneDNN tensor": lambda: TENSOR.float().to_mkldnn(),
+    "quantised": lambda: torch.quantize_per_tensor(TENSOR.float(), 0.5, 0, torch.quint8),
+    "tensor without masked entries": lambda: masked_tensor(TENSOR, TENSOR >= 0),
+    "rows with gradient": lambda: [row.clone().requires_grad_() for row in TENSOR],
+    "rows of bfloat16": lambda: tuple(row.bfloat16() for row in TENSOR),
+    "adjacency of networkx": lambda: sp.csr_array(nx.adjacency_matrix(GRAPH)),
+    **{
+        f"{form} matrix": partial(getattr(sp, f"{form}_matrix"), BLOCKS) for form in ("coo", "csc", "dia", "dok", "lil")
+    },
+    **{f"{form} array": partial(getattr(sp, f"{form}_array"), BLOCKS) for form in ("bsr", "csr", "dok")},
+}
+
+
+@torch_warns
+@pytest.mark.parametrize("kind", MATRICES)
+def test_a_matrix_is_taken_in_whatever_it_comes(kind: str) -> None:
+    for door in MATRIX_DOORS.values():
+        assert result(door, MATRICES[kind]()) == result(door, BLOCKS)
+
+
+LABELLINGS = {
+    "list": lambda: LABELS.tolist(),
+    "numbers of NumPy in a list": lambda: list(LABELS),
+    "Clustering": lambda: ml.spectral_modules(BLOCKS),
+    "series": lambda: pd.Series(LABELS, index=NAMES),
+    "categories": lambda: pd.Series(LABELS, dtype="category"),
+    "index": lambda: pd.Index(LABELS),
+    "tensor": lambda: torch.tensor(LABELS),
+    "tensors in a list": lambda: list(torch.tensor(LABELS)),
+    "small": lambda: LABELS.astype(np.int8),
+    "big-endian": lambda: LABELS.astype(">u2"),
+    "no mask": lambda: np.ma.array(LABELS, mask=False),
+    "deque": lambda: deque(LABELS.tolist()),
+}
+
+
+@pytest.mark.parametrize("kind", LABELLINGS)
+def test_labels_are_taken_in_whatever_they_come(kind: str) -> None:
+    for door in LABEL_DOORS.values():
+        assert door(LABELLINGS[kind]()) == door(LABELS)
+
+
+def test_a_clustering_is_its_labels_for_numpy_too() -> None:
+    modules = ml.spectral_modules(BLOCKS)
+    assert np.asarray(modules) is modules.labels
+    assert np.array(modules, dtype=float).tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize(
+    "masked",
+    [
+        lambda: np.ma.masked_equal(BLOCKS, 0),
+        lambda: np.ma.masked_equal(BLOCKS.astype(int), 1),
+        lambda: np.ma.array(BLOCKS, mask=np.eye(6)),
+        lambda: [np.ma.masked_equal(row, 0) for row in BLOCKS],
+        lambda: [[1.0, np.ma.masked], [0.5, 1.0]],
+        lambda: masked_tensor(TENSOR, TENSOR > 0),
+        lambda: da.ma.masked_equal(da.from_array(BLOCKS), 0),
+        lambda: np.ma.array([(1.0, 2)], mask=[(True, False)], dtype=[("weight", float), ("unit", int)]),
+    ],
+)
+@torch_warns
+def test_masked_entries_are_refused_and_not_unmasked(masked: Callable[[], object]) -> None:
+    [said] = refused(MATRIX_DOORS, masked)
+    assert "have no masked entries" in said
+    assert "Pass .filled(0)" in said
+
+
+@pytest.mark.parametrize("masked", [lambda: np.ma.masked_equal(LABELS, 0), lambda: [0, 0, 0, 1, 1, np.ma.masked]])
+def test_labels_with_a_mask_are_refused(masked: Callable[[], object]) -> None:
+    assert all(".filled(-1) for labels of dead units" in said for said in refused(LABEL_DOORS, masked))
+
+
+@pytest.mark.parametrize(
+    ("make", "came", "way_out"),
+    [
+        (lambda: {"hidden1": {"input_gradient": BLOCKS}}, "dict", "matrices['hidden1']['input_gradient']"),
+        (lambda: OrderedDict(output_gradient=BLOCKS), "OrderedDict", "matrices['output_gradient']"),
+        (lambda: {}, "dict", "empty"),
+        (lambda: GRAPH, "Graph", "networkx.to_numpy_array(graph)"),
+        (lambda: nx.DiGraph(GRAPH), "DiGraph", "networkx.to_numpy_array(graph)"),
+        (lambda: igraph.Graph.Full(6), "Graph", "graph.get_adjacency()"),
+        (lambda: ml.spectral_modules(BLOCKS), "Clustering, shape (6,)", "labels come after it"),
+        (lambda: LABELS, "shape (6,) of int64", "labels come after it"),
+        (lambda: pd.DataFrame(BLOCKS).astype("Float64"), "DataFrame, shape (6, 6) of object", ".astype(float)"),
+        (lambda: pd.DataFrame(BLOCKS).astype(str), "DataFrame, shape (6, 6) of object", ".astype(float)"),
+        (lambda: BLOCKS.astype(str), "shape (6, 6) of <U32", ".astype(float)"),
+        (lambda: [[1, None], [None, 1]], "list, shape (2, 2) of object", ".astype(float)"),
+        (lambda: TENSOR.to(torch.complex64), "Tensor, shape (6, 6) of complex64", "np.abs(S)"),
+        (lambda: np.ones((20, 6)), "shape (20, 6)", "np.corrcoef(activity.T)"),
+        (lambda: np.ones((2, 6, 6)), "shape (2, 6, 6)", "matrix of one layer"),
+        (lambda: np.zeros((2, 2), dtype=[("a", float)]), "shape (2, 2) of [('a'", "structured_to_unstructured"),
+        (lambda: torch.ones(6, 6, device="meta"), "Tensor", "no data"),
+        (lambda: [[1, 2], [3]], "list", "inhomogeneous"),
+        (lambda: torch.nn.Linear(2, 2), "Linear, shape ()", "matrix of one layer"),
+        (lambda: (row for row in BLOCKS), "generator, shape ()", "matrix of one layer"),
+        (lambda: None, "NoneType", "matrix of one layer"),
+        (lambda: "blocks", "str", "matrix of one layer"),
+    ],
+)
+def test_what_is_no_matrix_is_refused_with_its_type_and_the_way_out(
+    make: Callable[[], object], came: str, way_out: str
+) -> None:
+    [said] = refused(MATRIX_DOORS, make)
+    assert said.startswith(f"be a square array of real numbers with shape (units, units), got {came}")
+    assert way_out in said
+
+
+class OfAnotherLibrary:
+    """Its own error is of a type that no reader can know."""
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise KeyError("the file is closed")
+
+
+class Estimator:
+    labels_ = LABELS
+
+
+@pytest.mark.parametrize("doors", [MATRIX_DOORS, LABEL_DOORS])
+def test_an_error_of_another_library_is_told_and_not_passed_on(doors: dict[str, Callable[[object], object]]) -> None:
+    for said in refused(doors, OfAnotherLibrary):
+        assert "got OfAnotherLibrary, which does not become a NumPy array: 'the file is closed'" in said
+
+
+@pytest.mark.parametrize(
+    ("make", "came", "way_out"),
+    [
+        (lambda: np.array(list("aaabbb")), "shape (6,) of <U1", "np.unique(labels, return_inverse=True)[1]"),
+        (lambda: list("aaabbb"), "list", "np.unique(labels, return_inverse=True)[1]"),
+        (lambda: pd.Series(list("aaabbb"), dtype="category"), "Series", "np.unique(labels, return_inverse=True)[1]"),
+        (lambda: pd.Series([0, 0, 0, 1, 1, None], dtype="Int64"), "Series", "-1 marks a dead unit, for a missing one"),
+        (lambda: [0, 0, 0, 1, 1, None], "list", "the label -1"),
+        (lambda: LABELS + 0.0, "shape (6,) of float64", ".astype(int)"),
+        (lambda: LABELS.astype(object), "shape (6,) of object", ".astype(int)"),
+        (lambda: torch.tensor(LABELS).bfloat16(), "Tensor", ".long()"),
+        (lambda: torch.tensor(LABELS + 0.0, requires_grad=True), "Tensor", ".long()"),
+        (lambda: dict(enumerate(LABELS)), "dict", "[modules[unit] for unit in units]"),
+        (lambda: GRAPH, "Graph", "not the graph"),
+        (lambda: [{0, 1, 2}, {3, 4, 5}], "list", "sets of units"),
+        (lambda: [[0, 1], [2, 3, 4, 5]], "list", "sets of units"),
+        (lambda: igraph.Graph.Full(6).community_leiden(), "VertexClustering", ".membership"),
+        (lambda: ClusimClustering().from_membership_list(LABELS.tolist()), "Clustering", ".to_membership_list()"),
+        (Estimator, "Estimator", ".labels_"),
+        (lambda: np.eye(2)[LABELS], "shape (6, 2)", ".argmax(axis=1)"),
+        (lambda: LABELS[:, None], "shape (6, 1)", "np.ravel(labels)"),
+        (lambda: 3, "int, shape ()", "module of each unit"),
+    ],
+)
+def test_what_is_no_labels_is_refused_with_its_type_and_the_way_out(
+    make: Callable[[], object], came: str, way_out: str
+) -> None:
+    for said in refused(LABEL_DOORS, make):
+        assert said.startswith("hold ")
+        assert f"got {came}" in said
+        assert way_out in said
+
+
+def test_units_named_in_another_order_are_refused() -> None:
+    table, other = pd.DataFrame(BLOCKS, index=NAMES, columns=NAMES), NAMES[::-1]
+    labels, shuffled = pd.Series(LABELS, index=NAMES), pd.Series(LABELS, index=other)
+    for door, first, second in (
+        (ml.find_modules, "the rows of similarity", "the columns of similarity"),
+        (lambda swapped: ml.similarity_spearman(swapped, BLOCKS), "the rows of similarity_a", "the columns of"),
+    ):
+        with pytest.raises(ValueError, match=rf"{first} and {second}.* same order, got 'a' and 'f' at place 0"):
+            door(table[other])
+    for compare, first, second in (
+        (lambda: ml.modularity_score(table, shuffled), "the rows of similarity", "the rows of labels"),
+        (lambda: ml.agreement(labels, shuffled), "the rows of a", "the rows of b"),
+        (lambda: ml.similarity_spearman(table, table.loc[other, other]), "the rows of similarity_a", "the rows of sim"),
+        (lambda: ml.transfer(table, labels, table, shuffled), "the rows of similarity_b", "the rows of labels_b"),
+    ):
+        with pytest.raises(ValueError, match=rf"{first} and {second}.* must be the same units in the same order"):
+            compare()
+
+
+@torch_warns
+def test_a_sparse_matrix_that_memory_cannot_hold_is_refused_before_it_is_tried() -> None:
+    one = torch.sparse_coo_tensor(torch.zeros(2, 1, dtype=int), torch.ones(1), (10**6, 10**6))
+    for huge in (sp.coo_array((10**6, 10**6)), sp.dok_matrix((10**6, 10**6)), one):
+        with pytest.raises(ValueError, match=r"must fit into memory as a dense matrix, got .* 96,000 GB"):
+            ml.find_modules(huge)
+
+
+def test_what_is_beyond_float64_is_refused_as_infinite() -> None:
+    if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
+        with pytest.raises(ValueError, match=r"must be finite, got inf .* too large for their precision"):
+            ml.find_modules(BLOCKS * np.longdouble("1e400"))
+
+
+SETTINGS: dict[str, Callable[[object], object]] = {
+    "seed": lambda value: ml.find_modules(BLOCKS, seed=value),
+    "restarts": lambda value: ml.find_modules(BLOCKS, restarts=value),
+    "steps": lambda value: ml.find_modules(BLOCKS, steps=value),
+    "target_entropy": lambda value: ml.find_modules(BLOCKS, target_entropy=value),
+    "variant": lambda value: ml.spectral_modules(BLOCKS, variant=value),
+    "permutations": lambda value: ml.agreement(LABELS, LABELS, permutations=value),
+    "normalized": lambda value: ml.variation_of_information(LABELS, LABELS, normalized=value),
+}
+
+
+@pytest.mark.parametrize(
+    "value", ["x", "1", None, [1], np.array([1, 2]), torch.tensor(1), 1j, {}, -1, np.nan], ids=repr
+)
+@pytest.mark.parametrize("argument", SETTINGS)
+def test_a_setting_of_another_type_or_range_is_refused_by_name(argument: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"^{argument} must be "):
+        SETTINGS[argument](value)
+
+
+def test_settings_of_the_types_of_numpy_are_taken() -> None:
+    assert ml.agreement_p_value(LABELS, LABELS, permutations=np.int8(127), seed=np.int64(3)) > 1 / 128
+    assert ml.agreement_p_value(LABELS, LABELS, permutations=9, seed=10**30) > 0
+    assert ml.find_modules(BLOCKS, seed=np.uint8(3), restarts=np.int8(2), steps=np.uint8(50)).restarts == 2
+    assert ml.find_modules(BLOCKS, target_entropy=Fraction(3, 20)).target_entropy == 0.15  # type: ignore[arg-type]
+    assert ml.reduced_mutual_information(LABELS, LABELS, normalized=np.True_) == 1.0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("argument", ["steps", "permutations"])
+def test_a_number_of_repeats_that_would_never_end_is_refused(argument: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"{argument} must be a whole number of at most [\d,]+, got 1,000,000,000,000"
+    ):
+        SETTINGS[argument](10**12)
+
+
+def test_to_read_arrays_loads_no_other_library() -> None:
+    code = (
+        "import sys; from modularity_lib.arrays import labels_of, square_of; labels_of('a', [0, 1]);"
+        "square_of('S', [[0, 1], [1, 0]]); print({'torch', 'pandas', 'scipy', 'dask', 'numba'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
