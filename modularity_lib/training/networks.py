@@ -33,7 +33,8 @@ class MLP(torch.nn.Module):
 
     The hidden layers are the submodules "hidden1", "hidden2", ... and the logits come from "output". The activity of a
     hidden layer is the value after ReLU and dropout; in evaluation mode dropout does nothing. Weights and biases start
-    as `torch.nn.Linear` draws them: uniform on ±1/√fan_in.
+    as `torch.nn.Linear` draws them: uniform on ±1/√fan_in. Inputs may be any real numbers, and outputs be used for
+    whatever loss; output_hessian of `similarity_matrices` is that of the cross-entropy of classes all the same.
 
     Args:
         sizes: width of every layer, e.g. [784, 64, 64, 10]; at least one hidden layer.
@@ -82,12 +83,20 @@ class MLP(torch.nn.Module):
 
 
 def parameters_of(network: MLP) -> Parameters:
-    """Copy the weights and biases out of a network."""
+    """Copy the weights and biases out of a network; a linear map without biases has biases of 0."""
     linear = network.linear_layers()
     return Parameters(
-        weights=tuple(module.weight.detach().cpu().numpy().copy() for module in linear),
-        biases=tuple(module.bias.detach().cpu().numpy().copy() for module in linear),
+        weights=tuple(_array(module.weight) for module in linear),
+        biases=tuple(
+            np.zeros_like(_array(module.weight[:, 0])) if module.bias is None else _array(module.bias)
+            for module in linear
+        ),
     )
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    """A copy for NumPy, in single precision at least."""
+    return tensor.detach().to("cpu", torch.promote_types(tensor.dtype, torch.float32), copy=True).numpy()
 
 
 def network_of(parameters: Parameters, *, dropout: float = 0.0) -> MLP:

@@ -145,3 +145,23 @@ def test_sizes_are_read_off_the_weights() -> None:
         biases=(np.zeros(5), np.zeros(4), np.zeros(3)),
     )
     assert parameters.sizes == (7, 5, 4, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_parameters_are_copied_in_single_precision_at_least(dtype: torch.dtype) -> None:
+    network = network_of(initial_parameters(SIZES, seed=1)).to(dtype)
+    copied = parameters_of(network)
+    assert {array.dtype for array in (*copied.weights, *copied.biases)} == {
+        np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+    }
+    np.testing.assert_array_equal(copied.weights[0], network.linear_layers()[0].weight.detach().double().numpy())
+    copied.weights[0][:] = 7
+    assert (network.linear_layers()[0].weight != 7).all()
+
+
+def test_no_bias_is_copied_as_a_bias_of_zero() -> None:
+    network = network_of(initial_parameters(SIZES, seed=1))
+    network.output = torch.nn.Linear(*reversed(network.output.weight.shape), bias=False)
+    copied = parameters_of(network)
+    assert copied.biases[-1].shape == (SIZES[-1],)
+    assert not copied.biases[-1].any()
