@@ -53,7 +53,7 @@ BASELINE = Regularisation()
 
 
 def is_normalised(measure: str) -> bool:
-    """Whether a measure lies in [0, 1], as S_ij / √(S_ii S_jj) does."""
+    """Whether a measure is S_ij / √(S_ii S_jj), in [0, 1] but for output_hessian_norm of smooth networks."""
     return measure.endswith("_norm")
 
 

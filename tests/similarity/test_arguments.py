@@ -1,0 +1,113 @@
+"""Images and labels that are something else are refused by name, with the way out."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from modularity_lib.images.dataset import load_dataset
+from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.training.networks import MLP
+
+IMAGES = np.random.default_rng(0).uniform(size=(12, 6))
+CLASSES = np.arange(12) % 3
+PAIRS = TensorDataset(torch.tensor(IMAGES), torch.tensor(CLASSES))
+
+
+def refuse(message: str, images: Any = IMAGES, labels: Any = CLASSES, last: int = 3, **options: Any) -> None:
+    for network, layer in (
+        (MLP([6, 5, last]), "hidden1"),
+        (nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, last)), "1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            similarity_matrices(network, images, labels, layers=[layer], **options)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (sparse.csr_matrix(IMAGES), r"images must be an array, got csr_matrix\. Pass \.toarray\(\)"),
+        (sparse.coo_array(IMAGES), r"images must be an array, got coo_array\. Pass \.toarray\(\)"),
+        (PAIRS, r"images must be an array, got TensorDataset.*in one tensor"),
+        (DataLoader(PAIRS), r"images must be an array, got DataLoader.*in one tensor"),
+        (list(PAIRS), "images must be an array, got list"),
+        ([[1.0, 2.0], [3.0]], "images must be an array, got list"),
+        (np.ma.masked_less(IMAGES, 0.5), r"images must have no masked entries, got \d+\. Pass \.filled"),
+        (iter(IMAGES), "images must be an array, got"),
+        (None, "images must be an array, got NoneType"),
+        ("digits", "images must be an array, got str"),
+        ({"images": IMAGES}, "images must be an array, got dict"),
+        (IMAGES + 1j, "images must be real numbers, got complex128"),
+        (pd.DataFrame(IMAGES).astype(object), "images must be real numbers, got object"),
+        (torch.zeros(12, 6, device="meta"), "images must be an array, got Tensor: a tensor on the meta device"),
+        (torch.full((12, 6), float("nan")).bfloat16(), "images must be finite"),
+    ],
+)
+def test_images_of_another_kind_are_refused_by_type_and_with_the_way_out(images: Any, message: str) -> None:
+    refuse(message, images)
+
+
+def test_a_dataset_is_refused_with_the_name_of_its_images() -> None:
+    digits = load_dataset("mnist-5k")
+    refuse(r"images must be an array, got Dataset\. Its images are \.test_images", digits)
+    refuse(r"labels must be an array, got Dataset\. .* their labels \.test_labels", labels=digits)
+
+
+OTHER_LOSSES = "other losses are not there yet. The other measures need no labels"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (CLASSES * 0.37, rf"got float64 of shape \(12,\)\. Real numbers are targets of a regression.*{OTHER_LOSSES}"),
+        (CLASSES * 1.0, r"got float64 of shape \(12,\)\. .*become whole numbers by \.astype\(int\)"),
+        (CLASSES == 1, r"got bool of shape \(12,\)\. .*become whole numbers by \.astype\(int\)"),
+        (np.eye(3)[CLASSES], rf"One-hot labels go through \.argmax\(axis=1\)\. Several labels .*{OTHER_LOSSES}"),
+        (np.ones((12, 3), dtype=int), rf"Several labels per image have another loss\. .*{OTHER_LOSSES}"),
+        (CLASSES[:, np.newaxis], r"Pass labels\.ravel\(\)"),
+        (CLASSES[:7], r"got int64 of shape \(7,\)\. Images and labels must be the same part"),
+        (CLASSES.astype(str), r"np\.unique\(labels, return_inverse=True\)\[1\]"),
+        (["cat", "dog"] * 6, r"np\.unique\(labels, return_inverse=True\)\[1\]"),
+        (np.ma.masked_equal(CLASSES, 1), "labels must have no masked entries, got 4"),
+        (torch.tensor(CLASSES).bfloat16(), r"become whole numbers by \.astype\(int\)"),
+        (CLASSES + 1, r"labels must lie in 0..2, as the network has 3 logits, got 1..3\. Classes are counted from 0"),
+        ({0: 1}, "labels must be an array, got dict"),
+        (3, "labels must be an array, got int"),
+    ],
+)
+def test_labels_of_another_kind_are_refused_and_the_loss_is_named(labels: Any, message: str) -> None:
+    refuse(message, labels=labels)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(12, dtype=int), CLASSES % 2])
+def test_the_hessian_of_one_logit_is_refused_with_the_way_out(labels: np.ndarray) -> None:
+    message = r"output_hessian needs a network with two logits at least, got one: .*\[0, z\]"
+    refuse(message, labels=labels, last=1)
+    refuse(message, labels=labels, last=1, measures=["output_hessian_norm"])
+    with pytest.raises(ValueError, match=message):
+        similarity_matrices(MLP([6, 5, 1]), IMAGES)
+    assert similarity_matrices(MLP([6, 5, 1]), IMAGES, measures=["output_gradient"])["hidden1"]["output_gradient"].any()
+
+
+def test_two_logits_of_which_one_is_zero_give_the_binary_cross_entropy() -> None:
+    class Binary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.relu, self.output = nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logit = self.output(self.relu(self.first(images)))
+            return torch.cat([torch.zeros_like(logit), logit], 1)
+
+    network = Binary().double()
+    found = similarity_matrices(network, IMAGES, CLASSES % 2, layers=["relu"], measures=["output_hessian"])
+    with torch.no_grad():
+        chance = torch.sigmoid(network(torch.tensor(IMAGES))[:, 1]).numpy()
+    weight = network.output.weight.detach().numpy()
+    by_hand = np.abs(weight.T @ weight) * (chance * (1 - chance)).mean()
+    np.testing.assert_allclose(found["relu"]["output_hessian"], by_hand, rtol=1e-12)
