@@ -21,6 +21,7 @@ from modularity_lib.similarity.perceptron import (
     perceptron_in,
     why_not_plain,
 )
+from modularity_lib.similarity.steadiness import check_is_function_of_one_image
 from modularity_lib.training.networks import Parameters
 from modularity_lib.vocabulary import MEASURES, Measure, chosen_names, is_normalised, quantity_of
 
@@ -77,7 +78,8 @@ def similarity_matrices(
         units: one whose standard deviation is at most 16 ε times its largest activity, with ε the relative rounding
         error of the precision that it is measured in.
     Raises:
-        ValueError: an argument breaks a condition above; its logits, activities, derivatives or a measure are not finite.
+        ValueError: an argument breaks a condition above; the network is random in evaluation mode, or images meet in
+            it; its logits, activities, derivatives or a measure are not finite.
     Source: Lange, Rolnick & Kording (2022), arXiv:2203.11815v1.
 
     >>> from modularity_lib.training.networks import MLP
@@ -105,7 +107,7 @@ def similarity_matrices(
         n_classes = parameters.sizes[-1]
     else:
         check_layers(network, list(chosen.values()))
-        _, n_classes = derivatives.units_and_classes(network, values, next(iter(chosen.values())))
+        n_classes = check_is_function_of_one_image(network, values, list(chosen.values()))
     if n_classes == 1 and "output_hessian" in quantities:
         raise ValueError(
             "output_hessian needs a network with two logits at least, got one: the softmax of one logit is constant, "

@@ -1,0 +1,202 @@
+"""Networks that are random in evaluation mode, that remember, or in which images meet are refused."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from modularity_lib.similarity.measures import similarity_matrices
+
+IMAGES = np.random.default_rng(0).uniform(size=(9, 8))
+CLASSES = np.arange(9) % 3
+
+
+class Network(nn.Module):
+    """8-6-3 with something in its middle; its layer is "relu", and "aside" is not on the way to the logits."""
+
+    def __init__(self, middle: Callable[[torch.Tensor], torch.Tensor], **parts: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.relu, self.aside, self.output = nn.Linear(8, 6), nn.ReLU(), nn.Tanh(), nn.Linear(6, 3)
+        self.middle = middle
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.output(self.middle(self.relu(self.first(images))))
+
+
+class Aside(Network):
+    """What is special happens beside the logits."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        activity = self.relu(self.first(images))
+        self.aside(self.middle(activity))
+        return self.output(activity)
+
+
+@pytest.fixture(autouse=True)
+def _random_state() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+def refuse(message: str, network: nn.Module, images: np.ndarray = IMAGES, layer: str = "relu") -> None:
+    with pytest.raises(ValueError, match=message):
+        similarity_matrices(network, images, CLASSES[: len(images)], layers=[layer])
+
+
+class AlwaysOn(nn.Dropout):
+    def train(self, mode: bool = True) -> "AlwaysOn":
+        return super().train(True)
+
+
+def memory() -> Callable[[torch.Tensor], torch.Tensor]:
+    seen = torch.zeros(6)
+
+    def middle(activity: torch.Tensor) -> torch.Tensor:
+        seen.add_(activity.detach().mean(dim=0))
+        return activity + 0.1 * seen
+
+    return middle
+
+
+def noise_of_its_own() -> Callable[[torch.Tensor], torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return lambda activity: activity * torch.rand(6, generator=generator)
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        lambda activity: nn.functional.dropout(activity, 0.5),
+        lambda activity: nn.functional.dropout(activity, 1e-6),  # hardly ever
+        lambda activity: activity + 1e-12 * torch.randn_like(activity),
+        lambda activity: nn.functional.gumbel_softmax(activity),
+        AlwaysOn(0.3),
+    ],
+)
+def test_a_network_that_draws_random_numbers_is_refused(middle: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    refuse(r"network must not be random in evaluation mode.*F\.dropout\(x, p, self\.training\)", Network(middle))
+    refuse("network must not be random in evaluation mode", Aside(middle), layer="aside")
+
+
+@pytest.mark.parametrize(
+    "middle", [lambda activity: activity * random.random(), lambda activity: activity + np.random.rand()]
+)
+def test_other_sources_of_noise_and_memory_are_refused(middle: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    for unsteady in (middle, memory(), noise_of_its_own()):
+        refuse("but its logits differ: it is random, or remembers earlier images", Network(unsteady))
+        refuse("but the activities of layer 'aside' differ", Aside(unsteady), layer="aside")
+
+
+MEETINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "centred": lambda activity: activity - activity.mean(0),
+    "faintly centred": lambda activity: activity - 1e-4 * activity.mean(0),
+    "softmax over images": lambda activity: activity.softmax(0),
+    "shifted": lambda activity: activity.roll(1, 0),
+    "by position": lambda activity: activity + torch.arange(len(activity))[:, None],
+    "scaled by the largest": lambda activity: activity / activity.abs().max(),
+}
+
+
+@pytest.mark.parametrize("name", MEETINGS)
+def test_images_that_meet_are_refused(name: str) -> None:
+    refuse(r"each image by itself, but its logits of an image differ .*averaged over axis 0", Network(MEETINGS[name]))
+    refuse("but the activities of layer 'aside' of an image differ", Aside(MEETINGS[name]), layer="aside")
+    similarity_matrices(Aside(MEETINGS[name]), IMAGES, CLASSES, layers=["relu"])  # it touches nothing that is measured
+
+
+@pytest.mark.parametrize("name", ["centred", "by position"])
+def test_two_images_are_enough_and_so_is_one(name: str) -> None:
+    for n_images in (1, 2):
+        images = IMAGES[:n_images]
+        if name == "centred" or n_images == 2:
+            refuse("each image by itself", Network(MEETINGS[name]), images)
+
+
+def test_layers_that_mix_images_are_refused_with_their_usual_causes() -> None:
+    statistics = nn.BatchNorm1d(6, track_running_stats=False)
+    refuse("track_running_stats=False", Network(statistics))
+    attention = nn.MultiheadAttention(6, 2)
+    refuse("attention runs over the images", Network(lambda activity: attention(activity, activity, activity)[0]))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_networks_that_double_precision_is_closed_to_are_looked_at_in_their_own() -> None:
+    compiled = torch.jit.script(nn.Linear(6, 6))  # its weights stay in float32
+    similarity_matrices(Network(compiled), IMAGES, CLASSES, layers=["relu"])
+    refuse("each image by itself", Network(lambda activity: compiled(activity - activity.mean(0))))
+    refuse("but its logits differ", Network(lambda activity: compiled(activity * random.random())))
+
+
+def fixed_noise(activity: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(3)
+    return activity * torch.randn(6)
+
+
+def unused_draw(activity: torch.Tensor) -> torch.Tensor:
+    np.random.rand()
+    random.random()
+    return activity
+
+
+@pytest.mark.parametrize(
+    "middle",
+    [
+        nn.BatchNorm1d(6),
+        nn.Dropout(0.5),
+        nn.LayerNorm(6),
+        lambda activity: nn.functional.dropout(activity, 0.0),
+        lambda activity: (activity + 1e6) - 1e6,  # loses all but two digits in float32
+        lambda activity: (20 * activity).exp(),
+        fixed_noise,
+        unused_draw,
+    ],
+)
+def test_networks_that_treat_each_image_by_itself_are_measured(middle: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    network = Network(middle).train()
+    found = similarity_matrices(network, IMAGES.astype(np.float32), CLASSES, layers=["relu"])
+    assert found["relu"]["output_hessian"].any()
+
+
+class Counting(Network):
+    def __init__(self) -> None:
+        super().__init__(lambda activity: activity)
+        self.register_buffer("passes", torch.zeros(()))
+        self.register_buffer("latest", torch.zeros(6))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        self.latest = self.first(images)[0].detach()
+        return super().forward(images)
+
+
+def test_buffers_modes_and_random_states_are_left_as_they_were() -> None:
+    network: Any = Counting().train()
+    network.relu.eval()
+    buffers = network.passes, network.latest
+    states = torch.get_rng_state(), np.random.get_state()[1:3], random.getstate()
+    similarity_matrices(network, IMAGES, CLASSES, layers=["relu"])
+    refuse("random", Network(lambda activity: nn.functional.dropout(activity) * random.random() * np.random.rand()))
+    assert network.passes is buffers[0]
+    assert network.latest is buffers[1]
+    assert not network.passes
+    assert not network.latest.any()
+    assert [name for name, module in network.named_modules() if not module.training] == ["relu"]
+    assert not network.relu._forward_hooks
+    np.testing.assert_equal(np.random.get_state()[1:3], states[1])
+    assert random.getstate() == states[2]
+
+
+def test_the_state_of_torch_is_left_as_it_was() -> None:
+    network = Network(nn.Identity())
+    before = torch.get_rng_state()
+    similarity_matrices(network, IMAGES, CLASSES, layers=["relu"])
+    network.middle = AlwaysOn(0.5)
+    refuse("random", network)
+    assert torch.equal(torch.get_rng_state(), before)
