@@ -21,6 +21,7 @@ from modularity_lib.similarity.perceptron import (
     perceptron_in,
     why_not_plain,
 )
+from modularity_lib.similarity.pre_activations import warn_of_pre_activations
 from modularity_lib.similarity.steadiness import check_is_function_of_one_image
 from modularity_lib.training.networks import Parameters
 from modularity_lib.vocabulary import MEASURES, Measure, chosen_names, is_normalised, quantity_of
@@ -80,6 +81,8 @@ def similarity_matrices(
     Raises:
         ValueError: an argument breaks a condition above; the network is random in evaluation mode, or images meet in
             it; its logits, activities, derivatives or a measure are not finite.
+    Warns:
+        PreActivations: a layer is followed by an activation function that cannot be named, as in F.relu(self.fc1(x)).
     Source: Lange, Rolnick & Kording (2022), arXiv:2203.11815v1.
 
     >>> from modularity_lib.training.networks import MLP
@@ -121,6 +124,7 @@ def similarity_matrices(
             with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
                 averages = _closed_form(parameters, values, chosen, quantities)
         else:
+            warn_of_pre_activations(network, values, chosen, stacklevel=2)
             averages = {
                 layer: _differentiated(network, values, classes, path, quantities) for layer, path in chosen.items()
             }
