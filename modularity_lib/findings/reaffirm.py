@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from modularity_lib.findings import common_mode
 from modularity_lib.studies import lineage
 from modularity_lib.studies.archive import Archive, dataset_of_study, identity_of, parameters_of_arrays
-from modularity_lib.studies.catalogue import EXAMPLES, STUDIES, Study
+from modularity_lib.studies.catalogue import IN_FULL, STUDIES, Study, setting_of
 from modularity_lib.studies.lineage import ENTRIES, is_proven, unproven_libraries
 from modularity_lib.studies.measurement import Matrices, agreement_rows, measured_matrices, module_rows
 from modularity_lib.studies.results import IDENTIFYING, StudyIncomplete, rows_at
@@ -59,8 +59,8 @@ class Difference:
 def reaffirm(*, sample: int = 0, say: Callable[[str], object] = print) -> list[str]:
     """Recompute a sample of the shipped results; if it is equal to the bit, add the code to the lineage.
 
-    Modules and agreement: the networks of run 0 of v1 whose weights are shipped in full, from these weights. Training,
-    where its code or a library is new: the networks of `TRAINED`, from nothing, with all that follows from them.
+    Modules and agreement: the networks of run 0 whose weights are shipped in full (`IN_FULL`), from these weights.
+    Training, where its code or a library is new: the networks of `TRAINED`, from nothing, with all that follows.
 
     Args:
         sample: so many more networks of v1, drawn at random, are trained too.
@@ -126,10 +126,10 @@ def _shipped(study: str) -> ShippedTables:
     return shipped
 
 
-def examples() -> list[TrainingConfig]:
-    """The networks of v1 whose weights are shipped in full; the first is the one without regularisation."""
-    configs = [config for config in STUDIES["v1"].trained_configs() if config.run == 0]
-    return [config for config in configs if (config.l2, config.l1, config.dropout) in EXAMPLES]
+def shipped_in_full(study: Study) -> list[TrainingConfig]:
+    """The networks of a study whose weights are shipped in full; the first of v1 is the one without regularisation."""
+    chosen = IN_FULL.get(study.name, ())
+    return [config for config in study.trained_configs() if config.run == 0 and setting_of(config) in chosen]
 
 
 def _parameters(config: TrainingConfig, study: Study) -> Parameters | None:
@@ -144,15 +144,15 @@ def _keys(config: TrainingConfig, study: Study) -> dict[str, str]:
 
 def _shipped_weights() -> Iterator[_Check]:
     """Matrices, modules and agreement of networks whose weights are shipped in full."""
-    study = STUDIES["v1"]
-    for config in examples():
+    for study, config in ((STUDIES[name], config) for name in IN_FULL for config in shipped_in_full(STUDIES[name])):
 
-        def differences(config: TrainingConfig = config) -> Iterator[Difference]:
+        def differences(config: TrainingConfig = config, study: Study = study) -> Iterator[Difference]:
             parameters = _parameters(config, study)
             assert parameters is not None
             matrices = measured_matrices(parameters, dataset_of_study(study.dataset))
             shipped, key = _shipped(study.name).arrays, _keys(config, study)["modules"]
-            for layer, by_measure in matrices.items():
+            has_matrices = any(name.startswith(f"{key}/") for name in shipped)  # those of v1
+            for layer, by_measure in matrices.items() if has_matrices else ():
                 for measure, matrix in by_measure.items():
                     was, now = shipped[f"{key}/{layer}/{measure}"], triangle(matrix, measure)
                     if not np.array_equal(was, now):
@@ -197,7 +197,7 @@ def _analysis_differences(config: TrainingConfig, study: Study, matrices: Matric
 
 def _weight_differences(config: TrainingConfig, study: Study, now: Parameters) -> Iterator[Difference]:
     """Differences of weights that are shipped in full; weights in half precision would show less than their norms."""
-    if study.name == "v1" and config in examples():
+    if config in shipped_in_full(study):
         was = _parameters(config, study)
         assert was is not None
         for index, (before, after) in enumerate(zip(was.weights, now.weights, strict=True)):
@@ -211,7 +211,7 @@ def _common_mode_differences() -> Iterator[Difference]:
     study, table = STUDIES["v1"], common_mode.shipped_table("v1")
     table = table[table["run"] == 0].reset_index(drop=True)
     start: dict[tuple[int, str], dict[str, float]] = {}
-    for config in examples():
+    for config in shipped_in_full(study):
         shipped = _shipped(study.name).matrices(_keys(config, study)["modules"])
         assert shipped is not None
         matrices = list(shipped.values())

@@ -57,7 +57,7 @@ def test_nothing_that_is_shipped_is_stale(tmp_path: Path) -> None:
         assert done.shipped == done.networks > 0, name
 
 
-@pytest.mark.parametrize("config", reaffirm.examples(), ids=lambda config: f"dropout {config.dropout}")
+@pytest.mark.parametrize("config", reaffirm.shipped_in_full(STUDY), ids=lambda config: f"dropout {config.dropout}")
 def test_search_gives_the_shipped_modules_from_the_shipped_matrices(config) -> None:
     archive = Archive(STUDY)
     matrices = archive.shipped.matrices(archive.keys(config).of["modules"])
@@ -86,8 +86,8 @@ def changed(monkeypatch: pytest.MonkeyPatch, own_lineage: Path) -> Path:
     fingerprint = lineage.fingerprint
     entries = lineage.ENTRIES["modules"]
     monkeypatch.setattr(lineage, "fingerprint", lambda *names: "new" if names == entries else fingerprint(*names))
-    config = reaffirm.examples()[1]
-    monkeypatch.setattr(reaffirm, "examples", lambda: [config])
+    config = reaffirm.shipped_in_full(STUDY)[1]
+    monkeypatch.setattr(reaffirm, "shipped_in_full", lambda study: [config] if study.name == "v1" else [])
     forget()
     return own_lineage
 
