@@ -10,6 +10,8 @@ imported only when they are needed.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from modularity_lib.compiled_code import find_place
+
 _MODULES = {
     "alignment.scores": (
         "agreement",
@@ -40,6 +42,8 @@ _MODULES = {
     "vocabulary": ("FAMILY", "MEASURES"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+find_place()  # before any module of the library is imported, some of which compile
 
 __all__ = sorted(_MODULE_OF)
 

@@ -13,7 +13,7 @@ PACKAGE = Path(modularity_lib.__file__).parent
 STEPS = {"images", "training", "similarity", "clustering", "alignment"}
 # What a folder, or a file beside the folders, may import besides itself, `paths`, `vocabulary` and `arrays`.
 ALLOWED: dict[str, set[str]] = {
-    **{key: set() for key in ("paths", "vocabulary", "arrays", "images", "clustering")},
+    **{key: set() for key in ("paths", "vocabulary", "arrays", "compiled_code", "images", "clustering")},
     "training": {"images"},
     "alignment": {"clustering"},
     "similarity": {"training.networks"},
@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "figures": {"findings", "studies.results", "studies.catalogue", "clustering"},
     "book": STEPS | {"studies", "findings", "figures"},
     "cli": STEPS | {"studies", "findings", "figures", "book"},
-    "__init__": STEPS | {"studies", "findings"},
+    "__init__": STEPS | {"studies", "findings", "compiled_code"},
 }
 
 

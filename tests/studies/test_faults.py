@@ -5,7 +5,6 @@ processes. No moment is counted in seconds, so that a busy machine changes nothi
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import random
@@ -31,6 +30,7 @@ from modularity_lib.studies.entries import Entry
 from modularity_lib.studies.results import TABLES, Results
 from modularity_lib.studies.store import Store, is_alive
 from modularity_lib.training.networks import initial_parameters
+from without_powers import without_root_powers
 
 pytestmark = pytest.mark.slow
 
@@ -300,13 +300,6 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(driver: Path, undisturbe
     finish(start(driver, "smoke", tmp_path))
     assert {name: content for name, content in files(tmp_path).items() if name in finished} == finished
     assert_equal(tables(SMOKE, tmp_path), tables(SMOKE, undisturbed))
-
-
-def without_root_powers() -> None:
-    """Let permissions of folders hold for root, too."""
-    drop_from_bounding_set, override, read_search = 24, 1, 2  # numbers of Linux: prctl(2), capabilities(7)
-    for capability in (override, read_search):
-        ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0)
 
 
 def test_a_store_that_cannot_be_written_can_be_read_and_is_an_error_before_any_work(
