@@ -6,8 +6,10 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 _TIMEOUT = 20  # seconds a mirror may stay silent before the next one is tried
+_MANY_FILES = 1000  # of a user's folder that are looked at for one of another name
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -58,12 +61,15 @@ class EmbeddedSource:
 
     def read(self) -> GreyImages:
         """Read the file and check it; the last 100 images of each digit are for testing."""
-        if not MNIST_5K_FILE.is_file():
+        try:
+            raw = MNIST_5K_FILE.read_bytes()
+        except FileNotFoundError:
             raise DatasetUnavailable(
                 f"mnist-5k: {MNIST_5K_FILE} is missing. The file lies in the data/ folder of the project's repository "
                 "and is not part of the installed package: work in a checkout and install it with `pip install -e .`"
-            )
-        raw = MNIST_5K_FILE.read_bytes()
+            ) from None
+        except OSError as error:
+            raise DatasetUnavailable(f"mnist-5k: {_cannot_be_read(MNIST_5K_FILE, error)}.") from error
         _check(raw, self.sha256, where=str(MNIST_5K_FILE))
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
@@ -91,23 +97,26 @@ class IdxSource:
     def read(self) -> GreyImages:
         """Read the four files, fetched before where they are not at hand, and check them."""
         chosen = os.environ.get(DATA_VARIABLE)
-        raw = self._from_folder(Path(chosen).expanduser()) if chosen else self._from_cache()
+        raw = self._from_folder(Path(os.path.expanduser(chosen))) if chosen else self._from_cache()
         arrays = [parse_idx(raw[file], n_dimensions=3 if "images" in file else 1) for file in IDX_FILES]
         return GreyImages(*(array.reshape(len(array), -1) if array.ndim == 3 else array for array in arrays))
 
     def _from_folder(self, chosen: Path) -> dict[str, bytes]:
         folder = chosen / self.subfolder
-        if not folder.is_dir():
-            raise DatasetUnavailable(
-                f"{self.name}: {DATA_VARIABLE} is {str(chosen)!r}, but there is no folder {folder}.\n{self._ways_out()}"
-            )
-        copies = {file: self._copy(folder, file) for file in IDX_FILES}
+        setting = f"{self.name}: {DATA_VARIABLE} is {str(chosen)!r}, but"
+        if not os.path.isdir(folder):
+            raise DatasetUnavailable(f"{setting} there is no folder {folder}.\n{self._ways_out()}")
+        try:
+            copies = {file: self._copy(folder, file) for file in IDX_FILES}
+        except OSError as error:
+            where = Path(error.filename or folder)
+            raise DatasetUnavailable(f"{setting} {_cannot_be_read(where, error)}.\n{self._ways_out()}") from error
         found = {file: raw for file, raw in copies.items() if raw is not None}
         missing = [file for file in IDX_FILES if file not in found]
         if missing:
             raise DatasetUnavailable(
-                f"{self.name}: {DATA_VARIABLE} is {str(chosen)!r}, but {folder} lacks {', '.join(missing)} "
-                f"(with or without .gz).\n{self._ways_out()}"
+                f"{setting} {folder} lacks {', '.join(missing)} (with or without .gz)."
+                f"{_alike(folder, missing)}\n{self._ways_out()}"
             )
         return found
 
@@ -121,26 +130,27 @@ class IdxSource:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):  # a second process waits here, then finds the files of the first
                 return {file: found.get(file) or self._cached(file) or self._download(file) for file in IDX_FILES}
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # the latter of file systems that have no locks
             raise DatasetUnavailable(f"{self.name}: the cache cannot be used: {error}.\n{self._ways_out()}") from error
 
     def _cached(self, file: str) -> bytes | None:
         try:
             return self._copy(CACHE_FOLDER / self.name, file)
-        except DatasetAltered:
+        except (DatasetAltered, OSError):
             return None  # the cache is ours: a bad copy is fetched anew, and then replaced
 
     def _copy(self, folder: Path, file: str) -> bytes | None:
         """Uncompressed bytes of the first good copy in a folder; None without a copy, an error if all are bad."""
-        altered = None
+        fault: DatasetAltered | OSError | None = None
         for path in (folder / f"{file}.gz", folder / file):
-            if path.is_file():
-                try:
-                    return _uncompressed(path.read_bytes(), self.sha256[file], where=str(path))
-                except DatasetAltered as error:
-                    altered = error
-        if altered is not None:
-            raise altered
+            try:
+                return _uncompressed(path.read_bytes(), self.sha256[file], where=str(path))
+            except (FileNotFoundError, IsADirectoryError):
+                continue
+            except (DatasetAltered, OSError) as error:
+                fault = error
+        if fault is not None:
+            raise fault
         return None
 
     def _download(self, file: str) -> bytes:
@@ -150,7 +160,7 @@ class IdxSource:
         target = CACHE_FOLDER / self.name / f"{file}.gz"
         part = target.with_suffix(".part")  # same folder, so that os.replace is atomic; only the lock's holder is here
         fetch = pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)
-        failures = []
+        failures = self._faults(file)
         for mirror in self.mirrors:
             address = f"{mirror}{file}.gz"
             try:
@@ -168,6 +178,16 @@ class IdxSource:
             + "\n".join(failures)
             + f"\n{self._ways_out()}"
         )
+
+    def _faults(self, file: str) -> list[str]:
+        """What is the matter with the copy in the cache: a line, or none where there is no copy."""
+        try:
+            self._copy(CACHE_FOLDER / self.name, file)
+        except DatasetAltered as error:
+            return [f"  {error}"]
+        except OSError as error:
+            return [f"  {_cannot_be_read(Path(error.filename or CACHE_FOLDER), error)}"]
+        return []
 
     def _ways_out(self) -> str:
         subfolder = f" in its subfolder {self.subfolder!r}" if self.subfolder else ""
@@ -265,6 +285,29 @@ def _uncompressed(packed: bytes, expected: str, *, where: str) -> bytes:
             ) from error
     _check(raw, expected, where=where)
     return raw
+
+
+def _cannot_be_read(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read ({error.strerror}): make it a file that this user may read"
+
+
+def _alike(folder: Path, missing: Sequence[str]) -> str:
+    """A sentence on files that may be those that are missing, under another name or a folder deeper; empty if none."""
+
+    def letters(name: str) -> str:
+        return "".join(filter(str.isalnum, name.lower()))
+
+    wanted = {letters(file): file for file in missing}
+    found = []
+    for path in sorted(islice(folder.rglob("*"), _MANY_FILES)):
+        name = letters(path.name)
+        if path.parent == folder and path.name.removesuffix(".gz") in IDX_FILES and os.path.isfile(path):
+            continue  # it is at its place
+        contained = [file for part, file in wanted.items() if part in name]
+        near = [wanted[part] for part in get_close_matches(name.removesuffix("gz"), wanted, n=1, cutoff=0.9)]
+        if os.path.isfile(path):
+            found += [f"{path.relative_to(folder)} for {file}" for file in (contained or near)[:1]]
+    return f" Alike is {', '.join(found)}: give it that name and place, with .gz if it is packed." if found else ""
 
 
 def _check(raw: bytes, expected: str, *, where: str) -> None:

@@ -368,6 +368,86 @@ def test_a_file_missing_from_the_users_folder_is_an_error_even_if_a_mirror_has_i
     assert mirror.asked == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "t10k-labels.idx1-ubyte",
+        "t10k-labels-idx1-ubyte.gz.1",
+        "t10k-labels-idx1-ubyte (1).gz",
+        "T10K_LABELS_IDX1_UBYTE",
+        "t10k-label-idx1-ubyte",
+        "raw/t10k-labels-idx1-ubyte",
+        "t10k-labels-idx1-ubyte/t10k-labels-idx1-ubyte",
+    ],
+)
+def test_a_file_of_nearly_the_name_that_is_missing_is_named(name, tiny, users_folder):
+    tiny()
+    (users_folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    (users_folder / name).parent.mkdir(exist_ok=True)
+    (users_folder / name).write_bytes(b"")
+    with pytest.raises(sources.DatasetUnavailable) as raised:
+        data.load_dataset("tiny")
+    assert f"Alike is {name} for t10k-labels-idx1-ubyte: give it that name" in str(raised.value)
+
+
+def test_files_of_other_names_are_not_taken_for_one_that_is_missing(tiny, users_folder):
+    tiny()
+    (users_folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    (users_folder / "labels.csv").write_bytes(b"")
+    with pytest.raises(sources.DatasetUnavailable) as raised:
+        data.load_dataset("tiny")
+    assert "Alike" not in str(raised.value)
+
+
+def no_permission(monkeypatch, *names):
+    """Let files of these names be there and not be readable, for root too."""
+    read = Path.read_bytes
+
+    def refuse(path):
+        if path.name in names and path.exists():
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+
+def test_a_file_in_the_users_folder_that_may_not_be_read_is_named(tiny, users_folder, monkeypatch):
+    tiny()
+    no_permission(monkeypatch, f"{IMAGES}.gz")
+    with pytest.raises(sources.DatasetUnavailable) as raised:
+        data.load_dataset("tiny")
+    assert f"{users_folder / IMAGES}.gz cannot be read (Permission denied)" in str(raised.value)
+    assert_names_three_ways_out(str(raised.value))
+
+
+def test_a_readable_copy_serves_though_the_packed_one_may_not_be_read(tiny, users_folder, monkeypatch):
+    tiny()
+    (users_folder / IMAGES).write_bytes(TINY_FILES[IMAGES])
+    no_permission(monkeypatch, f"{IMAGES}.gz")
+    assert_is_tiny(data.load_dataset("tiny"))
+
+
+@pytest.mark.parametrize("is_online", [True, False])
+def test_a_file_in_the_cache_that_may_not_be_read_is_fetched_anew_or_named(
+    is_online, mirror, dead_mirror, tiny, own_cache, monkeypatch
+):
+    fill(own_cache, PACKED)
+    tiny(mirror.address if is_online else dead_mirror)
+    no_permission(monkeypatch, f"{IMAGES}.gz")
+    if is_online:
+        assert_is_tiny(data.load_dataset("tiny"))
+        assert mirror.asked == [f"{IMAGES}.gz"]
+    else:
+        with pytest.raises(sources.DatasetUnavailable, match=r"gz cannot be read \(Permission denied\)"):
+            data.load_dataset("tiny")
+
+
+def test_the_digits_of_the_project_that_may_not_be_read_are_named(monkeypatch):
+    no_permission(monkeypatch, "mnist_5k.npz")
+    with pytest.raises(sources.DatasetUnavailable, match=r"mnist_5k\.npz cannot be read \(Permission denied\)"):
+        data.load_dataset("mnist-5k")
+
+
 def test_a_setting_that_names_no_folder_is_an_error(mirror, tiny, tmp_path, monkeypatch):
     tiny(mirror.address)
     monkeypatch.setenv("MODULARITY_DATA", str(tmp_path / "nowhere"))
