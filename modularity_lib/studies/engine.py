@@ -1,32 +1,41 @@
 """Spread the tasks of a study over processes: on this machine's cores or on any Dask scheduler, or one shard here."""
 
 import logging
+import multiprocessing
+import os
 import re
 import signal
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import Study
+from modularity_lib.studies.entries import temporary_beside
+from modularity_lib.studies.rehearsal import WORKER_SECONDS, WorkersUnavailable, could_not_start, rehearsal
 from modularity_lib.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     # Dask, and what the worker needs to train and to measure, are imported where they are used: what is left to compute
     # can be seen without them.
     import torch
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
     from modularity_lib.studies.worker import Failure
 
 NETWORKS_PER_TASK = 8  # trained side by side; enough tasks remain to keep every core busy to the end
 REPORT_SECONDS = 0.5
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # of a worker: one
+_OF_A_WORKER = {  # its environment
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+}
+_log = logging.getLogger(__name__)
 
 Report = Callable[[], object]  # called about every REPORT_SECONDS while tasks run
 
@@ -112,12 +121,14 @@ def run_on_dask(
     Raises:
         StoreUnusable: the store cannot be written.
         SchedulerUnavailable: there is no scheduler at this address, or it ended.
+        WorkersUnavailable: no process of our own comes, or all have ended and none comes back.
     """
-    from distributed import KilledWorker
+    with _client(min(workers, len(tasks)), scheduler, archive.store.root) as client:
+        from distributed import KilledWorker
 
-    from modularity_lib.studies.worker import compute
+        from modularity_lib.studies.worker import compute
 
-    with _client(min(workers, len(tasks)), scheduler) as client:
+        watch = _Watch(client)
         changed = threading.Event()
 
         def submit(configs: list[TrainingConfig]) -> "Future":
@@ -131,6 +142,7 @@ def run_on_dask(
             report()
             changed.wait(REPORT_SECONDS)
             changed.clear()
+            watch.look()
             for future in [future for future in waiting if future.done()]:
                 configs = waiting.pop(future)
                 if future.status in ("cancelled", "lost"):
@@ -165,10 +177,75 @@ def _no_scheduler(address: str, why: str) -> str:
     )
 
 
+class _Watch:
+    """Notices that no worker is there: of our own cluster that is an error, of another's it is said once."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._rounds_alone = 0
+
+    def look(self) -> None:
+        """Count one more round of REPORT_SECONDS without a worker; a process that is suspended counts none."""
+        cluster = self._client.cluster
+        if cluster is None:
+            if self._rounds_alone <= WORKER_SECONDS / REPORT_SECONDS:
+                self._look_at_another()
+            return
+        if cluster.scheduler.workers:
+            self._rounds_alone = 0
+            return
+        self._rounds_alone += 1
+        nannies = list(cluster.workers.values())  # each keeps one process alive, until it gives up
+        if nannies and all(nanny.status.name in ("closed", "failed") for nanny in nannies):
+            raise WorkersUnavailable(
+                "all workers ended as they started. What they said is above; if it is nothing, the system may have "
+                "refused the processes: see `ulimit -u`, or give fewer workers."
+            )
+        if self._rounds_alone > WORKER_SECONDS / REPORT_SECONDS:
+            raise WorkersUnavailable(
+                f"no worker has come in {WORKER_SECONDS:.0f} s, or come back. What they said is above. Nothing "
+                "finished is lost: run again to go on, with fewer workers if the machine is busy."
+            )
+
+    def _look_at_another(self) -> None:
+        if self._client.scheduler_info(n_workers=1)["workers"]:
+            self._rounds_alone = sys.maxsize  # they come and go as its owner likes
+            return
+        self._rounds_alone += 1
+        if self._rounds_alone > WORKER_SECONDS / REPORT_SECONDS:
+            _log.warning("The Dask scheduler has no workers yet. `dask worker ADDRESS` starts one; the run waits.")
+
+
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
+def _client(workers: int, scheduler: str | None, store: Path) -> Iterator["Client"]:
+    if scheduler is not None:
+        with _settings(), _client_of(scheduler) as client:
+            yield client
+        return
+    with _folder_for_dask(store) as folder, ExitStack() as ends:
+        try:
+            with _without_interrupts():
+                first_has_come = ends.enter_context(rehearsal(folder))  # it imports while this process does
+        except OSError as error:
+            raise WorkersUnavailable(could_not_start(error)) from error
+        with _settings(folder), _own_cluster() as (cluster, client):
+            first_has_come()
+            others = multiprocessing.active_children()
+            try:
+                cluster.scale(workers)
+                yield client
+            except WorkersUnavailable:
+                for child in multiprocessing.active_children():  # Dask would wait for those that hang
+                    if child not in others and child.name.startswith("Dask"):
+                        child.kill()
+                raise
+
+
+@contextmanager
+def _settings(folder: Path | None = None) -> Iterator[None]:
+    """Dask as we need it while we run, and as it was thereafter."""
     import dask
-    from distributed import Client, LocalCluster
+    import distributed  # noqa: F401, its handlers of logs are to be there
 
     from modularity_lib.studies.worker import ATTEMPTS
 
@@ -178,46 +255,103 @@ def _client(workers: int, scheduler: str | None) -> Iterator["Client"]:
         # Dask gives a worker up, and its successor with it, that is not back in 15 s: a busy machine takes longer.
         "distributed.deploy.lost-worker-timeout": "1h",
         # Without Dask's own setting for glibc, which gives memory back at once and has to fetch it again: 10 % slower.
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, 1),
+        "distributed.nanny.pre-spawn-environ": _OF_A_WORKER,
         "distributed.admin.tick.limit": "1h",  # a training step may hold the interpreter for seconds: no warning
     }
-    with _silent("distributed", "tornado"), dask.config.set(settings):  # deaths and restarts are ours to report
-        if scheduler is not None:
-            if not _ADDRESS.fullmatch(scheduler):  # a client of such an address would fail and not end
-                raise SchedulerUnavailable(_no_scheduler(scheduler, "it is no address of one"))
-            try:
-                client = Client(scheduler, set_as_default=False)
-            except OSError as error:
-                raise SchedulerUnavailable(_no_scheduler(scheduler, str(error))) from error
-            with client:
-                yield client
-            return
-        with _without_interrupts():  # none of the threads that start here, nor the workers that they start, sees Ctrl-C
+    if folder is not None:
+        settings["temporary-directory"] = str(folder)
+    set_by_dask = ("PYTHONHASHSEED", "__DASK_PARENT_PID", *_OF_A_WORKER)  # here, for those that start from here
+    before = {name: os.environ.get(name) for name in set_by_dask}
+    try:
+        with _silent("distributed", "tornado"), dask.config.set(settings):
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _client_of(scheduler: str) -> Iterator["Client"]:
+    from distributed import Client
+
+    if not _ADDRESS.fullmatch(scheduler):  # a client of such an address would fail and not end
+        raise SchedulerUnavailable(_no_scheduler(scheduler, "it is no address of one"))
+    try:
+        client = Client(scheduler, set_as_default=False)
+    except OSError as error:
+        raise SchedulerUnavailable(_no_scheduler(scheduler, str(error))) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _own_cluster() -> Iterator[tuple["LocalCluster", "Client"]]:
+    """A new cluster on this machine, which has no workers yet, and its client."""
+    from distributed import Client, LocalCluster
+
+    with _without_interrupts():  # none of the threads that start here, nor the workers that they start, sees Ctrl-C
+        try:
             cluster = LocalCluster(
                 n_workers=0,
                 threads_per_worker=1,  # threads of several processes would fight for the cores
                 processes=True,
                 memory_limit=0,
                 dashboard_address="127.0.0.1:0",  # any free port: a second run finds another one
-                silence_logs=logging.CRITICAL,
+                silence_logs=False,  # it would silence all clusters of this process
             )
-        with cluster, Client(cluster, set_as_default=False) as client:
-            cluster.scale(workers)
-            yield client
+        except (OSError, RuntimeError) as error:
+            raise WorkersUnavailable(could_not_start(error)) from error
+    try:
+        with Client(cluster, set_as_default=False) as client:
+            yield cluster, client
+    finally:
+        with suppress(TimeoutError):  # where a limit has kept threads of it from starting it would wait for ever
+            cluster.close(timeout=WORKER_SECONDS)
+
+
+@contextmanager
+def _folder_for_dask(store: Path) -> Iterator[Path]:
+    """Where Dask keeps its locks while we run: in the folder that its user named, else in the store."""
+    import dask
+
+    chosen = dask.config.get("temporary-directory", None)
+    parent = Path(chosen).expanduser() if chosen else store
+    with ExitStack() as ends:
+        try:
+            folder = ends.enter_context(temporary_beside(parent / "dask"))
+        except OSError as error:
+            raise WorkersUnavailable(
+                f"the workers' scratch folder {parent} cannot be used ({error.strerror}). Set DASK_TEMPORARY_DIRECTORY "
+                "to a folder that can be written, or unset it: theirs is then in the store."
+            ) from error
+        yield folder
 
 
 @contextmanager
 def _silent(*packages: str) -> Iterator[None]:
-    """Keep the loggers of some packages from saying anything; at the end they are as the user had set them."""
-    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in packages]
-    before = {logger: logger.level for logger in map(logging.getLogger, names)}
-    for logger in before:
-        logger.setLevel(logging.CRITICAL + 1)
+    """Keep what some packages say of our own processes from the log: it is ours to report.
+
+    Who else uses them in this process does so in other threads, which were there before; their words stay.
+    """
+    others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+
+    def may_be_said(record: logging.LogRecord) -> bool:
+        return record.name.partition(".")[0] not in packages or record.thread in others
+
+    # At the handlers, since Dask makes more loggers as it goes.
+    loggers = [logging.getLogger(name) for name in (None, *packages)]
+    handlers = {handler for logger in loggers for handler in logger.handlers}
+    if logging.lastResort is not None:
+        handlers.add(logging.lastResort)
+    for handler in handlers:
+        handler.addFilter(may_be_said)
     try:
         yield
     finally:
-        for logger, level in before.items():
-            logger.setLevel(level)
+        for handler in handlers:
+            handler.removeFilter(may_be_said)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.engine import open_tasks, run_here, run_on_dask, train_here
 from modularity_lib.studies.estimate import Cost, cost_seen
 from modularity_lib.studies.heartbeat import running
+from modularity_lib.studies.keys import STAGES
 from modularity_lib.studies.provenance import cores
+from modularity_lib.studies.rehearsal import check_may_start_workers
 from modularity_lib.studies.results import Results, StudyIncomplete
 from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
@@ -66,6 +68,8 @@ def run_study(
         ValueError: unknown study, workers below 1, a device that is not there, or one together with a scheduler.
         NetworksFailed: some networks could not be computed.
         StoreUnusable: the store cannot be written.
+        WorkersUnavailable: no process comes on this machine; as where the script that calls this has no main guard.
+            What is stored or shipped already starts none, and needs none.
     """
     archive = Archive(study, store)
     workers = cores() if workers is None else workers
@@ -86,6 +90,8 @@ def run_study(
     for _ in range(2):  # a damaged result shows only when it is read, and is then computed again
         tasks = open_tasks(archive)
         if tasks:
+            if scheduler is None:
+                check_may_start_workers()
             _prepare(archive)
             cost = cost_seen(archive)
             if is_gpu and misses_training(tasks, archive):
@@ -125,7 +131,7 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
 
 def _prepare(archive: Archive) -> None:
     """Raise now what would stop every worker: an error of this process is easier to read than one of theirs."""
-    archive.store.check_writable()
+    archive.store.check_writable((*STAGES, "failures"))
     archive.store.remove_leftovers()
     dataset_of_study(archive.study.dataset)
 

@@ -2,9 +2,13 @@
 
 import contextlib
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import dask
+import distributed  # noqa: F401, it sets up its loggers when it is imported
 import numpy as np
 import pandas as pd
 import pytest
@@ -256,14 +260,23 @@ def test_wrong_arguments_are_refused() -> None:
 
 
 @pytest.mark.parametrize("scheduler", [None, "nowhere"])
-def test_who_uses_dask_in_the_same_process_hears_it_afterwards(
-    scheduler: str | None, caplog: pytest.LogCaptureFixture
+def test_who_uses_dask_in_the_same_process_hears_it_all_the_time(
+    scheduler: str | None, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    theirs, core = logging.getLogger("distributed.of_a_user"), logging.getLogger("distributed")
+    theirs, ours = logging.getLogger("distributed.of_a_user"), logging.getLogger("distributed.of_our_cluster")
     theirs.setLevel(logging.INFO)
-    before = core.level
-    with contextlib.suppress(SchedulerUnavailable), engine._client(0, scheduler):
-        theirs.critical("during")
-    theirs.info("after")
-    assert [record.message for record in caplog.records if record.name == theirs.name] == ["after"]
-    assert core.level == before
+    core = logging.getLogger("distributed")
+    before = core.level, [(handler.level, list(handler.filters)) for handler in core.handlers]
+    variables, settings = dict(os.environ), dict(dask.config.config)
+    with ThreadPoolExecutor(max_workers=1) as their_thread:
+        their_thread.submit(theirs.info, "before").result()
+        with contextlib.suppress(SchedulerUnavailable), engine._client(1, scheduler, tmp_path):
+            their_thread.submit(theirs.info, "during").result()
+            ours.critical("a worker has died")
+        theirs.info("after")
+    said = [record.message for record in caplog.records if record.name in (theirs.name, ours.name)]
+    assert said == (["before", "during", "after"] if scheduler is None else ["before", "after"])
+    assert (core.level, [(handler.level, list(handler.filters)) for handler in core.handlers]) == before
+    assert dict(os.environ) == variables
+    assert dict(dask.config.config) == settings
+    assert not list(tmp_path.iterdir())
