@@ -19,7 +19,7 @@ from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.paths import checkout
 from modularity_lib.studies.archive import Archive, Matrices
 from modularity_lib.studies.catalogue import setting_of
-from modularity_lib.studies.entries import Entry, key_of, read_entry, replace_entry
+from modularity_lib.studies.entries import Entry, check_replaceable, key_of, read_entry, replace_entry
 from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
 from modularity_lib.studies.results import Results, rows_at, sweep
@@ -255,6 +255,7 @@ def table_key(results: Results) -> str:
 
 def ship(results: Results, store: Store) -> pd.DataFrame:
     """Measure all runs of a study from stored weights, and write the table into the project."""
+    check_replaceable(SHIPPED / results.study.name)
     runs = tqdm(range(results.study.runs), desc="runs")
     table = pd.concat([common_mode_table(results, run=run, store=store) for run in runs], ignore_index=True)
     made = {**provenance(), "written": time.strftime("%FT%TZ", time.gmtime())}

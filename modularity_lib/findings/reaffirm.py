@@ -75,6 +75,7 @@ def reaffirm(*, sample: int = 0, say: Callable[[str], object] = print) -> list[s
     other_versions = bool(unproven_libraries("v1"))
     if not (new or other_versions or sample):
         return []
+    lineage.check_appendable()
     to_train = [*TRAINED] if "training" in new or other_versions else []
     to_train += _drawn(sample)
     with threadpool_limits(1, user_api="blas"):  # as in `worker.compute`

@@ -72,8 +72,7 @@ def replace_entry(place: Path, entry: Entry, *, key: str) -> None:
         FileExistsError: the folder is there and holds something else.
         OSError: the folder cannot be written.
     """
-    if place.is_dir() and any(place.iterdir()) and not (place / CHECKSUMS).exists():
-        raise FileExistsError(f"{place} holds other files than tables of a study. Choose a new or an empty folder.")
+    check_replaceable(place)
     with temporary_beside(place) as temporary:
         write_files(temporary, {"key": key, "facts": entry.facts, "provenance": entry.provenance}, entry, indent=1)
         if not place.exists():
@@ -83,6 +82,14 @@ def replace_entry(place: Path, entry: Entry, *, key: str) -> None:
         place.rename(before)
         temporary.rename(place)
         shutil.rmtree(before)
+
+
+def check_replaceable(place: Path) -> None:
+    """Raise as `replace_entry` would: before the work, not after."""
+    if place.is_dir() and any(place.iterdir()) and not (place / CHECKSUMS).exists():
+        raise FileExistsError(f"{place} holds other files than tables of a study. Choose a new or an empty folder.")
+    with temporary_beside(place):
+        pass
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import math
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from modularity_lib.studies.store import Store, is_alive
@@ -47,7 +48,8 @@ class Heartbeat:
             pass  # a sign of life is not worth a failure; the store itself says what is wrong when a result is written
 
     def __exit__(self, *_: object) -> None:
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):  # as in `say`
+            self._file.unlink(missing_ok=True)
 
 
 def running(store: Store, study: str) -> list[dict[str, Any]]:
@@ -57,8 +59,10 @@ def running(store: Store, study: str) -> list[dict[str, Any]]:
         host, _, process = file.stem.partition("~")
         try:
             sign = json.loads(file.read_text())
-        except (OSError, ValueError):
-            continue  # it ended in this moment
-        if time.time() - sign["at"] < 30.0 and (host != socket.gethostname() or is_alive(int(process))):
+            is_recent = time.time() - sign["at"] < 30.0
+            is_of_the_living = host != socket.gethostname() or is_alive(int(process))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # it ended in this moment, or is none of ours
+        if is_recent and is_of_the_living:
             found.append(sign)
     return found

@@ -5,7 +5,9 @@ is the same as, and how that was seen: "definitions", one source was fingerprint
 sample of the shipped results came out the same to the last bit (`findings/reaffirm.py`). What is not proven is stale.
 """
 
+import errno
 import json
+import os
 import time
 from functools import cache
 from importlib.metadata import version
@@ -13,7 +15,7 @@ from typing import Any
 
 from modularity_lib.studies.fingerprint import digests, fingerprint
 from modularity_lib.studies.provenance import provenance
-from modularity_lib.studies.shipped import RESULTS_FOLDER, shipped_tables
+from modularity_lib.studies.shipped import RESULTS_FOLDER, ResultsAltered, shipped_tables
 
 LINEAGE = RESULTS_FOLDER / "lineage.json"
 
@@ -88,6 +90,12 @@ def libraries_sentence(study: str) -> str:
     )
 
 
+def check_appendable() -> None:
+    """Raise PermissionError where the lineage could not be written: before a sample is recomputed, not after."""
+    if not os.access(LINEAGE.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(LINEAGE))
+
+
 def append(stages: list[str], *, how: str, networks: list[str], same_as: dict[str, str]) -> None:
     """Add a line for the code of each stage as it is now, and one for the installed libraries."""
     lines = json.loads(LINEAGE.read_text()) if LINEAGE.exists() else {}
@@ -114,3 +122,8 @@ def _lines() -> dict[str, Any]:
         return dict(json.loads(LINEAGE.read_text(encoding="utf-8")))
     except FileNotFoundError:  # an installation without the shipped results
         return {}
+    except (OSError, ValueError) as error:
+        raise ResultsAltered(
+            f"{LINEAGE}, which says what code made the shipped results, cannot be read: {error}. Get a fresh copy of "
+            f"it, with `git checkout -- {LINEAGE}`, say."
+        ) from error

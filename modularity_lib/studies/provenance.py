@@ -41,10 +41,10 @@ def _processor() -> str:
 
 def _commit() -> str | None:
     root = checkout()
-    if not (root / ".git").exists():
-        return None
     git = ["git", "-C", str(root)]
     try:
+        if not (root / ".git").exists():
+            return None
         commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -15,7 +15,7 @@ RESULTS_FOLDER = checkout() / "data" / "results"
 
 
 class ResultsAltered(RuntimeError):
-    """Tables that come with the project are not those that were shipped."""
+    """Tables that come with the project are not those that were shipped, or cannot be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +55,18 @@ def shipped_tables(study: str) -> ShippedTables | None:
     """Tables that come with the project for a study of this name, or None.
 
     Raises:
-        ResultsAltered: a file does not have the SHA-256 that it was shipped with.
+        ResultsAltered: a file does not have the SHA-256 that it was shipped with, or cannot be read.
     """
     folder = RESULTS_FOLDER / study
-    if not folder.is_dir():
-        return None
     try:
+        if not folder.is_dir():
+            return None
         entry = read_entry(folder)
+    except OSError as error:
+        raise ResultsAltered(
+            f"the results in {folder} cannot be read ({error.strerror}). Make the folder and its files readable; "
+            "without the folder the study is computed anew."
+        ) from error
     except EntryDamaged as damage:
         raise ResultsAltered(
             f"the results in {folder} are not those that were shipped: {damage}. Get a fresh copy of this folder, with "

@@ -7,8 +7,9 @@ import os
 import re
 import shutil
 import socket
+import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,18 @@ from modularity_lib.studies.provenance import provenance
 _log = logging.getLogger(__name__)
 _SET_ASIDE = "set-aside"
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
 
 
 def default_store_folder() -> Path:
     """Where results are kept: $MODULARITY_STORE, else .modularity/ in a checkout, else the user's data folder."""
     if chosen := os.environ.get("MODULARITY_STORE"):
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError as error:
+            raise StoreUnusable(
+                errno.ENOENT, f"MODULARITY_STORE is {chosen!r}, and that home is not known here: write the whole path"
+            ) from error
     root = checkout()
     if (root / "_toc.yml").exists():
         return root / ".modularity"
@@ -44,11 +51,13 @@ def default_store_folder() -> Path:
 
 
 class StoreUnusable(OSError):
-    """The store cannot be written: the disk is full, say, or the folder belongs to someone else."""
+    """The store cannot be read or written: the disk is full, say, or the folder belongs to someone else."""
 
 
 class Store:
     """A folder of entries, `<stage>/<first two digits>/<key>/`, each written whole or not at all.
+
+    Every method raises StoreUnusable where the system does not let it look.
 
     An entry is a folder of `facts.json`, `arrays.safetensors` where it has arrays, `<name>.parquet` for each table, and
     `SHA256SUMS`. It is written under a temporary name beside its place, flushed to disk and renamed; a folder that is
@@ -64,7 +73,7 @@ class Store:
 
     def has(self, stage: str, key: str) -> bool:
         """Whether an entry is there; its checksums are not read."""
-        return self._place(stage, key).is_dir()
+        return self._is_folder(self._place(stage, key))
 
     def read(self, stage: str, key: str) -> Entry | None:
         """Entry of this key, or None where there is none or where it was damaged and has been set aside.
@@ -73,14 +82,14 @@ class Store:
             StoreUnusable: the entry is damaged, and the folder cannot be written to set it aside.
         """
         place = self._place(stage, key)
-        if not place.is_dir():
+        if not self._is_folder(place):
             return None
         try:
             return read_entry(place, key=key)
         except OSError as error:
-            raise self._unwritable(error, what=f"{place} cannot be read from") from error
+            raise self._unreadable(error, what=str(place)) from error
         except EntryDamaged as damage:
-            if place.is_dir():  # else another process has just removed it or set it aside
+            if self._is_folder(place):  # else another process has just removed it or set it aside
                 self._set_aside(place, stage, key, str(damage))
             return None
 
@@ -114,18 +123,23 @@ class Store:
                 try:
                     temporary.rename(place)
                 except OSError:
-                    if not place.is_dir():  # another process finished the same entry first: its copy is as good
+                    if not self._is_folder(place):  # another process finished the same entry first: its copy is as good
                         raise
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def check_writable(self) -> None:
-        """Raise StoreUnusable where nothing could be written: before hours are spent, not after."""
+    def check_writable(self, stages: Iterable[str] = ()) -> None:
+        """Raise StoreUnusable where nothing could be written, or not in these stages: before hours are spent."""
         try:
             with temporary_beside(self.root / _SET_ASIDE):
                 pass
         except OSError as error:
             raise self._unwritable(error) from error
+        for folder in (self.root / stage for stage in stages):
+            for place in (folder, *self._listed(folder)):
+                if os.path.lexists(place) and not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+                    number = errno.EACCES if place.is_dir() else errno.ENOTDIR
+                    raise self._unwritable(OSError(number, f"{place}: {os.strerror(number)}"))
 
     def keys(self, stage: str) -> list[str]:
         """Keys of the entries of a stage, in no particular order."""
@@ -156,14 +170,14 @@ class Store:
                 continue  # it is gone already, or the folder is read-only
             shutil.rmtree(doomed, ignore_errors=True)
         if key is None:  # only folders that are empty: another process may just be writing here
-            for folder in [*_listed(self.root / stage), self.root / stage]:
+            for folder in [*self._listed(self.root / stage), self.root / stage]:
                 with suppress(OSError):
                     folder.rmdir()
 
     def remove_leftovers(self) -> int:
         """Remove what processes on this machine left that no longer live; return how many files and folders it was."""
-        stages = [folder.name for folder in _listed(self.root)]
-        places = [*_listed(self.root), *(place for stage in stages for place in self._places(stage))]
+        stages = [folder.name for folder in self._listed(self.root)]
+        places = [*self._listed(self.root), *(place for stage in stages for place in self._places(stage))]
         leftovers = []
         for place in places:
             match = _LEFT.fullmatch(place.name)
@@ -178,7 +192,24 @@ class Store:
         return len(leftovers)
 
     def _places(self, stage: str) -> list[Path]:
-        return [place for first in _listed(self.root / stage) for place in _listed(first)]
+        return [place for first in self._listed(self.root / stage) for place in self._listed(first)]
+
+    def _listed(self, folder: Path) -> list[Path]:
+        """What is in a folder; nothing where it is none, or where another process has just removed it."""
+        try:
+            return [Path(entry.path) for entry in os.scandir(folder)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._unreadable(error, what=str(folder)) from error
+
+    def _is_folder(self, place: Path) -> bool:
+        try:
+            return stat.S_ISDIR(place.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._unreadable(error, what=str(place)) from error
 
     def _place(self, stage: str, key: str) -> Path:
         return self.root / stage / key[:2] / key
@@ -195,7 +226,17 @@ class Store:
         _log.warning("Damaged result set aside, it will be computed again: %s (%s). Kept in %s.", place, fault, aside)
 
     def _unwritable(self, error: OSError, *, what: str = "results cannot be written to") -> "StoreUnusable":
-        mend = "free some space" if error.errno in _DISK_IS_FULL else "make it writable"
+        mend = "make it writable"
+        if error.errno in _DISK_IS_FULL:
+            mend = "free some space"
+        elif error.errno in _IN_THE_WAY:
+            mend = "move away the file that is in the place of a folder"
+        return self._unusable(error, what, mend)
+
+    def _unreadable(self, error: OSError, *, what: str) -> "StoreUnusable":
+        return self._unusable(error, f"{what} cannot be read from", "make it readable")
+
+    def _unusable(self, error: OSError, what: str, mend: str) -> "StoreUnusable":
         return StoreUnusable(
             error.errno,
             f"{what} the store {self.root} ({error.strerror}). Nothing finished is lost: {mend}, or choose another "
@@ -205,14 +246,6 @@ class Store:
 
 # Temporary folders, and signs of life (heartbeat.py) with their temporary files.
 _LEFT = re.compile(r"\.?(?P<host>[^~.][^~]*)~(?P<process>\d+)(~.*|\.json)")
-
-
-def _listed(folder: Path) -> list[Path]:
-    """What is in a folder; nothing where it is none, or where another process has just removed it."""
-    try:
-        return [Path(entry.path) for entry in os.scandir(folder)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def is_alive(process: int) -> bool:

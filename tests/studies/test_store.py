@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from modularity_lib.studies.entries import Entry, key_of
+from modularity_lib.studies.heartbeat import running
 from modularity_lib.studies.store import Store, StoreUnusable, default_store_folder
 
 INGREDIENTS = {"run": 3, "l2": 1e-5}
@@ -196,3 +197,52 @@ def test_the_folder_of_the_store_can_be_chosen(monkeypatch: pytest.MonkeyPatch, 
     assert default_store_folder() == tmp_path
     monkeypatch.delenv("MODULARITY_STORE")
     assert default_store_folder() == Path(__file__).parents[2] / ".modularity"
+
+
+def test_a_folder_that_may_not_be_read_is_a_clear_error_whatever_is_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    entry = Entry({})
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refuse)
+        patched.setattr(Path, "stat", refuse)
+        for ask in (
+            lambda: store.has("training", KEY),
+            lambda: store.read("training", KEY),
+            lambda: store.keys("training"),
+            lambda: store.remove("training"),
+            store.remove_leftovers,
+        ):
+            with pytest.raises(StoreUnusable, match=r"from the store .* \(Permission denied\).*make it readable"):
+                ask()
+    assert store.write("training", KEY, entry, ingredients=INGREDIENTS, seconds=0.0) is None
+
+
+@pytest.mark.parametrize("place", ["modules", "modules/ab", "failures"])
+def test_a_file_where_a_folder_is_wanted_is_an_error_before_any_work(place: str, store: Store) -> None:
+    (store.root / place).parent.mkdir(exist_ok=True)
+    (store.root / place).write_text("")
+    with pytest.raises(StoreUnusable, match=rf"{place}: Not a directory\).*move away the file"):
+        store.check_writable(("training", "modules", "agreement", "failures"))
+
+
+def test_a_home_that_is_not_known_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODULARITY_STORE", "~nobody-of-this-name/results")
+    with pytest.raises(StoreUnusable, match="write the whole path"):
+        default_store_folder()
+
+
+def test_signs_of_life_that_are_none_are_passed_over(store: Store) -> None:
+    folder = store.root / "running" / "smoke"
+    folder.mkdir(parents=True)
+    for name, content in {
+        f"{socket.gethostname()}~x.json": '{"at": 1e12}',
+        "host~1.json": "[]",
+        "host~2.json": "{}",
+        "host~3.json": "",
+    }.items():
+        (folder / name).write_text(content)
+    assert running(store, "smoke") == []
