@@ -1,5 +1,6 @@
 """The command `modularity`: run studies, look how far they are, check them, take them away."""
 
+import errno
 import os
 import signal
 import sys
@@ -66,32 +67,14 @@ _store = click.option(
 )
 
 
-def _says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the errors a user can mend into one line, and Ctrl-C into a word on how to go on."""
+def _stops_at_once(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn Ctrl-C into a word on how to go on."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
-        from modularity_lib.studies.fingerprint import Unresolved
-        from modularity_lib.studies.results import StudyIncomplete
-        from modularity_lib.studies.run import NetworksFailed
-        from modularity_lib.studies.shipped import ResultsAltered
-        from modularity_lib.studies.store import StoreUnusable
-
         before = signal.signal(signal.SIGINT, _stop)
         try:
             command(*args, **kwargs)
-        except (
-            DatasetUnavailable,
-            DatasetAltered,
-            ResultsAltered,
-            StoreUnusable,
-            StudyIncomplete,
-            NetworksFailed,
-            Unresolved,
-        ) as error:
-            click.echo(f"modularity: {error}", err=True)
-            sys.exit(1)
         finally:
             signal.signal(signal.SIGINT, before)
 
@@ -119,16 +102,58 @@ def _kill_workers() -> None:
 
 
 class _Commands(click.Group):
-    """The commands; what a user typed wrong is answered in one line, with status 2."""
+    """The commands; what a user typed wrong is answered in one line with status 2, and what he can mend with 1."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             status = super().main(*args, **{**kwargs, "standalone_mode": False})
+            sys.stdout.flush()  # now: what cannot be written would else be told after all has ended
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "modularity"
             click.echo(f"{command}: {error.format_message()} See: {command} --help", err=True)
             status = 2
+        except click.Abort:
+            click.echo("modularity: stopped.", err=True)
+            status = 130
+        except BrokenPipeError:  # nobody reads on, as after `| head`
+            status = _without_output()
+        except Exception as error:
+            said = _can_be_mended(error)
+            if said is None:
+                raise
+            click.echo(f"modularity: {said}", err=True)
+            status = _without_output()
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _can_be_mended(error: Exception) -> str | None:
+    """What to say of an error of which this library knows the cause, or which the system gave; None of any other."""
+    if type(error).__module__.partition(".")[0] == "modularity_lib":
+        return getattr(error, "strerror", None) or str(error)
+    if not isinstance(error, OSError):
+        return None
+    where = f"{error.filename}: " if error.filename is not None else ""
+    why = error.strerror or str(error)
+    return f"{where}{why}.{_WAYS_OUT.get(error.errno or 0, '')}"
+
+
+_WAYS_OUT = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), " Make it readable, or writable, for this user."),
+    errno.EROFS: " Work in a copy that can be written.",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), " Free some space."),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), " Raise the limit on open files: `ulimit -n`."),
+    **dict.fromkeys((errno.EAGAIN, errno.ENOMEM), " Raise the limit on processes, `ulimit -u`, or free some memory."),
+}
+
+
+def _without_output() -> int:
+    """Status of a command that ends early; what it has left to write is dropped, for it may be that which fails."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return 1
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -154,7 +179,7 @@ def main() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and about how long it takes.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-@_says_what_is_wrong
+@_stops_at_once
 def run(
     study: "Study",
     store: Path | None,
@@ -211,7 +236,7 @@ def run(
 @main.command()
 @_study
 @_store
-@_says_what_is_wrong
+@_stops_at_once
 def status(study: "Study", store: Path | None) -> None:
     """Show how far a study is: networks done, under way, failed (with the reason), and the time left.
 
@@ -237,7 +262,7 @@ def status(study: "Study", store: Path | None) -> None:
 @click.option("--l2", type=float, help="Only networks with this L2 strength.")
 @click.option("--l1", type=float, help="Only networks with this L1 strength.")
 @click.option("--dropout", type=float, help="Only networks with this dropout.")
-@_says_what_is_wrong
+@_stops_at_once
 def why(
     study: "Study",
     store: Path | None,
@@ -275,7 +300,7 @@ def why(
     "--sample", default=1, show_default=True, type=click.IntRange(min=1), help="How many networks to recompute."
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Which ones: seed of the draw.")
-@_says_what_is_wrong
+@_stops_at_once
 def verify(study: "Study", store: Path | None, sample: int, seed: int) -> None:
     """Recompute some networks from scratch and compare them with the stored rows.
 
@@ -305,7 +330,7 @@ def verify(study: "Study", store: Path | None, sample: int, seed: int) -> None:
 @click.option(
     "--sample", default=0, show_default=True, type=click.IntRange(min=0), help="Train so many more networks of v1."
 )
-@_says_what_is_wrong
+@_stops_at_once
 def reaffirm(sample: int) -> None:
     """Prove that changed code gives the shipped results, to the last bit, so that they stay current.
 
@@ -316,14 +341,9 @@ def reaffirm(sample: int) -> None:
     Example:
       modularity reaffirm
     """
-    from modularity_lib.findings.reaffirm import NotTheSame
     from modularity_lib.findings.reaffirm import reaffirm as prove
 
-    try:
-        added = prove(sample=sample, say=click.echo)
-    except NotTheSame as difference:
-        click.echo(f"modularity: {difference}", err=True)
-        sys.exit(1)
+    added = prove(sample=sample, say=click.echo)
     click.echo(f"added to the lineage: {', '.join(added)}" if added else "the code of every stage is proven already.")
 
 
@@ -347,7 +367,7 @@ def reaffirm(sample: int) -> None:
     help="With --parquet: weights of the sweep of dropout in the first N runs.",
 )
 @click.option("--incomplete", is_flag=True, help="Write what there is, though networks are missing.")
-@_says_what_is_wrong
+@_stops_at_once
 def export(
     study: "Study",
     store: Path | None,
@@ -365,7 +385,7 @@ def export(
     """
     from modularity_lib.studies.archive import Archive
     from modularity_lib.studies.results import TABLES
-    from modularity_lib.studies.store import Store
+    from modularity_lib.studies.store import Store, StoreUnusable
 
     if (weights or dropout_weights) and not parquet:
         raise click.UsageError(f"--{'weights' if weights else 'dropout-weights'} goes with --parquet.")
@@ -374,7 +394,9 @@ def export(
     try:
         if parquet:
             from modularity_lib.studies import shipping
+            from modularity_lib.studies.entries import check_replaceable
 
+            check_replaceable(folder)
             arrays = shipping.weights_to_ship(archive, runs=weights, dropout_runs=dropout_weights)
             if weights:
                 arrays |= shipping.matrices_to_ship(archive)
@@ -383,6 +405,8 @@ def export(
             folder.mkdir(parents=True, exist_ok=True)
             for name in TABLES:
                 getattr(results, name).to_csv(folder / f"{name}.csv", index=False)
+    except StoreUnusable:
+        raise
     except OSError as error:
         raise click.BadParameter(f"{folder} cannot be written: {error}", param_hint="--to") from error
     for name in TABLES:
@@ -399,7 +423,7 @@ def export(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the notebook and the page. Default: _build in the checkout.",
 )
-@_says_what_is_wrong
+@_stops_at_once
 def chapter(name: str, parameters: tuple[tuple[str, str], ...], several: str, folder: Path | None) -> None:
     """Run one chapter of the book again with other parameters: a notebook and a page.
 
@@ -458,16 +482,12 @@ def pdf() -> None:
       modularity pdf
     """
     _need_jupyter_book()
-    from modularity_lib.book.pdf import PDF, PdfImpossible, build_single_page, print_book
+    from modularity_lib.book.pdf import PDF, build_single_page, print_book
     from modularity_lib.paths import checkout
 
     root = checkout()
-    try:
-        build_single_page(root)
-        n_chapters = print_book(root, root / PDF)
-    except PdfImpossible as reason:
-        click.echo(f"modularity: {reason}", err=True)
-        sys.exit(1)
+    build_single_page(root)
+    n_chapters = print_book(root, root / PDF)
     click.echo(f"{PDF}: {n_chapters} chapters, {(root / PDF).stat().st_size / 1e6:.1f} MB")
 
 
@@ -489,7 +509,7 @@ def readme() -> None:
 
 @main.command("common-mode")
 @_store
-@_says_what_is_wrong
+@_stops_at_once
 def common_mode(store: Path | None) -> None:
     """Measure what the units of v1 have in common, in all runs in the store, and ship it in data/common_mode.
 
@@ -515,7 +535,7 @@ def data() -> None:
 
 @data.command()
 @click.argument("dataset", type=click.Choice(DATASET_NAMES))
-@_says_what_is_wrong
+@_stops_at_once
 def fetch(dataset: str) -> None:
     """Make sure that a dataset is at hand and unaltered; download it if it is not.
 

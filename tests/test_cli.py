@@ -1,5 +1,9 @@
 """The command `modularity`: what it shows, and one line with status 2 for what was typed wrong."""
 
+import errno
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -15,14 +19,18 @@ from made_up_results import made_up_results
 from modularity_lib import cli
 from modularity_lib.book import cover, pdf, readme, rerun
 from modularity_lib.book.execution import ChapterFailed
-from modularity_lib.findings import common_mode
-from modularity_lib.studies import measurement
+from modularity_lib.findings import common_mode, reaffirm
+from modularity_lib.images import dataset
+from modularity_lib.images.sources import DatasetUnavailable
+from modularity_lib.studies import archive, measurement, shipping, status
 from modularity_lib.studies import run as study_run
 from modularity_lib.studies.archive import dataset_of_study
 from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.measurement import measured_matrices
+from modularity_lib.studies.rehearsal import WorkersUnavailable
 from modularity_lib.studies.results import TABLES
-from modularity_lib.studies.store import Store
+from modularity_lib.studies.store import Store, StoreUnusable
+from without_powers import without_root_powers
 
 TINY = replace(tiny.TINY, epochs=2)
 
@@ -294,6 +302,114 @@ def test_wrong_input_is_one_line_and_status_2(arguments: list[str], message: str
     assert message in shown.stderr
     assert shown.stderr.count("\n") == 1
     assert "Traceback" not in shown.output
+
+
+def fail_with(error: BaseException):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+# What each command calls first of all that touches a file.
+FIRST_OF = {
+    ("run", "tiny"): (study_run, "run_study"),
+    ("run", "tiny", "--shard", "1/2"): (study_run, "run_shard"),
+    ("run", "tiny", "--dry-run"): (status, "plan"),
+    ("status", "tiny"): (status, "status"),
+    ("why", "tiny"): (status, "reasons"),
+    ("verify", "tiny"): (archive.Archive, "tables_at_hand"),
+    ("export", "tiny", "--to", "tables"): (archive.Archive, "tables"),
+    ("reaffirm",): (reaffirm, "reaffirm"),
+    ("readme",): (readme, "shipped_results"),
+    ("common-mode",): (common_mode, "ship"),
+    ("pdf",): (pdf, "build_single_page"),
+    ("data", "fetch", "mnist-5k"): (dataset, "load_dataset"),
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/a/file"), "/a/file: Permission denied. Make it readable"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/a/folder"), "/a/folder: Is a directory."),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a/file/b"), "/a/file/b: Not a directory."),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/gone"), "/gone: No such file or directory."),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device. Free some space."),
+        (OSError(errno.EROFS, "Read-only file system", "/a"), "/a: Read-only file system. Work in a copy"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error."),
+        (StoreUnusable(errno.EACCES, "the store cannot be read"), "modularity: the store cannot be read\n"),
+        (DatasetUnavailable("no images"), "modularity: no images\n"),
+        (WorkersUnavailable("no worker"), "modularity: no worker\n"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+@pytest.mark.parametrize("command", FIRST_OF, ids=" ".join)
+def test_what_a_users_surroundings_do_to_a_command_is_one_line(
+    command: tuple[str, ...], error: OSError, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(*FIRST_OF[command], fail_with(error))
+    shown = modularity(*command)
+    assert shown.exit_code == 1
+    assert message in shown.stderr
+    assert shown.stderr.count("\n") == 1
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "status", fail_with(KeyError("a bug")))
+    assert isinstance(modularity("status", "tiny").exception, KeyError)
+
+
+def test_a_book_that_is_stopped_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "build_single_page", fail_with(KeyboardInterrupt()))
+    shown = modularity("pdf")
+    assert (shown.exit_code, shown.stderr.strip()) == (130, "modularity: stopped.")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("arguments", [["--version"], ["run", "smoke", "--dry-run"], ["why", "smoke", "--run", "0"]])
+def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "modularity_lib.cli", *arguments], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "modularity: No space left on device. Free some space.\n")
+
+
+def test_a_reader_who_reads_no_further_is_no_error() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "modularity_lib.cli", "why", "smoke"]
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", [["status", "smoke"], ["run", "smoke"], ["export", "smoke", "--to", "tables"]])
+def test_a_store_that_may_not_be_read_is_one_line(arguments: list[str], tmp_path: Path) -> None:
+    closed = tmp_path / "training"
+    closed.mkdir(mode=0o000)
+    done = subprocess.run(
+        [sys.executable, "-m", "modularity_lib.cli", *arguments, "--store", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        preexec_fn=without_root_powers,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"cannot be read from the store {tmp_path} (Permission denied)" in done.stderr
+
+
+def test_a_table_that_cannot_replace_others_is_refused_before_the_networks_are_measured(
+    computed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "weights_to_ship", lambda *_, **__: pytest.fail("it measures"))
+    (tmp_path / "file").write_text("")
+    shown = modularity(
+        *("export", "tiny", "--store", computed, "--to", tmp_path / "file" / "tables", "--parquet", "--weights", 1)
+    )
+    assert shown.exit_code == 2
+    assert "cannot be written" in shown.stderr
 
 
 def test_an_incomplete_study_cannot_be_exported_and_says_how_to_complete_it(tmp_path: Path) -> None:
