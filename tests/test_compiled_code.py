@@ -1,15 +1,18 @@
 """Where neither the library nor the home of its user can be written, compiled code is kept in a temporary folder."""
 
+import inspect
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import modularity_lib
+from modularity_lib import compiled_code
 from without_powers import without_root_powers
 
 COMPILE = """
@@ -90,34 +93,43 @@ def test_the_folder_that_the_user_named_is_respected(library: Path, closed: Path
     assert cache_of(library, HOME=str(closed), **named) == named["NUMBA_CACHE_DIR"]
 
 
-def test_a_folder_of_someone_else_is_not_trusted(library: Path, closed: Path, tmp_path: Path) -> None:
-    (tmp_path / f"modularity-lib-{os.getuid()}").mkdir()
-    (tmp_path / f"modularity-lib-{os.getuid()}").chmod(0o777)
-    assert not cache_of(library, HOME=str(closed), TMPDIR=str(tmp_path)).startswith(str(tmp_path))
+def no_shared_memory(place: str, *more: object, makedirs=os.makedirs, **how: object) -> None:
+    """In place of `os.makedirs`, on a machine that has no /dev/shm."""
+    if place.startswith("/dev/shm"):
+        raise OSError("Read-only file system")
+    makedirs(place, *more, **how)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o750, 0o500])
+def test_a_folder_that_others_can_enter_or_that_is_closed_is_not_used(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "makedirs", no_shared_memory)
+    monkeypatch.setattr(os, "access", lambda place, *_: os.stat(place).st_mode & 0o200 != 0)  # for root, too
+    folder = tmp_path / f"modularity-lib-{os.getuid()}"
+    assert compiled_code._temporary_folder() == str(folder)
+    folder.chmod(mode)
+    assert compiled_code._temporary_folder() is None
 
 
 def test_without_any_folder_each_process_compiles_for_itself(library: Path, closed: Path) -> None:
     script = f"""
-import modularity_lib.paths, sys
 import os, tempfile
 tempfile.tempdir = {str(closed)!r}
-os.path.isdir = lambda place, isdir=os.path.isdir: place != "/dev/shm" and isdir(place)
-del sys.modules["modularity_lib"]
-real = os.makedirs
-def makedirs(place, *more, **how):
-    if place.startswith("/dev/shm"):
-        raise OSError(30, "Read-only file system")
-    real(place, *more, **how)
-os.makedirs = makedirs
-os.environ.pop("NUMBA_CACHE_DIR", None)
+makedirs = os.makedirs
+{inspect.getsource(no_shared_memory)}
+os.makedirs = no_shared_memory
 import modularity_lib.alignment.compiled
+print(os.environ.get("NUMBA_CACHE_DIR"))
 """
+    kept = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     done = subprocess.run(
         [sys.executable, "-B", "-c", script],
-        env={**os.environ, "PYTHONPATH": str(library), "HOME": str(closed), "TMPDIR": str(closed)},
+        env={**kept, "PYTHONPATH": str(library), "HOME": str(closed), "TMPDIR": str(closed)},
         preexec_fn=without_root_powers,
         cwd=library,
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
