@@ -83,8 +83,9 @@ def parameters_markdown(root: Path) -> str:
     for chapter in all_chapters(root):
         for name, parameter in chapter.parameters().items():
             default = json.dumps(parameter.default) if isinstance(parameter.default, str) else str(parameter.default)
-            rows.append([chapter.name, f"`{name}`", parameter.takes, f"`{default}`", parameter.meaning])
-    return markdown(["chapter", "parameter", "takes", "default", "meaning"], rows)
+            takes = ": ".join(filter(None, [parameter.takes, parameter.meaning]))
+            rows.append([chapter.name, f"`{name}`", f"`{default}`", takes])
+    return markdown(["chapter", "parameter", "default", "what it takes"], rows)
 
 
 def _parameter_text(execution: Execution, name: str) -> str:

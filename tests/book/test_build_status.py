@@ -58,8 +58,8 @@ def test_the_table_of_parameters_says_what_each_takes_and_means(tmp_path: Path) 
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/first\n")
     (tmp_path / "chapters" / "first.md").write_text(TEXT)
     assert build_status.parameters_markdown(tmp_path).splitlines()[2:] == [
-        '| first | `study` | study | `"v1"` |  |',
-        "| first | `layer` | layer | `1` | counted from 1 |",
+        '| first | `study` | `"v1"` | study |',
+        "| first | `layer` | `1` | layer: counted from 1 |",
     ]
 
 
