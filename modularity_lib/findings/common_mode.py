@@ -3,8 +3,7 @@
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,14 @@ from tqdm import tqdm
 from modularity_lib.clustering.modularity import dead_units
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings.synthetic import block_of, planted
-from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.paths import checkout
-from modularity_lib.studies.archive import Archive, Matrices
+from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import setting_of
 from modularity_lib.studies.entries import Entry, check_replaceable, key_of, read_entry, replace_entry
 from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
 from modularity_lib.studies.results import Results, rows_at, sweep
 from modularity_lib.studies.store import Store
-from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import BASELINE, PANEL_ORDER, REGULARISERS, Regulariser, is_normalised
 
 NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))  # similarities from 0 to 1
@@ -152,7 +149,7 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: 
         share of pairs that this left at 0;
         score_shifted: with the mean over all pairs as without regularisation, by a shift (`shifted`);
         score_shuffled, score_directions: of the two nulls, mean over the draws.
-        No rows where the matrices, or the network without regularisation, are not at hand.
+        No rows where some matrices, or the network without regularisation, are not at hand.
     """
     modules = results.analysed("modules", trained=True)
     modules = modules[(modules["run"] == run) & modules["measure"].isin(NORMALISED)]
@@ -160,7 +157,9 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: 
     accuracies = networks.set_index(list(REGULARISERS))["test_accuracy"].to_dict()
     rows: list[dict[str, object]] = []
     before: dict[tuple[int, str], dict[str, float]] = {}
-    for config, matrices in _at_hand(Archive(results.study, store), results, run=run):
+    archive = Archive(results.study, store)
+    at_hand = archive.with_matrices(results, run=run) if archive.has_matrices(results, run=run) else ()
+    for config, matrices in at_hand:  # the first is that without regularisation
         setting, layers = setting_of(config), list(matrices.values())
         for row in _records(rows_at(modules, **setting._asdict())):
             similarity, labels = layers[row["layer"] - 1][row["measure"]], np.asarray(row["labels"])
@@ -172,12 +171,6 @@ def common_mode_table(results: Results, *, run: int = 0, draws: int = 3, store: 
                 seen = measured(similarity, labels, before[place], draws=draws, steps=steps, run=run, row=len(rows))
                 rows.append({**row, "test_accuracy": accuracies[setting], **seen})
     return pd.DataFrame(rows, columns=list(_COLUMNS))
-
-
-def _at_hand(archive: Archive, results: Results, *, run: int) -> Iterator[tuple[TrainingConfig, Matrices]]:
-    """`Archive.with_matrices`, up to the first network that lacks them; the first is that without regularisation."""
-    with suppress(LookupError, DatasetUnavailable):
-        yield from archive.with_matrices(results, run=run)
 
 
 def measured(

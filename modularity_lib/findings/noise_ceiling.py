@@ -10,7 +10,6 @@ import pandas as pd
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.clustering.search import find_modules
 from modularity_lib.images.dataset import load_dataset
-from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies.archive import Archive, Matrices
 from modularity_lib.studies.catalogue import setting_of
 from modularity_lib.studies.results import Results, rows_at
@@ -112,11 +111,7 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
 
 def at_hand(results: Results, *, run: int = 0) -> bool:
     """Whether the similarity matrices of a run come with the project or can be measured from what is stored."""
-    try:
-        next(Archive(results.study).with_matrices(results, run=run), None)
-    except (LookupError, DatasetUnavailable):
-        return False
-    return True
+    return Archive(results.study).has_matrices(results, run=run)
 
 
 def _self_agreement(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.images.dataset import Dataset, load_dataset
+from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies.catalogue import Study, setting_of, study_named
 from modularity_lib.studies.entries import Entry
 from modularity_lib.studies.keys import NetworkKeys, network_keys
@@ -153,6 +154,13 @@ class Archive:
             )
         return network_of(parameters_of_arrays(arrays), dropout=config.dropout)
 
+    def has_network(self, config: TrainingConfig) -> bool:
+        """Whether the weights of a trained network are stored or shipped."""
+        return self.has("training", config) or self._has_shipped("training", config)
+
+    def _has_shipped(self, stage: str, config: TrainingConfig) -> bool:
+        return self.shipped is not None and self.shipped.has_arrays(self._key(stage, config))
+
     def matrices(self, config: TrainingConfig) -> Matrices:
         """Similarity matrices of a trained network, see `stored_matrices`, which has the same errors."""
         shipped = self.shipped.matrices(self._key("modules", config)) if self.shipped else None
@@ -178,6 +186,17 @@ class Archive:
         """
         for config in self.analysed(results, run=run):
             yield config, self.matrices(config)
+
+    def has_matrices(self, results: Results, *, run: int) -> bool:
+        """Whether `with_matrices` gives the matrices of all networks of a run, of which it measures one to see that."""
+        try:
+            next(self.with_matrices(results, run=run), None)
+        except (LookupError, DatasetUnavailable):
+            return False
+        return all(
+            self.has_network(config) or self._has_shipped("modules", config)
+            for config in self.analysed(results, run=run)
+        )
 
     def tables(self, *, incomplete: bool = False) -> Results:
         """Read the tables: rows that come with the project where their keys are current, else from the store.

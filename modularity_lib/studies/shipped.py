@@ -38,6 +38,10 @@ class ShippedTables:
         arrays = {name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)}
         return {name: array.astype(np.float32) for name, array in arrays.items()} or None
 
+    def has_arrays(self, key: str) -> bool:
+        """Whether there are weights or matrices for this key."""
+        return any(name.startswith(f"{key}/") for name in self.arrays)
+
     def matrices(self, key: str) -> dict[str, dict[str, np.ndarray]] | None:
         """Similarity matrices {layer: {measure: (units, units)}} for modules of this key, or None."""
         matrices: dict[str, dict[str, np.ndarray]] = {}

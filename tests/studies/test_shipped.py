@@ -1,6 +1,6 @@
 """Tables that come with the project: read instead of computing, completed from the store, checked, told when stale."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,6 +211,25 @@ def test_weights_of_the_sweep_of_dropout_are_shipped_for_more_runs(
     assert networks(runs=0, dropout_runs=2) == set()  # a network outside of the sweep
     monkeypatch.setitem(IN_FULL, "tiny", EXAMPLES)
     assert networks(runs=0, dropout_runs=2) == {(0, 0.0), (0, 0.3)}
+
+
+@pytest.mark.parametrize("made", [weights_to_ship, matrices_to_ship])
+def test_matrices_are_at_hand_only_where_all_networks_of_the_run_are(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path, made: Callable[..., dict[str, np.ndarray]]
+) -> None:
+    store, results = computed
+    at_hand = Archive(TINY, store)
+    arrays = made(at_hand, runs=1) if made is weights_to_ship else made(at_hand)
+    without_last = at_hand.keys(at_hand.config(dropout=0.3)).of["training" if made is weights_to_ship else "modules"]
+
+    def is_at_hand(arrays: dict[str, np.ndarray]) -> bool:
+        export(results, shipping / "tiny", arrays=arrays)
+        shipped_tables.cache_clear()
+        return Archive(TINY, Store(tmp_path)).has_matrices(results, run=0)
+
+    assert is_at_hand(arrays)
+    assert not is_at_hand({name: array for name, array in arrays.items() if not name.startswith(without_last)})
+    assert not is_at_hand({})
 
 
 def test_the_facts_of_shipped_tables_say_what_they_were_made_with(

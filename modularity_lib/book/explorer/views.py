@@ -89,10 +89,9 @@ def study_at_hand(study: str, *, run: int, store: Store | None = None) -> str:
     """The study, or "v1" if its weights or matrices are not at hand: those of v1, run 0, come with the project."""
     with suppress(LookupError, DatasetUnavailable):
         archive = Archive(study, store)
-        config = archive.config(run=run)
-        archive.network(config)
-        archive.matrices(config)
-        return study
+        archive.matrices(archive.config(run=run))
+        if all(archive.has_network(config) for config in archive.study.trained_configs() if config.run == run):
+            return study
     return "v1"
 
 
