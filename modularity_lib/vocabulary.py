@@ -109,14 +109,18 @@ def chosen_names(
         if default is None:
             raise ValueError(f"{argument} must be given for a network other than MLP: some of {', '.join(available)}.")
         return tuple(default)
-    if isinstance(wanted, str) or len(wanted) == 0:
-        raise ValueError(f"{argument} must be a list of at least one name, got {wanted!r}.")
-    for name in wanted:
+    names = tuple(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else ()
+    if not names:
+        came = repr(wanted) if isinstance(wanted, str | int | float | Sequence) else f"a {type(wanted).__name__}"
+        raise ValueError(f"{argument} must be a list of at least one name, got {came}.")
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"{argument} must be names, got a {type(name).__name__} among them.")
         if name not in available:
             raise ValueError(
                 f"{argument} has no {name!r}; expected some of {', '.join(available)}.{did_you_mean(name, available)}"
             )
-    return tuple(dict.fromkeys(wanted))
+    return tuple(dict.fromkeys(names))
 
 
 def two_measures(measure_a: Measure, measure_b: Measure) -> tuple[Measure, Measure]:

@@ -86,8 +86,9 @@ def check_layers(network: torch.nn.Module, layers: Sequence[str]) -> None:
 def _array(name: str, value: object) -> np.ndarray:
     """The numbers that a value holds; ValueError with the way out if there are none."""
     try:
-        if isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
-            return np.stack([_array(name, item) for item in value])
+        if isinstance(value, list | tuple):  # of tensors, or of arrays with masks, perhaps
+            nested = (torch.Tensor, np.ma.MaskedArray, list, tuple)
+            value = [_array(name, item) if isinstance(item, nested) else item for item in value]
         array = _of_tensor(value) if isinstance(value, torch.Tensor) else np.asanyarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")

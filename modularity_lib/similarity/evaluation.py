@@ -33,7 +33,7 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
     """Turn dropout off, differentiation on, compilers off; leave modes, buffers and random states as they were."""
     modes = {module: module.training for module in network.modules()}
     buffers = [
-        (module, name, buffer, buffer.detach().clone())
+        (module, name, buffer, buffer.detach().clone(), _version(buffer))
         for module in modes
         for name, buffer in module._buffers.items()
         if buffer is not None
@@ -57,9 +57,12 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
         finally:
             for module, mode in modes.items():
                 module.training = mode
-            for module, name, buffer, before in buffers:
+            for module, name, buffer, before, version in buffers:
                 module._buffers[name] = buffer
-                if not torch.equal(buffer, before):
+                if buffer.layout is not torch.strided or buffer.is_nested:  # they cannot be compared, nor copied
+                    if _version(buffer) != version:
+                        module._buffers[name] = before
+                elif not torch.equal(buffer, before):
                     with torch.no_grad():
                         buffer.copy_(before)
             np.random.set_state(numpy_state)
@@ -110,6 +113,8 @@ def evaluate(
             f"network must give logits of shape ({len(images)}, classes) for {len(images)} images, got "
             f"{_shape(logits)}."
         )
+    if logits.is_complex() or logits.dtype == torch.bool:
+        raise ValueError(f"network must give real logits, got {logits.dtype}.")
     if not logits.isfinite().all():
         raise ValueError("the network's logits are not all finite: did its training diverge?")
     return Evaluation(start, {layer: output for layer, (output,) in recorded.items()}, logits)
@@ -123,8 +128,13 @@ def precision_of(network: torch.nn.Module, images: Images, at_least: torch.dtype
     return torch.promote_types(first, at_least)
 
 
+def _version(buffer: torch.Tensor) -> int:
+    """How often a tensor was changed in place; 0 for those that do not count it."""
+    return 0 if buffer.is_inference() else buffer._version
+
+
 class _OtherOutput(ValueError):
-    """The output of a layer is not one row of units per image."""
+    """The output of a layer is not one row of units per image, or holds no real numbers."""
 
 
 def _recorder(layer: str, outputs: list[torch.Tensor], n_images: int, *, cut: bool) -> Any:
@@ -133,6 +143,16 @@ def _recorder(layer: str, outputs: list[torch.Tensor], n_images: int, *, cut: bo
             raise _OtherOutput(
                 f"layer {layer!r} must have an output of shape ({n_images}, units) for {n_images} images, got "
                 f"{_shape(output)}. Name a layer that comes after flattening."
+            )
+        if output.is_complex():
+            raise _OtherOutput(
+                f"layer {layer!r} must have real activities, got complex numbers. Name a module that makes them real, "
+                "by .abs() or torch.view_as_real(x).flatten(1)."
+            )
+        if cut and not output.is_floating_point():
+            raise _OtherOutput(
+                f"layer {layer!r} must have activities that can be differentiated by, got {output.dtype}. Of whole "
+                "numbers, or of True and False, input_covariance alone is defined."
             )
         outputs.append(output.detach().requires_grad_() if cut else output)
         return outputs[-1].clone()  # the network may change its copy in place

@@ -134,6 +134,8 @@ def similarity_matrices(
 
 def _chosen_layers(network: torch.nn.Module, layers: Sequence[str] | None, *, is_plain: bool) -> dict[str, str]:
     """{layer as the caller names it: its name in the network}, without the parts that `torch.compile` puts there."""
+    if isinstance(layers, Iterable) and not isinstance(layers, str):
+        layers = list(layers)
     perceptron = perceptron_in(network)
     known: dict[str, str] = {}
     for path, _ in network.named_modules():
@@ -142,7 +144,7 @@ def _chosen_layers(network: torch.nn.Module, layers: Sequence[str] | None, *, is
     hidden = () if perceptron is None else perceptron.layers
     if is_plain:
         known = {layer: known[layer] for layer in hidden}
-    asked = [] if layers is None else [layer for layer in layers if _WRAPPED in str(layer)]
+    asked = [layer for layer in layers if _WRAPPED in str(layer)] if isinstance(layers, Sequence) else []
     known |= {path: path for path, _ in network.named_modules() if path in asked}
     default = [layer for layer in hidden if layer in known]  # all of them, unless some were deleted
     chosen = chosen_names("layers", layers, list(known), default=default or None)

@@ -100,6 +100,11 @@ def _unlike(one: Evaluation, other: Evaluation, precision: torch.dtype, *, scale
 def _differ(one: torch.Tensor, other: torch.Tensor, scale: torch.Tensor, precision: torch.dtype) -> bool:
     if one.shape != other.shape:
         return True
+    one, other, scale = (
+        one.to(torch.float64),
+        other.to(torch.float64),
+        scale.to(torch.float64),
+    )  # of True and False, too
     of_unit, of_layer = _TOLERANCES[precision]
     allowed = of_unit * scale.abs().amax(dim=0) + of_layer * scale.abs().max()
     return not bool((((one - other).abs() <= allowed) | (one == other) | (one.isnan() & other.isnan())).all())

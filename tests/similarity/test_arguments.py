@@ -1,5 +1,6 @@
 """Images and labels that are something else are refused by name, with the way out."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,30 @@ def test_two_logits_of_which_one_is_zero_give_the_binary_cross_entropy() -> None
     weight = network.output.weight.detach().numpy()
     by_hand = np.abs(weight.T @ weight) * (chance * (1 - chance)).mean()
     np.testing.assert_allclose(found["relu"]["output_hessian"], by_hand, rtol=1e-12)
+
+
+@pytest.mark.parametrize("gather", [list, tuple, lambda rows: [[row] for row in rows]])
+def test_masks_within_lists_are_not_lost(gather: Callable[[Any], Any]) -> None:
+    images = np.ma.masked_array(np.ones((5, 4), dtype=np.float32), mask=False)
+    images[3, 2] = np.ma.masked
+    with pytest.raises(ValueError, match="images must have no masked entries, got 1"):
+        similarity_matrices(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), gather(images), layers=["1"])
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (5, "list of at least one name, got 5"),
+        (True, "list of at least one name, got True"),
+        (nn.ReLU(), "list of at least one name, got a ReLU"),
+        ([nn.ReLU()], "layers must be names, got a ReLU among them"),
+        ([1], "layers must be names, got a int among them"),
+        ((name for name in ()), r"list of at least one name, got \[\]"),
+    ],
+)
+def test_layers_are_names(layers: Any, message: str) -> None:
+    network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    with pytest.raises(ValueError, match=message):
+        similarity_matrices(network, np.eye(4), layers=layers, measures=["input_covariance"])
+    once = similarity_matrices(network, np.eye(4), layers=(name for name in ["1"]), measures=["input_covariance"])
+    assert list(once) == ["1"]

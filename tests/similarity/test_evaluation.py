@@ -264,3 +264,51 @@ def test_token_ids_are_refused_with_the_way_out() -> None:
     for dtype in (np.int64, np.float32):
         with pytest.raises(ValueError, match=r"images are made real numbers, .*with the embeddings of the tokens"):
             measured(network, "3", np.ones((14, 4), dtype))
+
+
+class Through(nn.Module):
+    """Linear, then a module of one's own, then a linear readout of what that gives."""
+
+    def __init__(self, middle: Callable[[torch.Tensor], torch.Tensor], after: Callable[[torch.Tensor], torch.Tensor]):
+        super().__init__()
+        self.below, self.act, self.above = nn.Linear(12, 6), nn.Identity(), nn.Linear(6, 3)
+        self._middle, self._after = middle, after
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.above(self._after(self.act(self._middle(self.below(images)))))
+
+
+VECTORS = np.random.default_rng(0).standard_normal((30, 12)).astype(np.float32)
+
+
+@pytest.mark.parametrize("measure", ["input_covariance", "input_gradient", "output_gradient"])
+def test_complex_activities_are_refused_with_the_way_out(measure: str) -> None:
+    network = Through(torch.fft.fft, torch.abs)
+    with pytest.raises(ValueError, match=r"real activities, got complex numbers. Name a module .* \.abs\(\)"):
+        similarity_matrices(network, VECTORS, layers=["act"], measures=[measure])
+
+
+def test_activities_that_are_true_or_false_have_a_covariance_and_no_derivative() -> None:
+    network = Through(lambda x: x > 0, torch.Tensor.float)
+    found = similarity_matrices(network, VECTORS, layers=["act"], measures=["input_covariance"])
+    spikes = (network.below(torch.tensor(VECTORS)) > 0).double().numpy()
+    np.testing.assert_allclose(
+        found["act"]["input_covariance"], np.abs(np.cov(spikes.T, bias=True)), rtol=1e-6, atol=1e-12
+    )
+    with pytest.raises(
+        ValueError, match=r"can be differentiated by, got torch\.bool.*input_covariance alone is defined"
+    ):
+        similarity_matrices(network, VECTORS, layers=["act"], measures=["output_gradient"])
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+@pytest.mark.parametrize("sparse", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr, torch.Tensor.to_mkldnn])
+def test_buffers_that_are_not_dense_stay_as_they_were(sparse: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    network = Through(torch.tanh, torch.clone)
+    expected = similarity_matrices(network, VECTORS, layers=["act"], measures=["input_gradient"])
+    edges = sparse(torch.eye(4))
+    network.register_buffer("edges", edges)
+    found = similarity_matrices(network, VECTORS, layers=["act"], measures=["input_gradient"])
+    np.testing.assert_array_equal(found["act"]["input_gradient"], expected["act"]["input_gradient"])
+    assert network.edges is edges
+    np.testing.assert_array_equal(network.edges.to_dense(), np.eye(4))
