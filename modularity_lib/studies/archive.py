@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +45,12 @@ class Archive:
     """
 
     def __init__(
-        self, study: str | Study, store: Store | None = None, *, source: Callable[[str], str] | None = None
+        self, study: str | Study, store: Store | Path | str | None = None, *, source: Callable[[str], str] | None = None
     ) -> None:
         self.study = study_named(study)
-        self.store = store or Store()
+        if not isinstance(store, Store | Path | str | None):
+            raise ValueError(f"store must be a Store or a folder, got {store!r}. Leave it out for the usual one.")
+        self.store = store if isinstance(store, Store) else Store(store)
         self._source = source
         self._keys: dict[TrainingConfig, NetworkKeys] = {}
 
@@ -321,7 +324,7 @@ def stored_network(
     l2: float = BASELINE.l2,
     l1: float = 0.0,
     dropout: float = 0.0,
-    store: Store | None = None,
+    store: Store | Path | str | None = None,
 ) -> "MLP":
     """One trained network of a study that has been run, or whose weights are shipped, ready to be measured.
 
@@ -339,7 +342,7 @@ def stored_matrices(
     l2: float = BASELINE.l2,
     l1: float = 0.0,
     dropout: float = 0.0,
-    store: Store | None = None,
+    store: Store | Path | str | None = None,
 ) -> Matrices:
     """Similarity matrices of one trained network over the test images of its study: those shipped, or measured now.
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 from modularity_lib.images.sources import DATASETS
@@ -43,6 +44,11 @@ class Study:
     permutations: int = 5000  # relabellings behind one p-value of agreement
 
     def __post_init__(self) -> None:
+        for name, of in (("hidden", "units"), *((name, "strengths") for name in REGULARISERS)):
+            value = getattr(self, name)
+            if not isinstance(value, tuple | list) or not all(isinstance(one, Real) for one in value):
+                raise ValueError(f"{name} must be a tuple of {of}, got {value!r}. A single one is written (0.3,), say.")
+            object.__setattr__(self, name, tuple(value))  # a study is a key of dictionaries
         if self.dataset not in DATASETS:
             raise ValueError(f"dataset must be one of {', '.join(map(repr, DATASETS))}, got {self.dataset!r}.")
         for name, least in (("runs", 1), ("untrained", 0), ("search_steps", 1), ("permutations", 1)):
@@ -184,9 +190,9 @@ def study_named(name: str | Study) -> Study:
     """
     if isinstance(name, Study):
         return name
-    if name not in STUDIES:
+    if not isinstance(name, str) or name not in STUDIES:
         raise ValueError(
-            f"study must be one of {', '.join(map(repr, STUDIES))}, got {name!r}.{did_you_mean(name, STUDIES)} "
+            f"study must be one of {', '.join(map(repr, STUDIES))}, got {name!r}.{did_you_mean(str(name), STUDIES)} "
             "A study of your own is a modularity_lib.Study(...), which every function here takes as well."
         )
     return STUDIES[name]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
@@ -43,7 +44,7 @@ class NetworksFailed(RuntimeError):
 def run_study(
     study: str | Study,
     *,
-    store: Store | None = None,
+    store: Store | Path | str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     device: str = "cpu",
@@ -73,8 +74,10 @@ def run_study(
     """
     archive = Archive(study, store)
     workers = cores() if workers is None else workers
-    if workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}. Leave it out to use every core.")
+    if not isinstance(workers, int) or workers < 1:
+        raise ValueError(
+            f"workers must be a whole number of at least 1, got {workers!r}. Leave it out to use every core."
+        )
     is_gpu = device != "cpu"
     if is_gpu:
         # PyTorch comes with them; a study that is complete, or trains in other processes, needs none of it here.

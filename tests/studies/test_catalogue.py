@@ -99,3 +99,14 @@ def test_an_unknown_study_is_named_with_the_known_ones() -> None:
 def test_a_study_that_cannot_be_run_is_refused_at_once(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(STUDIES["smoke"], **change)
+
+
+@pytest.mark.parametrize("wrong", [{"dropout": 0.3}, {"l2": "0.1"}, {"l1": ("0.1",)}, {"hidden": 5}, {"hidden": None}])
+def test_a_study_takes_tuples_of_numbers(wrong: dict) -> None:
+    [name] = wrong
+    with pytest.raises(ValueError, match=f"{name} must be a tuple of "):
+        replace(STUDIES["smoke"], **wrong)
+
+
+def test_a_study_may_be_given_lists() -> None:
+    assert replace(STUDIES["smoke"], hidden=[4, 4], dropout=[0.3]).trained_configs()[0].hidden == (4, 4)

@@ -255,8 +255,19 @@ def test_a_network_not_yet_computed_is_refused_with_the_way_to_compute_it(tmp_pa
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="Did you mean 'smoke'"):
         run_study("smok")
-    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="workers must be a whole number of at least 1, got 0"):
         run_study("smoke", workers=0)
+    with pytest.raises(ValueError, match="workers must be a whole number of at least 1, got '2'"):
+        run_study("smoke", workers="2")
+    with pytest.raises(ValueError, match="store must be a Store or a folder, got 5"):
+        run_study("v1", store=5)  # shipped: no store is needed
+    with pytest.raises(ValueError, match=r"study must be one of .* got \['v1'\]"):
+        run_study(["v1"])
+
+
+def test_a_folder_is_a_store(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match=f"neither in the store {tmp_path} nor shipped"):
+        stored_network("smoke", dropout=0.3, store=str(tmp_path))
 
 
 @pytest.mark.parametrize("scheduler", [None, "nowhere"])
