@@ -132,7 +132,7 @@ def upside_down(table: pd.DataFrame) -> pd.DataFrame:
     for name in table.select_dtypes("float").columns.difference([*IDENTIFYING, "layer"]):
         values = table[name]
         turned = values.max() + values.min() - values
-        changed[name] = turned * (1 - 0.05 * random.random(len(table)))
+        changed[name] = turned * (1 - 0.15 * random.random(len(table)))
     return changed
 
 
