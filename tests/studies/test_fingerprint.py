@@ -54,7 +54,7 @@ def replace(copy: Path, old: str, new: str) -> None:
     [
         ("images must be finite, got NaN or infinity.", "please give finite images."),
         ("A normalised measure must be 0, not NaN,", "It must be 0, not NaN,"),
-        ('expected = "(images, ...)" if pixels is None else f"(images, {pixels})"', 'expected = "images"'),
+        ('expected = "(images, ...)" if inputs is None else f"(images, {inputs})"', 'expected = "images"'),
         ("The paper uses 1; 20 shows how far one search falls short.", "Any number will do."),
         ("must be a probability in [0, 1), got", "lies in [0, 1), got"),
         ('    """Which units of a module go to the second half."""\n', ""),
