@@ -191,15 +191,16 @@ class Archive:
             yield config, self.matrices(config)
 
     def has_matrices(self, results: Results, *, run: int) -> bool:
-        """Whether `with_matrices` gives the matrices of all networks of a run, of which it measures one to see that."""
-        try:
-            next(self.with_matrices(results, run=run), None)
-        except (LookupError, DatasetUnavailable):
+        """Whether `with_matrices` gives the matrices of all networks of a run; nothing is measured to see that."""
+        to_measure = [config for config in self.analysed(results, run=run) if not self._has_shipped("modules", config)]
+        if not all(self.has_network(config) for config in to_measure):
             return False
-        return all(
-            self.has_network(config) or self._has_shipped("modules", config)
-            for config in self.analysed(results, run=run)
-        )
+        if to_measure:
+            try:
+                dataset_of_study(self.study.dataset)
+            except DatasetUnavailable:
+                return False
+        return True
 
     def tables(self, *, incomplete: bool = False) -> Results:
         """Read the tables: rows that come with the project where their keys are current, else from the store.
