@@ -18,6 +18,7 @@ class Heartbeat:
         folder = store.root / "running" / study
         self._file = folder / f"{socket.gethostname()}~{os.getpid()}.json"
         self.epochs = 0
+        self.resumed = 0  # epochs that checkpoints brought along, of all trainings of this process
         self._said = -math.inf
 
     def __enter__(self) -> "Heartbeat":
@@ -28,6 +29,8 @@ class Heartbeat:
         """Take note of network-epochs trained; the first are said at once, such as those of a checkpoint."""
         is_first = self.epochs == 0
         self.epochs += network_epochs
+        if is_first:
+            self.resumed += network_epochs
         if is_first or time.monotonic() - self._said > 1.0:
             self.say()
 
@@ -42,7 +45,9 @@ class Heartbeat:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._file.with_name(f".{self._file.name}")
-            temporary.write_text(json.dumps({"network_epochs": self.epochs, "at": time.time()}))
+            temporary.write_text(
+                json.dumps({"network_epochs": self.epochs, "resumed": self.resumed, "at": time.time()})
+            )
             temporary.replace(self._file)
         except OSError:
             pass  # a sign of life is not worth a failure; the store itself says what is wrong when a result is written
@@ -58,7 +63,7 @@ def running(store: Store, study: str) -> list[dict[str, Any]]:
     for file in (store.root / "running" / study).glob("[!.]*.json"):
         host, _, process = file.stem.partition("~")
         try:
-            sign = json.loads(file.read_text())
+            sign = json.loads(file.read_text()) | {"process": file.stem}
             is_recent = time.time() - sign["at"] < 30.0
             is_of_the_living = host != socket.gethostname() or is_alive(int(process))
         except (OSError, ValueError, KeyError, TypeError):

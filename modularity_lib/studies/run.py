@@ -154,6 +154,7 @@ class _Progress:
         self._archive, self._cost = archive, cost
         self._open = dict.fromkeys(config for configs in tasks for config in configs)
         self._n_networks, self._n_done, self._done = len(self._open), 0, 0.0
+        self._there_before, self._resumed = 0.0, dict[str, int]()
         total = sum(map(self._cost.of, self._open))
         is_live = sys.stderr.isatty() or "ipykernel" in sys.modules
         bar = tqdm if is_live else _LogLines
@@ -166,11 +167,12 @@ class _Progress:
             mininterval=seconds,
             position=0,  # tqdm would put it below one that it takes for unfinished
             miniters=0,  # or else tqdm would decide by itself how often
+            smoothing=0,  # what is left, from the speed so far: networks come in batches, not evenly
         )
 
     def __enter__(self) -> Callable[[], None]:
         self.report()
-        self._bar.initial = self._bar.n  # what was there before says nothing of the speed
+        self._there_before = self._bar.n
         return self.report
 
     def report(self) -> None:
@@ -178,6 +180,7 @@ class _Progress:
         archive = self._archive
         signs = running(archive.store, archive.study.name)
         under_way = sum(sign["network_epochs"] for sign in signs) * self._cost.epoch
+        self._resumed |= {sign["process"]: sign.get("resumed", 0) for sign in signs}
         for config in list(self._open):
             if archive.has("agreement", config):
                 if self._open.pop(config, self) is self:
@@ -187,6 +190,8 @@ class _Progress:
             elif archive.has("training", config):
                 under_way += config.epochs * self._cost.epoch
         self._bar.n = max(self._bar.n, min(self._done + under_way, self._bar.total))
+        # What was there before, in the store or in checkpoints, says nothing of the speed.
+        self._bar.initial = min(self._bar.n, self._there_before + sum(self._resumed.values()) * self._cost.epoch)
         self._bar.set_postfix_str(f"{self._n_done} of {self._n_networks} networks done", refresh=False)
         self._bar.update(0)
 

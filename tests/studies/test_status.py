@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modularity_lib.studies import status, verify
+from modularity_lib.studies import run, status, verify
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import STUDIES, Study
-from modularity_lib.studies.estimate import cost_seen, expected_cost
+from modularity_lib.studies.estimate import Cost, cost_seen, expected_cost
+from modularity_lib.studies.heartbeat import Heartbeat
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.store import Store
 
@@ -34,6 +35,28 @@ def test_what_is_in_the_store_says_more_than_a_guess(tmp_path: Path) -> None:
 def test_time_left_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
     found = status.Status("a", 2, 1, 0, 1, [], seconds)
     assert found.text().splitlines()[-1] == f"time left  {text}"
+
+
+def test_what_a_checkpoint_brought_along_says_nothing_of_the_speed_of_a_run(tmp_path: Path) -> None:
+    study = replace(STUDIES["smoke"], name="never", runs=4, l2=(1e-5,), l1=(), dropout=(), untrained=0, epochs=100)
+    archive = Archive(study, Store(tmp_path))
+    tasks = [[config] for config in study.trained_configs()]
+    progress = run._Progress(tasks, archive, shown=False, cost=Cost(epoch=1.0, analysis=0.0))
+    with progress as report, Heartbeat(archive.store, study.name) as heartbeat:
+        heartbeat.trained(60)  # of the first network, by an earlier run
+        heartbeat.trained(10)
+        heartbeat.say()
+        report()
+        assert (progress._bar.initial, progress._bar.n, progress._bar.total) == (60.0, 70.0, 400.0)
+        heartbeat.trained(30)
+        heartbeat.written()
+        heartbeat.trained(5)  # the second network goes on from a checkpoint, too
+        heartbeat.trained(1)
+        heartbeat.say()
+        report()
+        assert progress._bar.initial == 65.0
+        spent = progress._bar.format_dict
+        assert spent["rate"] is None  # the average so far, not that of the last moment
 
 
 @pytest.mark.parametrize("n_networks", [20, 21])
