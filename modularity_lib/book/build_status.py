@@ -78,14 +78,16 @@ def environment_text() -> str:
 
 
 def parameters_markdown(root: Path) -> str:
-    """Markdown table: the parameters of every chapter, what they take, their default values and what they mean."""
-    rows = []
+    """Markdown list: the parameters of every chapter, what they take, their default values and what they mean."""
+    lines = []
     for chapter in all_chapters(root):
-        for name, parameter in chapter.parameters().items():
+        parameters = chapter.parameters()
+        lines += [f"- **{chapter.name}**"] if parameters else []
+        for name, parameter in parameters.items():
             default = json.dumps(parameter.default) if isinstance(parameter.default, str) else str(parameter.default)
-            takes = ": ".join(filter(None, [parameter.takes, parameter.meaning]))
-            rows.append([chapter.name, f"`{name}`", f"`{default}`", takes])
-    return markdown(["chapter", "parameter", "default", "what it takes"], rows)
+            meaning = f": {parameter.meaning}" if parameter.meaning else ""
+            lines.append(f"  - `{name}` ({parameter.takes}; default `{default}`){meaning}")
+    return "\n".join(lines)
 
 
 def _parameter_text(execution: Execution, name: str) -> str:

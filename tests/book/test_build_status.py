@@ -53,13 +53,14 @@ def test_time_and_parameters_are_read_from_the_executed_notebook(tmp_path: Path)
     assert execution_of(chapter, {}, tmp_path / "first.ipynb", failed=True).seconds is None
 
 
-def test_the_table_of_parameters_says_what_each_takes_and_means(tmp_path: Path) -> None:
+def test_the_list_of_parameters_says_what_each_takes_and_means(tmp_path: Path) -> None:
     (tmp_path / "chapters").mkdir()
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/first\n")
     (tmp_path / "chapters" / "first.md").write_text(TEXT)
-    assert build_status.parameters_markdown(tmp_path).splitlines()[2:] == [
-        '| first | `study` | `"v1"` | study |',
-        "| first | `layer` | `1` | layer: counted from 1 |",
+    assert build_status.parameters_markdown(tmp_path).splitlines() == [
+        "- **first**",
+        '  - `study` (study; default `"v1"`)',
+        "  - `layer` (layer; default `1`): counted from 1",
     ]
 
 
