@@ -11,7 +11,14 @@ import numpy as np
 import torch
 
 from modularity_lib.similarity.arguments import check_labels
-from modularity_lib.similarity.evaluation import Images, evaluate, evaluating
+from modularity_lib.similarity.evaluation import (
+    CHANGE_A_COPY,
+    Evaluation,
+    Images,
+    evaluate,
+    evaluating,
+    is_about_change_in_place,
+)
 
 _CHUNK_BYTES = 16_000_000  # working memory for one chunk of images
 _CHUNK_IMAGES = 256  # at most, where the memory that the network itself needs per image is unknown
@@ -67,6 +74,28 @@ def units_and_classes(network: torch.nn.Module, images: Images, layer: str) -> t
     with evaluating(network):
         first = evaluate(network, images[:1], [layer])
     return first.activities[layer].shape[1], first.logits.shape[1]
+
+
+def combined_derivatives(evaluated: Evaluation, *, upstream: bool, downstream: bool) -> dict[str, torch.Tensor]:
+    """One derivative of each kind that is asked for, by what it is: shape (images, ...) each.
+
+    A fixed combination of all units is differentiated by the images, and one of the logits by each layer. What cannot
+    be differentiated is left out.
+    """
+    found: dict[str, torch.Tensor | None] = {}
+    for layer, activity in evaluated.activities.items():
+        if upstream:
+            gradient = _gradient_or_none(_combined(activity), evaluated.images, layer)
+            found[f"the derivatives of layer {layer!r} by an image"] = gradient
+        if downstream and activity.requires_grad:
+            gradient = _gradient_or_none(_combined(evaluated.logits), activity, layer)
+            found[f"the derivatives of its logits by layer {layer!r}"] = gradient
+    return {what: gradient for what, gradient in found.items() if gradient is not None}
+
+
+def _combined(values: torch.Tensor) -> torch.Tensor:
+    columns = torch.arange(1, values.shape[1] + 1, dtype=values.dtype, device=values.device)
+    return (values * columns.cos()).sum()
 
 
 def average_input_gradient(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
@@ -137,24 +166,36 @@ def _rows(outputs: torch.Tensor, variable: torch.Tensor, layer: str) -> Iterator
 def _gradient(
     output: torch.Tensor, variable: torch.Tensor, layer: str, *, differentiable: bool = False
 ) -> torch.Tensor:
-    gradient: torch.Tensor | None = None
-    try:
-        if output.requires_grad:
-            (gradient,) = torch.autograd.grad(
-                output, variable, retain_graph=True, create_graph=differentiable, allow_unused=True
-            )
-    except RuntimeError as error:
-        raise ValueError(
-            f"layer {layer!r} cannot be differentiated as a measure needs it: {error}. Attention can be with "
-            "torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH) around the call; input_covariance "
-            "needs no derivatives."
-        ) from error
+    gradient = _gradient_or_none(output, variable, layer, differentiable=differentiable)
     if gradient is None:
         raise ValueError(
             f"a derivative is not defined: between images, layer {layer!r} and logits something is cut, by "
             "detach() or no_grad() in forward, or as the logits do not come from that layer."
         )
     return gradient
+
+
+def _gradient_or_none(
+    output: torch.Tensor, variable: torch.Tensor, layer: str, *, differentiable: bool = False
+) -> torch.Tensor | None:
+    if not output.requires_grad:
+        return None
+    try:
+        return torch.autograd.grad(output, variable, retain_graph=True, create_graph=differentiable, allow_unused=True)[
+            0
+        ]
+    except RuntimeError as error:
+        raise ValueError(_cannot_be_differentiated(layer, error)) from error
+
+
+def _cannot_be_differentiated(layer: str, error: Exception) -> str:
+    if is_about_change_in_place(error):
+        return f"layer {layer!r} cannot be differentiated. {CHANGE_A_COPY}"
+    return (
+        f"layer {layer!r} cannot be differentiated as a measure needs it: {error}. Attention can be with "
+        "torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH) around the call; input_covariance needs no "
+        "derivatives."
+    )
 
 
 def _stacked(rows: Iterator[torch.Tensor]) -> np.ndarray:

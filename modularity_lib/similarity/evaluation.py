@@ -6,14 +6,16 @@ aside while it is measured, and put back afterwards.
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.modules import module as torch_module
 from torch.overrides import TorchFunctionMode
 
 Images = np.ndarray | torch.Tensor
@@ -30,15 +32,7 @@ class Evaluation:
 
 @contextmanager
 def evaluating(network: torch.nn.Module) -> Iterator[None]:
-    """Turn dropout off, differentiation on, compilers off; leave modes, buffers and random states as they were."""
-    modes = {module: module.training for module in network.modules()}
-    buffers = [
-        (module, name, buffer, buffer.detach().clone(), _version(buffer))
-        for module in modes
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    numpy_state, python_state = np.random.get_state(), random.getstate()
+    """Turn dropout off, differentiation on, compilers off; leave the network and random states as they were."""
     devices = {parameter.device for parameter in network.parameters() if parameter.device.type == "cuda"}
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=list(devices)))
@@ -46,27 +40,16 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
         stack.enter_context(_not_compiled())
         for device in ("cpu", *({"cuda"} if devices else ())):
             stack.enter_context(_without_autocast(device))  # it would round in backward passes too
+        for generator in _generators(network):
+            stack.callback(generator.write, generator.read())
+        stack.enter_context(_left_as_it_was(network))
+        if any(True for _ in hooked_modules(network)):  # hooks may change in place what derivatives are made of
+            stack.enter_context(torch.autograd.graph.allow_mutation_on_saved_tensors())
         try:
-            try:
-                network.eval()
-            except NotImplementedError as error:  # of torch.export
-                raise ValueError(
-                    f"network must have an evaluation mode, got {type(network).__name__}: {error}"
-                ) from error
-            yield
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-            for module, name, buffer, before, version in buffers:
-                module._buffers[name] = buffer
-                if buffer.layout is not torch.strided or buffer.is_nested:  # they cannot be compared, nor copied
-                    if _version(buffer) != version:
-                        module._buffers[name] = before
-                elif not torch.equal(buffer, before):
-                    with torch.no_grad():
-                        buffer.copy_(before)
-            np.random.set_state(numpy_state)
-            random.setstate(python_state)
+            network.eval()
+        except NotImplementedError as error:  # of torch.export
+            raise ValueError(f"network must have an evaluation mode, got {type(network).__name__}: {error}") from error
+        yield
 
 
 def evaluate(
@@ -98,7 +81,7 @@ def evaluate(
             start = _as_input(network, images, at_least)
             with _Precision(start.dtype, start.device.type):
                 logits = network(start.clone())
-        except _OtherOutput:
+        except CannotBeMeasured:
             raise
         except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
             raise ValueError(_cannot_be_applied(images, error)) from error
@@ -124,33 +107,149 @@ def precision_of(network: torch.nn.Module, images: Images, at_least: torch.dtype
     """What a network is measured in: the precision of its first weights, or of the images if it has none."""
     own = (tensor.dtype for tensor in chain(network.parameters(), network.buffers()) if tensor.is_floating_point())
     of_images = torch.float64 if images.dtype in (torch.float64, np.float64) else torch.float32
-    first = next(own, of_images)
-    return torch.promote_types(first, at_least)
+    return max(next(own, of_images), at_least, key=lambda dtype: torch.finfo(dtype).bits)
 
 
-def _version(buffer: torch.Tensor) -> int:
+def random_states(network: torch.nn.Module) -> list[Any]:
+    """State of every random generator at hand, to be compared: who draws from one changes it."""
+    return [_comparable(generator.read()) for generator in _generators(network)]
+
+
+def _comparable(state: Any) -> Any:
+    if isinstance(state, torch.Tensor | np.ndarray):
+        return np.asarray(state).tobytes()
+    if isinstance(state, dict):
+        return {name: _comparable(value) for name, value in state.items()}
+    return tuple(_comparable(value) for value in state) if isinstance(state, tuple) else state
+
+
+def hooked_modules(network: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    """The modules with forward hooks; all of them if there is a hook for all modules."""
+    for_all = torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks
+    for name, module in network.named_modules():
+        if for_all or module._forward_hooks or module._forward_pre_hooks:
+            yield name, module
+
+
+class _Generator(NamedTuple):
+    """How to read and how to set the state of a random generator."""
+
+    read: Callable[[], Any]
+    write: Callable[[Any], object]
+
+
+def _generators(network: torch.nn.Module) -> list[_Generator]:
+    """The global random generators, that of the current GPU included, and those that modules keep."""
+    found = [
+        _Generator(torch.get_rng_state, torch.set_rng_state),
+        _Generator(np.random.get_state, np.random.set_state),
+        _Generator(random.getstate, random.setstate),
+    ]
+    if torch.cuda.is_initialized():
+        found.append(_Generator(torch.cuda.get_rng_state, torch.cuda.set_rng_state))
+    for value in {id(value): value for module in network.modules() for value in vars(module).values()}.values():
+        if isinstance(value, torch.Generator | np.random.RandomState):
+            found.append(_Generator(value.get_state, value.set_state))
+        elif isinstance(value, random.Random):
+            found.append(_Generator(value.getstate, value.setstate))
+        elif isinstance(value, np.random.Generator):
+            bits = value.bit_generator
+            found.append(_Generator(partial(getattr, bits, "state"), partial(setattr, bits, "state")))
+    return found
+
+
+@contextmanager
+def _left_as_it_was(network: torch.nn.Module) -> Iterator[None]:
+    """Put back modes, parts and attributes of all modules, and the numbers in their buffers and attributes.
+
+    Parameters are copied only where a module has its own way into training or evaluation mode: that may merge weights,
+    by arithmetic that is not undone to the last bit.
+    """
+    modules = list(network.modules())
+    modes = [module.training for module in modules]
+    written = [module for module in modules if not isinstance(module, torch.jit.ScriptModule)]
+    buffers: list[dict[str, Any]] = [module._buffers for module in modules]
+    attributes: list[dict[str, Any]] = [vars(module) for module in written]
+    parts: list[dict[str, Any]] = [part for module in written for part in (module._parameters, module._modules)]
+    parts += [module._buffers for module in written]
+    before = [(holder, dict(holder)) for holder in (*parts, *attributes)]
+    numbers = [*buffers, *attributes]
+    if any(_has_a_mode_of_its_own(module) for module in written):
+        numbers += [module._parameters for module in written]
+    kept = [
+        _Kept(holder, name, tensor, tensor.detach().clone(), _version(tensor))
+        for holder in numbers
+        for name, tensor in holder.items()
+        if isinstance(tensor, torch.Tensor)
+    ]
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        for holder, entries in before:
+            if holder.keys() != entries.keys() or any(holder[name] is not entry for name, entry in entries.items()):
+                holder.clear()
+                holder.update(entries)
+        for each in kept:
+            each.put_back()
+
+
+class _Kept(NamedTuple):
+    """A tensor, where it stood, and what was in it."""
+
+    holder: dict[str, Any]
+    name: str
+    tensor: torch.Tensor
+    values: torch.Tensor
+    version: int
+
+    def put_back(self) -> None:
+        tensor = self.tensor
+        if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_quantized:  # it cannot be compared
+            self.holder[self.name] = tensor if _version(tensor) == self.version else self.values
+            return
+        self.holder[self.name] = tensor
+        if not torch.equal(_bits(tensor), _bits(self.values)):
+            with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+                tensor.copy_(self.values)
+
+
+def _has_a_mode_of_its_own(module: torch.nn.Module) -> bool:
+    methods = {name: getattr(module, name) for name in ("train", "eval")}
+    return any(
+        getattr(method, "__func__", None) is not getattr(torch.nn.Module, name) for name, method in methods.items()
+    )
+
+
+def _version(tensor: torch.Tensor) -> int:
     """How often a tensor was changed in place; 0 for those that do not count it."""
-    return 0 if buffer.is_inference() else buffer._version
+    return 0 if tensor.is_inference() else tensor._version
 
 
-class _OtherOutput(ValueError):
-    """The output of a layer is not one row of units per image, or holds no real numbers."""
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    """What is stored, so that NaN equals itself and numbers of eight bits can be compared."""
+    return tensor.detach().reshape(-1).view(torch.uint8)
+
+
+class CannotBeMeasured(ValueError):
+    """What a layer or a hook gives is not what measures are defined for; the message says why."""
 
 
 def _recorder(layer: str, outputs: list[torch.Tensor], n_images: int, *, cut: bool) -> Any:
     def record(module: torch.nn.Module, arguments: Any, output: Any) -> torch.Tensor:
         if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != n_images:
-            raise _OtherOutput(
+            raise CannotBeMeasured(
                 f"layer {layer!r} must have an output of shape ({n_images}, units) for {n_images} images, got "
                 f"{_shape(output)}. Name a layer that comes after flattening."
             )
         if output.is_complex():
-            raise _OtherOutput(
+            raise CannotBeMeasured(
                 f"layer {layer!r} must have real activities, got complex numbers. Name a module that makes them real, "
                 "by .abs() or torch.view_as_real(x).flatten(1)."
             )
         if cut and not output.is_floating_point():
-            raise _OtherOutput(
+            raise CannotBeMeasured(
                 f"layer {layer!r} must have activities that can be differentiated by, got {output.dtype}. Of whole "
                 "numbers, or of True and False, input_covariance alone is defined."
             )
@@ -175,7 +274,20 @@ def _cannot_be_applied(images: Images, error: Exception) -> str:
             "derivatives by them are taken. Measure the part of the network behind the table, with the embeddings of "
             "the tokens, .flatten(1) if need be, as images."
         )
+    if is_about_change_in_place(error):
+        return f"{text} {CHANGE_A_COPY}"
     return f"{text} Give images as its first layer expects them, (images, inputs) for a linear one."
+
+
+CHANGE_A_COPY = (
+    "Something is changed in place, by h[:, 0] = 0 or h.mul_(mask), that derivatives still need. Change a copy: in "
+    "forward h = h.clone() before, in a hook output = output.clone() before, and return output."
+)
+
+
+def is_about_change_in_place(error: Exception) -> bool:
+    """Whether PyTorch complains that something was changed in place."""
+    return "inplace" in str(error) or "in-place" in str(error)
 
 
 def _shape(output: Any) -> str:
@@ -206,7 +318,7 @@ class _Precision(TorchFunctionMode):
                 return self._raised(func(*args))
             given, args, kwargs = args, self._raised(tuple(args)), self._raised(kwargs or {})
             in_place = func.__name__ == "__setitem__" or (func.__name__.endswith("_") and func.__name__[-2] != "_")
-            if in_place and args[0] is not given[0]:
+            if in_place and given and args[0] is not given[0]:
                 func(given[0], *args[1:], **kwargs)  # what is written into a copy would be lost
                 return given[0]
             if func in _CASTS and self._is_lower(_CASTS[func]):

@@ -110,7 +110,13 @@ def similarity_matrices(
         n_classes = parameters.sizes[-1]
     else:
         check_layers(network, list(chosen.values()))
-        n_classes = check_is_function_of_one_image(network, values, list(chosen.values()))
+        n_classes = check_is_function_of_one_image(
+            network,
+            values,
+            list(chosen.values()),
+            upstream="input_gradient" in quantities,
+            downstream=not quantities.isdisjoint({"output_gradient", "output_hessian"}),
+        )
     if n_classes == 1 and "output_hessian" in quantities:
         raise ValueError(
             "output_hessian needs a network with two logits at least, got one: the softmax of one logit is constant, "
