@@ -12,7 +12,7 @@ from torch.nn.modules import module as torch_module
 
 from modularity_lib.similarity.closed_form import forward_pass
 from modularity_lib.similarity.evaluation import evaluate, evaluating
-from modularity_lib.training.networks import MLP, Parameters, parameters_of
+from modularity_lib.training.networks import MLP, Parameters
 
 _BLOCK = {"": torch.nn.Sequential, ".linear": torch.nn.Linear, ".relu": torch.nn.ReLU, ".dropout": torch.nn.Dropout}
 _ON_THE_WAY = ("__call__", "_wrapped_call_impl", "_call_impl", "__getattr__", "get_submodule", "forward")  # of a call
@@ -62,11 +62,16 @@ def parameters_in_float64(network: torch.nn.Module) -> Parameters:
     """Weights and biases of a network for which `why_not_plain` found nothing."""
     perceptron = perceptron_in(network)
     assert perceptron is not None
-    given = parameters_of(perceptron)
-    return Parameters(
-        weights=tuple(weight.astype(np.float64) for weight in given.weights),
-        biases=tuple(bias.astype(np.float64) for bias in given.biases),
+    linear = perceptron.linear_layers()
+    weights = tuple(_in_float64(module.weight) for module in linear)
+    biases = tuple(
+        np.zeros(len(module.weight)) if module.bias is None else _in_float64(module.bias) for module in linear
     )
+    return Parameters(weights=weights, biases=biases)
+
+
+def _in_float64(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().to("cpu", torch.float64, copy=True).numpy()
 
 
 def gives_logits_of(parameters: Parameters, network: torch.nn.Module, images: np.ndarray) -> bool:

@@ -312,3 +312,204 @@ def test_buffers_that_are_not_dense_stay_as_they_were(sparse: Callable[[torch.Te
     np.testing.assert_array_equal(found["act"]["input_gradient"], expected["act"]["input_gradient"])
     assert network.edges is edges
     np.testing.assert_array_equal(network.edges.to_dense(), np.eye(4))
+
+
+# --- what is left as it was ---
+
+
+class Merging(nn.Module):
+    """A linear map and a product of two thin ones, which is added to its weight in evaluation mode."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.weight = nn.Parameter(torch.randn(7, 10))
+            self.register_buffer("mask", torch.rand(7, 10))
+            self.scale = torch.rand(7, 1)  # no buffer
+            self.one, self.other, self.merged, self.how = nn.Linear(10, 3), nn.Linear(3, 7), False, how
+
+    def train(self, mode: bool = True) -> "Merging":
+        super().train(mode)
+        if self.merged is mode:
+            self.merged = not mode
+            change = (0.3 if mode else -0.3) * self.other.weight @ self.one.weight
+            with torch.no_grad():
+                if self.how == "in place":
+                    self.weight.sub_(change)
+                elif self.how == "by .data":
+                    self.weight.data -= change
+                elif self.how == "anew":
+                    self.weight = nn.Parameter(self.weight - change)
+                else:
+                    del self._modules["one"]
+                self.mask.mul_(1.1)
+                self.scale.mul_(1.1)
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images @ (self.weight * self.mask * self.scale).T
+
+
+@pytest.mark.parametrize("how", ["in place", "by .data", "anew", "without a part"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_networks_that_merge_weights_are_left_as_they_were(how: str, fails: bool) -> None:
+    def later(activity: torch.Tensor) -> torch.Tensor:
+        if fails:
+            raise RuntimeError("fails in forward")
+        return activity
+
+    network = Around(
+        nn.Sequential(Merging(how), nn.ReLU(), nn.Linear(7, 4)), lambda network, images: later(network(images))
+    )
+    merging: Any = network.network[0]
+    before = {name: (value, value.clone()) for name, value in network.state_dict(keep_vars=True).items()}
+    scale = merging.scale.clone()
+    if fails:
+        with pytest.raises(ValueError, match="fails in forward"):
+            measured(network, "network.1")
+    else:
+        measured(network, "network.1")
+    after = network.state_dict(keep_vars=True)
+    assert list(after) == list(before)
+    for name, (tensor, values) in before.items():
+        assert after[name] is tensor
+        assert torch.equal(tensor, values)
+    assert torch.equal(merging.scale, scale)
+    assert not merging.merged
+    assert merging.training
+
+
+def test_an_evaluation_mode_that_only_the_whole_network_has_is_left_again() -> None:
+    network: Any = chain()
+    weight = network[0].weight
+    before = weight.detach().clone()
+
+    def evaluated() -> nn.Module:
+        weight.data.mul_(1.1)
+        return network.train(False)
+
+    network.eval = evaluated
+    measured(network)
+    assert network[0].weight is weight
+    assert torch.equal(weight, before)
+    assert network.eval is evaluated
+
+
+def test_attributes_that_forward_changes_are_put_back() -> None:
+    network = chain()
+    network.count, network.latest = 0, None
+
+    def count(module: Any, given: Any) -> None:
+        module.count += 1
+        module.latest = given[0]
+
+    network.register_forward_pre_hook(count)
+    measured(network)
+    assert (network.count, network.latest) == (0, None)
+
+
+# --- eight bits ---
+
+FLOAT8 = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz]
+
+
+@pytest.mark.parametrize("dtype", FLOAT8)
+def test_networks_of_eight_bits_are_measured_as_their_weights_in_float32(dtype: torch.dtype) -> None:
+    for kind in (nn.ReLU, nn.Tanh):
+        small = chain(kind).to(dtype)
+        small.register_buffer("unused", torch.ones(3).to(dtype))
+        assert_equal(measured(small), measured(copy.deepcopy(small).float()))
+        assert all(value.dtype == dtype for value in small.state_dict().values())
+    small = perceptron().to(dtype)
+    assert_equal(measured(small, "hidden1"), measured(copy.deepcopy(small).double(), "hidden1"))
+    images = torch.tensor(IMAGES).to(dtype)
+    assert_equal(measured(chain(), images=images), measured(chain(), images=images.float()))
+
+
+# --- hooks that change activities in place ---
+
+
+def silence(module: Any, given: Any, output: torch.Tensor) -> None:
+    output[:, :3] = 0
+
+
+def weigh(module: Any, given: Any, output: torch.Tensor) -> torch.Tensor:
+    return output.mul_(torch.linspace(0, 2, output.shape[1], dtype=output.dtype))
+
+
+def silence_what_comes(module: Any, given: Any) -> None:
+    given[0][:, :3] = 0
+
+
+def replaced(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """The same by a changed copy."""
+
+    def copied(module: Any, given: Any, *output: torch.Tensor) -> Any:
+        changed = tuple(value.clone() for value in (output or given))
+        if output:
+            hook(module, given, *changed)
+            return changed[0]
+        hook(module, changed)
+        return changed
+
+    return copied
+
+
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.Tanh, nn.Softplus])
+@pytest.mark.parametrize("place", ["0", "1", "2"])
+@pytest.mark.parametrize("hook", [silence, weigh, silence_what_comes])
+def test_hooks_may_change_activities_in_place(hook: Callable[..., Any], place: str, kind: type[nn.Module]) -> None:
+    register = "register_forward_pre_hook" if hook is silence_what_comes else "register_forward_hook"
+    in_place, copied = chain(kind), chain(kind)
+    getattr(in_place.get_submodule(place), register)(hook)
+    getattr(copied.get_submodule(place), register)(replaced(hook))
+    assert_equal(measured(in_place), measured(copied), rtol=1e-6)
+    assert_equal(measured(in_place.half()), measured(copied.half()), rtol=1e-6)
+
+
+def test_hooks_may_change_a_perceptron_in_place() -> None:
+    in_place, copied = perceptron(), perceptron()
+    for network, hook in ((in_place, silence), (copied, replaced(silence))):
+        network.hidden1.relu.register_forward_hook(hook)
+        network.hidden2.register_forward_hook(hook)
+    for layer in ("hidden1", "hidden1.linear", "hidden2"):
+        assert_equal(measured(in_place, layer), measured(copied, layer), rtol=1e-6)
+
+
+def without_gradients(module: Any, given: Any, output: torch.Tensor) -> None:
+    with torch.no_grad():
+        output[:, :3] = 0
+
+
+def by_data(module: Any, given: Any, output: torch.Tensor) -> None:
+    output.data.mul_(0.5)
+
+
+@pytest.mark.parametrize("hook", [without_gradients, by_data])
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.Tanh])
+def test_hooks_that_derivatives_do_not_see_are_refused(hook: Callable[..., Any], kind: type[nn.Module]) -> None:
+    for place in (0, 1):
+        network = chain(kind)
+        network[place].register_forward_hook(hook)
+        with pytest.raises(ValueError, match=rf"a hook on '{place}' changes numbers in place .*output\.clone\(\)"):
+            measured(network)
+        found = similarity_matrices(network, IMAGES, layers=["1"], measures=["input_covariance"])["1"]
+        assert found["input_covariance"].any()
+
+
+def test_what_forward_changes_in_place_is_refused_with_the_way_out() -> None:
+    def in_forward(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        activity = network[1](network[0](images))
+        activity.mul_(2)
+        return network[2](activity.sigmoid().mul_(activity))
+
+    def a_view(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        left, right = network[1](network[0](images)).split([3, 4], dim=1)
+        left.mul_(0)
+        return network[2](torch.cat([left, right], dim=1))
+
+    for surround in (in_forward, a_view):
+        network = Around(chain(nn.Tanh), surround)
+        with pytest.raises(ValueError, match=r"changed in place, by .* Change a copy: in forward h = h\.clone\(\)"):
+            measured(network, "network.0")
