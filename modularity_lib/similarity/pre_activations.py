@@ -1,11 +1,15 @@
 """Whether a layer is followed by an activation function that has no name: then what comes after it cannot be named.
 
-Seen while the network runs, so that it holds for any network: the first operations on the output of a layer.
+Seen while the network runs, so that it holds for any network: the output of a layer is followed through operations that
+scale, shift or rearrange it, up to the first function that changes each number by itself, and not in proportion.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,19 +23,13 @@ class PreActivations(UserWarning):
     """What is measured is the activity before an activation function, as what comes after it has no name."""
 
 
-# By the names of functions and methods, without "_": those that PyTorch has modules for (Softmax mixes units), and
-# others. A comparison is how x * (x > 0) begins.
-_ACTIVATIONS = {name.lower() for name in torch.nn.modules.activation.__all__ if "Soft" not in name} | (
-    {"softplus", "softshrink", "softsign", "specialexpit", "clamp", "clampmin", "clip", "maximum", "fmax", "erf", "sin"}
-    | {"gt", "ge", "lt", "le"}
-)
-_NO_CHANGE = {"clone", "contiguous", "to", "float", "double", "dropout", "flatten", "view", "reshape"}
-
-
 def warn_of_pre_activations(
     network: torch.nn.Module, images: np.ndarray, layers: Mapping[str, str], *, stacklevel: int
 ) -> None:
     """Warn of layers whose output goes straight into an activation function that is no module of its own.
+
+    A function counts once more than its average over units or images is used, so that the activity of a layer may be
+    normalised by hand.
 
     Args:
         network: the network.
@@ -40,7 +38,7 @@ def warn_of_pre_activations(
         stacklevel: as in `warnings.warn`, counted from the caller of this function.
     """
     with evaluating(network), _watched(network, layers) as watch:
-        evaluate(network, images[:1])
+        watch.use(evaluate(network, np.repeat(images[:1], 3, axis=0)).logits)
     for layer, (function, module) in watch.followed.items():
         if module and watch.calls[module] == 1:
             continue  # what comes after it is the output of that module
@@ -54,30 +52,227 @@ def warn_of_pre_activations(
         )
 
 
+class _Kind(Enum):
+    """What an operation makes of the numbers that it is given."""
+
+    AFFINE = "scales, shifts or rearranges them"
+    FUNCTION = "changes each by itself, and not in proportion"
+    MIXING = "lets them meet, or leaves some out"
+
+
+# Parts of names, without "_". What these do may look affine: a product with a diagonal matrix, say.
+_MIXING = ("linear", "matmul", "mm", "conv", "einsum", "dot", "attention", "norm", "softmax", "softmin", "pool")
+_REDUCING = {
+    "sum",
+    "mean",
+    "var",
+    "std",
+    "max",
+    "amax",
+    "min",
+    "amin",
+    "norm",
+    "linalgnorm",
+    "linalgvectornorm",
+    "prod",
+}
+_REDUCING |= {"any", "all", "median", "logsumexp", "countnonzero", "nanmean", "nansum", "varmean", "stdmean"}
+_SHIFTS = (-103.7, -7.3, -1.9, 0.37, 1.1, 7.9)  # beyond the kinks of usual functions
+_FURTHEST = 97.1
+_ROUNDING = 1e-4  # of the largest change, that an affine operation in single precision may deviate by
+
+
+@dataclass(frozen=True, eq=False)
+class _Operation:
+    """How a tensor that depends on the images was made."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    inputs: tuple[torch.Tensor, ...]  # those of its arguments that depend on the images
+    sources: "tuple[_Operation | None, ...]"  # how these were made
+
+    @property
+    def name(self) -> str:
+        return str(self.function.__name__.replace("_", ""))
+
+    @cached_property
+    def kind(self) -> _Kind:
+        is_written_elsewhere = "out" in self.keywords or (
+            _is_in_place(self.function) and all(given is not self.arguments[0] for given in self.inputs)
+        )
+        if is_written_elsewhere or any(part in self.name for part in _MIXING):
+            return _Kind.MIXING  # to try it would change what is not ours
+        try:
+            return self._tried()
+        except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
+            return _Kind.MIXING
+
+    def _tried(self) -> _Kind:
+        """The kind, from what comes out when numbers that come in are shifted: one of them, or all."""
+        start = self._on(None, 0.0)
+        n = self.inputs[0].numel()
+        if start is None or start.numel() != n or any(values.numel() != n for values in self.inputs):
+            return _Kind.MIXING
+        for place in (0, n // 2, n - 1):
+            if int((~_alike(self._on(place, 2.3), start)).sum()) > 1:
+                return _Kind.MIXING
+        change = self._on(None, _FURTHEST) - start
+        if not change.isfinite().all():
+            return _Kind.FUNCTION
+        allowed = _ROUNDING * change.abs().max()
+        deviations = [self._on(None, shift) - start - shift / _FURTHEST * change for shift in _SHIFTS]
+        is_affine = all(bool((deviation.abs() <= allowed).all()) for deviation in deviations)
+        return _Kind.AFFINE if is_affine else _Kind.FUNCTION
+
+    def _on(self, place: int | None, shift: float) -> Any:
+        """What comes out, in double precision, when the inputs are numbers in [-1, 1] with one or all shifted."""
+        instead: dict[int, torch.Tensor] = {}
+        for given in self.inputs:
+            values = torch.linspace(-1.0, 1.0, given.numel(), dtype=torch.float64)
+            values[slice(None) if place is None else place] += shift
+            instead[id(given)] = values.reshape(given.shape).to(given.device, given.dtype)
+        with torch.no_grad():
+            arguments, keywords = _with(self.arguments, instead), _with(self.keywords, instead)
+            result = self.function(*arguments, **keywords)
+        result = arguments[0] if self.name == "setitem" else result
+        return result.to(torch.float64).flatten() if isinstance(result, torch.Tensor) else None
+
+    def start(self) -> "tuple[_Operation | None, bool]":
+        """Where the numbers come from that this operation changed each by itself, and whether it is a function."""
+        if self.kind is _Kind.MIXING:
+            return self, False
+        found = [(None, False) if source is None else source.start() for source in self.sources]
+        if any(start is not found[0][0] for start, _ in found):
+            return self, False
+        return found[0][0], self.kind is _Kind.FUNCTION or any(is_function for _, is_function in found)
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """What a tensor has become since it left a layer."""
+
+    function: str = ""  # the first that was applied; empty as long as there was none
+    module: str = ""  # in which it was
+    is_reduced: bool = False
+
+
 class _Watch(TorchFunctionMode):
-    """Notes which activation function takes the output of a layer first, and in which module it is called."""
+    """Notes which function takes the output of a layer first, and in which module it is called."""
 
     def __init__(self) -> None:
         super().__init__()
         self.followed: dict[str, tuple[str, str]] = {}
         self.calls: dict[str, int] = {}
         self.inside: list[str] = []  # modules without parts that are running
-        self._outputs: list[tuple[torch.Tensor, str]] = []  # kept, so that no other tensor gets their identity
+        self._kept: dict[int, torch.Tensor] = {}  # those that depend on the images; no other gets their identity
+        self._made: dict[int, _Operation | None] = {}
+        self._traces: dict[int, dict[str, _Trace]] = {}
 
-    def note(self, output: Any, layer: str) -> None:
-        self._outputs.append((output, layer))
+    def start_at(self, tensor: torch.Tensor) -> None:
+        """Take note of a tensor that depends on the images, if that is not known yet."""
+        if id(tensor) not in self._kept:
+            self._keep(tensor, None)
+
+    def leave_layer(self, layer: str, output: torch.Tensor) -> None:
+        """Follow the output of a layer, unless an activation function has made it."""
+        self.start_at(output)
+        made = self._made[id(output)]
+        if made is None or not made.start()[1]:
+            self._traces.setdefault(id(output), {})[layer] = _Trace()
+
+    def use(self, tensor: torch.Tensor) -> None:
+        """Take note that something is made of a tensor."""
+        for layer, trace in self._traces.get(id(tensor), {}).items():
+            if trace.function and not trace.is_reduced:
+                is_within = bool(self.inside) and self.inside[-1] == trace.module
+                self.followed.setdefault(layer, (trace.function, "" if is_within else trace.module))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = [*args, *(kwargs or {}).values()]
-        layers = [layer for output, layer in self._outputs if any(argument is output for argument in given)]
-        result = func(*args, **(kwargs or {}))
-        name = func.__name__.replace("_", "")
-        for layer in layers:
-            if name in _ACTIVATIONS:
-                self.followed.setdefault(layer, (func.__name__.strip("_"), self.inside[-1] if self.inside else ""))
-            elif name in _NO_CHANGE:
-                self.note(result, layer)
+        keywords = kwargs or {}
+        result = func(*args, **keywords)
+        inputs = tuple({id(each): each for each in _tensors((args, keywords)) if id(each) in self._kept}.values())
+        outputs = [args[0]] if func is torch.Tensor.__setitem__ else list(_tensors(result))
+        if inputs and outputs:
+            sources = tuple(self._made[id(each)] for each in inputs)
+            operation = _Operation(func, args, keywords, inputs, sources)
+            traces = self._followed(operation, outputs)
+            for output in outputs:
+                self._keep(output, operation)
+                self._traces[id(output)] = traces
         return result
+
+    def _keep(self, tensor: torch.Tensor, operation: _Operation | None) -> None:
+        self._kept[id(tensor)] = tensor
+        self._made[id(tensor)] = operation
+
+    def _followed(self, operation: _Operation, outputs: Sequence[torch.Tensor]) -> dict[str, _Trace]:
+        """What the outputs of layers are after an operation."""
+        given = [self._traces.get(id(each), {}) for each in operation.inputs]
+        after = {}
+        for layer in {layer: None for traces in given for layer in traces}:
+            traces = [of_one.get(layer) for of_one in given]
+            trace = self._after(operation, traces, outputs)
+            if trace is not None:
+                after[layer] = trace
+        return after
+
+    def _after(
+        self, operation: _Operation, traces: Sequence[_Trace | None], outputs: Sequence[torch.Tensor]
+    ) -> _Trace | None:
+        known = [trace for trace in traces if trace is not None]
+        reduced = next((trace for trace in known if trace.is_reduced), None)
+        if reduced is not None:  # what is scaled by an average of itself is normalised
+            return reduced if all(trace is not None and trace.is_reduced for trace in traces) else None
+        changed = next((trace for trace in known if trace.function), None)
+        is_alone = len(known) == len(traces)
+        if changed is None:
+            if is_alone and operation.kind is not _Kind.MIXING:
+                is_affine = operation.kind is _Kind.AFFINE
+                return _Trace() if is_affine else _Trace(_shown(operation), self.inside[-1] if self.inside else "")
+            return _Trace(is_reduced=True) if operation.name in _REDUCING else None
+        is_each_by_itself = outputs[0].numel() == operation.inputs[0].numel() and not any(
+            part in operation.name for part in _MIXING
+        )
+        if is_alone and is_each_by_itself:
+            return changed
+        if operation.name in _REDUCING:
+            return replace(changed, is_reduced=True)
+        for each in operation.inputs:
+            self.use(each)
+        return None
+
+
+def _is_in_place(function: Callable[..., Any]) -> bool:
+    name = function.__name__
+    return name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+
+
+def _shown(operation: _Operation) -> str:
+    return str(operation.function.__name__.strip("_"))
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return (one == other) | (one.isnan() & other.isnan())
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from _tensors(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _with(value: Any, instead: Mapping[int, torch.Tensor]) -> Any:
+    """Arguments of a function, with other tensors in place of some."""
+    if isinstance(value, torch.Tensor):
+        return instead.get(id(value), value)
+    if isinstance(value, dict):
+        return {name: _with(item, instead) for name, item in value.items()}
+    return type(value)(_with(item, instead) for item in value) if type(value) in (tuple, list) else value
 
 
 @contextmanager
@@ -93,15 +288,22 @@ def _watched(network: torch.nn.Module, layers: Mapping[str, str]) -> Iterator[_W
                 watch.inside.append(name)
 
             def leave(module: Any, arguments: Any, output: Any) -> None:
+                for tensor in _tensors(output):  # what PyTorch's own functions have not made
+                    watch.start_at(tensor)
                 watch.inside.pop()
 
             stack.callback(module.register_forward_pre_hook(enter).remove)
             stack.callback(module.register_forward_hook(leave).remove)
+
+        def start(module: Any, images: tuple[torch.Tensor, ...]) -> None:
+            watch.start_at(images[0])
+
+        stack.callback(network.register_forward_pre_hook(start).remove)
         for layer, path in layers.items():
-            module = network.get_submodule(path)
-            if any(type(part).__module__ == torch.nn.ReLU.__module__ for part in module.modules()):
-                continue  # an activation function, or a block with one: what it gives is no pre-activation
-            hook = module.register_forward_hook(lambda module, given, output, layer=layer: watch.note(output, layer))
-            stack.callback(hook.remove)
+
+            def follow(module: Any, given: Any, output: torch.Tensor, layer: str = layer) -> None:
+                watch.leave_layer(layer, output)
+
+            stack.callback(network.get_submodule(path).register_forward_hook(follow).remove)
         with watch:
             yield watch
