@@ -139,7 +139,7 @@ def _hooks_are_differentiated(network: torch.nn.Module) -> Iterator[None]:
 
             def compare(module: Any, *given: Any, watched: list[Any] = watched, name: str = name) -> None:
                 for tensor, before, made_by in watched:
-                    if tensor.requires_grad and tensor.grad_fn is made_by and not torch.equal(tensor, before):
+                    if tensor.requires_grad and tensor.grad_fn is made_by and not _same(tensor, before):
                         raise CannotBeMeasured(
                             f"a hook on {name or 'the network'!r} changes numbers in place under torch.no_grad() or by "
                             ".data, so derivatives would be those of what was there before. Return a changed copy: "
@@ -165,6 +165,10 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(item)
 
 
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
 def _unlike(
     one: dict[str, torch.Tensor],
     other: dict[str, torch.Tensor],
@@ -186,4 +190,4 @@ def _differ(one: torch.Tensor, other: torch.Tensor, scale: torch.Tensor, precisi
     size = scale.to(torch.float64).nan_to_num(0.0, 0.0, 0.0).abs()
     of_unit, of_layer = _TOLERANCES[precision]
     allowed = of_unit * size.amax(dim=0) + of_layer * size.max()
-    return not bool((((one - other).abs() <= allowed) | (one == other) | (one.isnan() & other.isnan())).all())
+    return not _same(one.where((one - other).abs() <= allowed, other), one)

@@ -498,6 +498,13 @@ def test_hooks_that_derivatives_do_not_see_are_refused(hook: Callable[..., Any],
         assert found["input_covariance"].any()
 
 
+def test_activities_that_are_not_finite_are_not_blamed_on_a_hook() -> None:
+    network = Through(lambda values: values.log(), torch.nan_to_num)
+    network.act.register_forward_hook(lambda *given: None)
+    with pytest.raises(ValueError, match="the activity of layer 'act' must be finite"):
+        similarity_matrices(network, VECTORS, layers=["act"], measures=["input_covariance", "output_gradient"])
+
+
 def test_what_forward_changes_in_place_is_refused_with_the_way_out() -> None:
     def in_forward(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         activity = network[1](network[0](images))
