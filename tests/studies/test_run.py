@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +119,23 @@ def test_a_process_that_measures_gives_a_sign_of_life_for_every_network(
     monkeypatch.setattr(worker, "_analyse", analyse)
     assert worker.compute(TINY.untrained_configs() + TINY.trained_configs(), Archive(TINY, Store(tmp_path))) == []
     assert len(set(signs)) == len(signs) == 3
+
+
+def test_the_seconds_of_a_stage_are_those_of_a_core_whatever_else_the_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = measurement.agreement_rows
+
+    def slowed(*args, **kwargs):
+        time.sleep(1.0)  # as where another process has the core
+        return rows(*args, **kwargs)
+
+    monkeypatch.setattr(measurement, "agreement_rows", slowed)
+    archive = Archive(TINY, Store(tmp_path))
+    config = TINY.untrained_configs()[0]
+    assert worker.compute([config], archive) == []
+    made = archive.store.describe("agreement", archive.keys(config).of["agreement"])
+    assert made["provenance"]["seconds"] < 1.0
 
 
 def test_a_changed_configuration_computes_only_what_it_adds(tmp_path: Path, calls: dict[str, int]) -> None:
