@@ -3,9 +3,10 @@
 import subprocess
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import dask.array as da
 import igraph
@@ -163,12 +164,12 @@ def test_a_clustering_is_its_labels_for_numpy_too() -> None:
 def test_masked_entries_are_refused_and_not_unmasked(masked: Callable[[], object]) -> None:
     [said] = refused(MATRIX_DOORS, masked)
     assert "have no masked entries" in said
-    assert "Pass .filled(0)" in said
+    assert "Pass .filled(0) if they stand for no similarity" in said
 
 
 @pytest.mark.parametrize("masked", [lambda: np.ma.masked_equal(LABELS, 0), lambda: [0, 0, 0, 1, 1, np.ma.masked]])
 def test_labels_with_a_mask_are_refused(masked: Callable[[], object]) -> None:
-    assert all(".filled(-1) for labels of dead units" in said for said in refused(LABEL_DOORS, masked))
+    assert all(".filled(-1) for dead units" in said for said in refused(LABEL_DOORS, masked))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_labels_with_a_mask_are_refused(masked: Callable[[], object]) -> None:
         (lambda: np.ones((20, 6)), "shape (20, 6)", "np.corrcoef(activity.T)"),
         (lambda: np.ones((2, 6, 6)), "shape (2, 6, 6)", "matrix of one layer"),
         (lambda: np.zeros((2, 2), dtype=[("a", float)]), "shape (2, 2) of [('a'", "structured_to_unstructured"),
-        (lambda: torch.ones(6, 6, device="meta"), "Tensor", "no data"),
+        (lambda: torch.ones(6, 6, device="meta"), "Tensor", "meta device holds no numbers"),
         (lambda: [[1, 2], [3]], "list", "inhomogeneous"),
         (lambda: torch.nn.Linear(2, 2), "Linear, shape ()", "matrix of one layer"),
         (lambda: (row for row in BLOCKS), "generator, shape ()", "matrix of one layer"),
@@ -229,8 +230,12 @@ def test_an_error_of_another_library_is_told_and_not_passed_on(doors: dict[str, 
         (lambda: np.array(list("aaabbb")), "shape (6,) of <U1", "np.unique(labels, return_inverse=True)[1]"),
         (lambda: list("aaabbb"), "list", "np.unique(labels, return_inverse=True)[1]"),
         (lambda: pd.Series(list("aaabbb"), dtype="category"), "Series", "np.unique(labels, return_inverse=True)[1]"),
-        (lambda: pd.Series([0, 0, 0, 1, 1, None], dtype="Int64"), "Series", "-1 marks a dead unit, for a missing one"),
-        (lambda: [0, 0, 0, 1, 1, None], "list", "the label -1"),
+        (lambda: pd.Series([0, 0, 0, 1, 1, None], dtype="Int64"), "Series", "Of 6 labels 1 are missing"),
+        (lambda: [0, 0, 0, 1, 1, None], "list", "no module the label -1"),
+        (lambda: [0, 0, 0, 1, np.nan, np.nan], "list", "Of 6 labels 2 are missing"),
+        (lambda: pd.Series([*"aaabb", None]), "Series", "Of 6 labels 1 are missing"),
+        (lambda: pd.to_datetime(["2020"] * 5 + [None]), "DatetimeIndex", "Of 6 labels 1 are missing"),
+        (lambda: [0, 0, 0, 1, 1, 2**80], "list", "np.unique(labels, return_inverse=True)[1]"),
         (lambda: LABELS + 0.0, "shape (6,) of float64", ".astype(int)"),
         (lambda: LABELS.astype(object), "shape (6,) of object", ".astype(int)"),
         (lambda: torch.tensor(LABELS).bfloat16(), "Tensor", ".long()"),
@@ -256,30 +261,113 @@ def test_what_is_no_labels_is_refused_with_its_type_and_the_way_out(
         assert way_out in said
 
 
-def test_units_named_in_another_order_are_refused() -> None:
-    table, other = pd.DataFrame(BLOCKS, index=NAMES, columns=NAMES), NAMES[::-1]
-    labels, shuffled = pd.Series(LABELS, index=NAMES), pd.Series(LABELS, index=other)
-    for door, first, second in (
-        (ml.find_modules, "the rows of similarity", "the columns of similarity"),
-        (lambda swapped: ml.similarity_spearman(swapped, BLOCKS), "the rows of similarity_a", "the columns of"),
+ORDER = [3, 5, 0, 4, 2, 1]
+OTHER_LABELS = np.array([0, 1, 1, 2, 2, 2])
+# No two pairs of units are alike in these.
+UNLIKE = 9 * BLOCKS + np.multiply.outer([1, 2, 3, 5, 8, 13], [1, 2, 3, 5, 8, 13]) / 100
+OTHER = 9 * (OTHER_LABELS[:, None] == OTHER_LABELS) + np.add.outer(np.arange(6) ** 2, np.arange(6) ** 2) / 20
+
+
+def named(values: np.ndarray, names: Sequence[object], order: Sequence[int] = range(6)) -> Any:
+    """A table of units by name, in some order."""
+    index = [names[place] for place in order]
+    if values.ndim == 1:
+        return pd.Series(values[list(order)], index=index)
+    return pd.DataFrame(values[np.ix_(order, order)], index=index, columns=index)
+
+
+ORDERED: dict[str, Callable[[Any, Any, Any, Any], object]] = {
+    "modularity_score": lambda matrix, labels, _matrix, _labels: ml.modularity_score(matrix, labels),
+    "similarity_spearman": lambda matrix_a, _a, matrix_b, _b: ml.similarity_spearman(matrix_a, matrix_b),
+    "transfer": ml.transfer,
+    "agreement": lambda _a, a, _b, b: ml.agreement(a, b, permutations=9),
+    "agreement_p_value": lambda _a, a, _b, b: ml.agreement_p_value(a, b, permutations=9),
+    **{
+        function.__name__: lambda _a, a, _b, b, function=function: function(a, b)
+        for function in (
+            ml.element_centric_similarity,
+            ml.expected_element_centric_similarity,
+            ml.greedy_matching_score,
+            ml.reduced_mutual_information,
+            ml.variation_of_information,
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("names", [NAMES, [3, 4, 5, 6, 7, 8], list(range(6)), [("layer", unit) for unit in NAMES]])
+@pytest.mark.parametrize("function", ORDERED)
+def test_units_that_two_tables_name_in_another_order_are_matched_by_name(
+    function: str, names: Sequence[object]
+) -> None:
+    plain = (UNLIKE, LABELS, OTHER, OTHER_LABELS)
+    in_order = [named(values, names) for values in plain]
+    right = ORDERED[function](*plain)
+    assert ORDERED[function](*in_order) == right
+    for changed in range(4):
+        given = list(in_order)
+        given[changed] = named(plain[changed], names, ORDER)
+        if changed in (0, 1):  # the first of a pair gives the order, in which p-values are drawn and sums rounded
+            shuffled = [values[np.ix_(ORDER, ORDER)] if values.ndim == 2 else values[ORDER] for values in plain]
+            assert ORDERED[function](*given) in (right, ORDERED[function](*shuffled))
+        else:
+            assert ORDERED[function](*given) == right
+
+
+def test_columns_in_another_order_than_the_rows_are_brought_into_theirs() -> None:
+    table = named(UNLIKE, NAMES)
+    right = ml.similarity_spearman(OTHER, UNLIKE)
+    for shuffled in (table[NAMES[::-1]], table.loc[NAMES[::-1]], table.sample(frac=1, random_state=0)):
+        q = ml.modularity_score(shuffled, named(OTHER_LABELS, NAMES))
+        assert q == pytest.approx(ml.modularity_score(UNLIKE, OTHER_LABELS), abs=1e-14)
+        assert ml.similarity_spearman(named(OTHER, NAMES), shuffled) == right
+    assert ml.find_modules(table[NAMES[::-1]], steps=50).labels.tolist() == LABELS.tolist()
+    rows_alone = pd.DataFrame(UNLIKE[np.ix_(ORDER, ORDER)], index=[NAMES[place] for place in ORDER])
+    assert ml.similarity_spearman(named(OTHER, NAMES), rows_alone) == right
+
+
+@pytest.mark.parametrize(
+    "names",
+    [list("ghijkl"), list("abcdeg"), list("abcdee"), [*"abcde", None], [10, 11, 12, 13, 14, 15]],
+    ids=str,
+)
+@pytest.mark.parametrize("function", ORDERED)
+def test_different_units_are_refused(function: str, names: Sequence[object]) -> None:
+    plain = (UNLIKE, LABELS, OTHER, OTHER_LABELS)
+    given = [named(plain[0], NAMES), named(plain[1], NAMES), named(plain[2], names), named(plain[3], names)]
+    if function == "modularity_score":
+        given[1] = named(plain[1], names)
+    with pytest.raises(
+        ValueError, match=r"the rows of \w+ and the rows of \w+ must name the same units, each once, got"
     ):
-        with pytest.raises(ValueError, match=rf"{first} and {second}.* same order, got 'a' and 'f' at place 0"):
-            door(table[other])
-    for compare, first, second in (
-        (lambda: ml.modularity_score(table, shuffled), "the rows of similarity", "the rows of labels"),
-        (lambda: ml.agreement(labels, shuffled), "the rows of a", "the rows of b"),
-        (lambda: ml.similarity_spearman(table, table.loc[other, other]), "the rows of similarity_a", "the rows of sim"),
-        (lambda: ml.transfer(table, labels, table, shuffled), "the rows of similarity_b", "the rows of labels_b"),
-    ):
-        with pytest.raises(ValueError, match=rf"{first} and {second}.* must be the same units in the same order"):
-            compare()
+        ORDERED[function](*given)
+
+
+def test_rows_and_columns_of_different_units_are_refused() -> None:
+    for columns in (list("abcdeg"), list("abcdee"), list("ghijkl")):
+        with pytest.raises(ValueError, match="the rows of similarity and the columns of similarity must name the same"):
+            ml.find_modules(pd.DataFrame(BLOCKS, index=NAMES, columns=columns))
+
+
+def test_units_that_are_left_out_of_one_table_alone_are_not_taken_for_those_of_another() -> None:
+    labels, kept = pd.Series(LABELS), np.array([0, 1, 3, 4])
+    with pytest.raises(ValueError, match="the rows of a and the rows of b must name the same units"):
+        ml.agreement(labels[kept], pd.Series(LABELS[kept]))
+    with pytest.raises(ValueError, match="a and b must label the same units, got 4 and 6"):
+        ml.agreement(labels[kept], labels)
+    assert ml.agreement(labels[kept], labels[kept][::-1]).element_centric == 1.0
+
+
+def test_tables_without_names_are_compared_place_by_place() -> None:
+    for a, b in ((pd.Series(LABELS, index=NAMES), pd.Series(LABELS)), (LABELS.tolist(), named(LABELS, NAMES[::-1]))):
+        assert ml.element_centric_similarity(a, b) == ml.element_centric_similarity(b, a) == 1.0
 
 
 @torch_warns
 def test_a_sparse_matrix_that_memory_cannot_hold_is_refused_before_it_is_tried() -> None:
     one = torch.sparse_coo_tensor(torch.zeros(2, 1, dtype=int), torch.ones(1), (10**6, 10**6))
     for huge in (sp.coo_array((10**6, 10**6)), sp.dok_matrix((10**6, 10**6)), one):
-        with pytest.raises(ValueError, match=r"must fit into memory as a dense matrix, got .* 96,000 GB"):
+        with pytest.raises(ValueError, match=r"must fit into memory as a dense array, got .* 96,000 GB"):
             ml.find_modules(huge)
 
 
@@ -301,7 +389,9 @@ SETTINGS: dict[str, Callable[[object], object]] = {
 
 
 @pytest.mark.parametrize(
-    "value", ["x", "1", None, [1], np.array([1, 2]), torch.tensor(1), 1j, {}, -1, np.nan], ids=repr
+    "value",
+    ["x", "1", None, [1], np.array([1, 2]), torch.tensor(1), 1j, {}, -1, np.nan, np.array(True), b"1", object, [], ...],
+    ids=repr,
 )
 @pytest.mark.parametrize("argument", SETTINGS)
 def test_a_setting_of_another_type_or_range_is_refused_by_name(argument: str, value: object) -> None:
@@ -317,7 +407,15 @@ def test_settings_of_the_types_of_numpy_are_taken() -> None:
     assert ml.reduced_mutual_information(LABELS, LABELS, normalized=np.True_) == 1.0  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("argument", ["steps", "permutations"])
+def test_a_number_beyond_all_floats_is_refused_and_not_printed_in_full() -> None:
+    for argument in ("target_entropy", "steps", "restarts", "permutations", "variant", "normalized"):
+        for huge in (10**400, 10**5000):
+            with pytest.raises(ValueError, match=f"^{argument} must be .*too long to show") as refusal:
+                SETTINGS[argument](huge)
+            assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize("argument", ["steps", "permutations", "restarts"])
 def test_a_number_of_repeats_that_would_never_end_is_refused(argument: str) -> None:
     with pytest.raises(
         ValueError, match=rf"{argument} must be a whole number of at most [\d,]+, got 1,000,000,000,000"

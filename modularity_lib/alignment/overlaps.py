@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from modularity_lib.arrays import check_order_of_units, labels_of
+from modularity_lib.arrays import in_one_order, labels_of
 
 # Cells up to which a table is held whole, empty overlaps included: enough for 256 units that are each a module. The
 # published scores are sums over whole tables, and the order of a sum decides its last bit.
@@ -48,7 +48,7 @@ class Overlaps:
 
 def overlaps_of(a: ArrayLike, b: ArrayLike) -> Overlaps:
     """Count the units shared by each cluster of a and of b; ValueError unless both label the same units."""
-    check_order_of_units({"a": a, "b": b})
+    a, b = in_one_order(a=a, b=b)
     a, b = labels_of("a", a), labels_of("b", b)
     if a.size != b.size:
         raise ValueError(

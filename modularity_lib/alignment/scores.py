@@ -13,7 +13,7 @@ from scipy.special import gammaln
 from scipy.stats import rankdata
 
 from modularity_lib.alignment.overlaps import WHOLE_TABLE, Overlaps, overlaps_of
-from modularity_lib.arrays import check_order_of_units, flag, labels_of, square_of, whole_number
+from modularity_lib.arrays import flag, in_one_order, labels_of, square_of, whole_number
 from modularity_lib.clustering.modularity import AllUnitsDead, adjacency_of, all_units_dead, modularity_score
 
 TRANSFER_OFFSET = 1e-3  # method: keeps the ratio of two scores finite where the modules of a measure score 0
@@ -276,8 +276,8 @@ def transfer(similarity_a: ArrayLike, labels_a: ArrayLike, similarity_b: ArrayLi
         ValueError: a similarity scores -0.001 or less under its own modules, or `modularity_score` refuses an argument.
         AllUnitsDead: a similarity is zero everywhere off the diagonal.
     """
-    check_order_of_units(
-        {"similarity_a": similarity_a, "labels_a": labels_a, "similarity_b": similarity_b, "labels_b": labels_b}
+    similarity_a, labels_a, similarity_b, labels_b = in_one_order(
+        similarity_a=similarity_a, labels_a=labels_a, similarity_b=similarity_b, labels_b=labels_b
     )
     a, b = _linked("similarity_a", similarity_a), _linked("similarity_b", similarity_b)
     if len(a) != len(b):
@@ -308,7 +308,7 @@ def similarity_spearman(similarity_a: ArrayLike, similarity_b: ArrayLike) -> flo
     >>> round(similarity_spearman(ramp, np.exp(ramp)), 12)
     1.0
     """
-    check_order_of_units({"similarity_a": similarity_a, "similarity_b": similarity_b})
+    similarity_a, similarity_b = in_one_order(similarity_a=similarity_a, similarity_b=similarity_b)
     a, b = square_of("similarity_a", similarity_a), square_of("similarity_b", similarity_b)
     if a.shape != b.shape:
         raise ValueError(

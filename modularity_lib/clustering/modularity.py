@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from modularity_lib.arrays import check_order_of_units, labels_of, square_of
+from modularity_lib.arrays import in_one_order, labels_of, square_of
 
 # What counts as rounding, as a fraction of the largest off-diagonal |S|: a gap |S_ij - S_ji|, or an entry below 0.
 ROUNDING_TOLERANCE = 1e-6
@@ -158,7 +158,7 @@ def modularity_score(similarity: ArrayLike, labels: ArrayLike) -> float:
     >>> modularity_score(two_pairs, np.array([0, 0, 1, 1]))
     0.5
     """
-    check_order_of_units({"similarity": similarity, "labels": labels})
+    similarity, labels = in_one_order(similarity=similarity, labels=labels)
     share = normalised_adjacency(similarity)
     given = labels_of("labels", labels, n_units=len(share))
     clustered = given >= 0

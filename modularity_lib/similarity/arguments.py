@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 
+from modularity_lib.arrays import Wanted, n_missing, numbers_of
+
 
 def checked_images(images: object, *, inputs: int | None = None) -> np.ndarray:
     """Images as an array that PyTorch can take; ValueError unless finite and (images, ...), or (images, inputs)."""
-    values = _array("images", images)
+    values = _array("images", images, _IMAGES)
     expected = "(images, ...)" if inputs is None else f"(images, {inputs})"
     if values.ndim < 2 or values.size == 0 or (inputs is not None and values.shape[1:] != (inputs,)):
         raise ValueError(
@@ -31,7 +33,7 @@ def checked_images(images: object, *, inputs: int | None = None) -> np.ndarray:
 
 def checked_labels(labels: object, n_images: int) -> np.ndarray:
     """Labels as an array; ValueError unless there is one whole number of at least 0 for every image."""
-    values = _array("labels", labels)
+    values = _array("labels", labels, _LABELS)
     if values.shape != (n_images,) or values.dtype.kind not in "iu":
         raise ValueError(
             f"labels must be {n_images} whole numbers, one per image, got {values.dtype} of shape {values.shape}. "
@@ -83,47 +85,21 @@ def check_layers(network: torch.nn.Module, layers: Sequence[str]) -> None:
                 )
 
 
-def _array(name: str, value: object) -> np.ndarray:
-    """The numbers that a value holds; ValueError with the way out if there are none."""
-    try:
-        if isinstance(value, list | tuple):  # of tensors, or of arrays with masks, perhaps
-            nested = (torch.Tensor, np.ma.MaskedArray, list, tuple)
-            value = [_array(name, item) if isinstance(item, nested) else item for item in value]
-        array = _of_tensor(value) if isinstance(value, torch.Tensor) else np.asanyarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"{name} must be an array, got {type(value).__name__}: {reason}.{_way_out(value)}") from error
-    if np.ma.is_masked(array):
-        raise ValueError(
-            f"{name} must have no masked entries, got {np.ma.count_masked(array)}. Pass .filled(0), say, or leave "
-            "these images out."
-        )
-    if array.ndim == 0 and not isinstance(value, np.ndarray | torch.Tensor):
-        raise ValueError(f"{name} must be an array, got {type(value).__name__}.{_way_out(value)}")
-    return np.asarray(array)
+def _array(name: str, value: object, wanted: Wanted) -> np.ndarray:
+    array = numbers_of(name, value, wanted)
+    if array.ndim == 0 and not hasattr(value, "shape"):  # NumPy makes an array of any object
+        raise ValueError(f"{name} must {wanted.expected}, got {type(value).__name__}. {wanted.way_out(value, array)}")
+    return array
 
 
-def _of_tensor(tensor: torch.Tensor) -> np.ndarray:
-    values = tensor.detach()
-    if values.is_meta:
-        raise ValueError("a tensor on the meta device holds no numbers")
-    if values.layout is not torch.strided:
-        values = values.to_dense()
-    if values.is_floating_point() and values.dtype != torch.float64:
-        values = values.to(torch.float32)  # NumPy has no bfloat16
-    return np.asarray(values.resolve_conj().resolve_neg().cpu().numpy())
-
-
-def _way_out(value: object) -> str:
+def _way_out(value: object, _: np.ndarray | None) -> str:
     if hasattr(value, "test_images"):
-        return " Its images are .test_images, their labels .test_labels."
-    if hasattr(value, "toarray"):
-        return " Pass .toarray()."
-    if hasattr(value, "dataset") or hasattr(value, "__getitem__"):  # of torch.utils.data
-        return (
-            " Pass all images in one tensor, as torch.stack([image for image, label in data]) makes it, and all labels."
+        return "Its images are .test_images, their labels .test_labels."
+    if hasattr(value, "dataset") or (hasattr(value, "__getitem__") and not isinstance(value, str | bytes | dict)):
+        return (  # of torch.utils.data
+            "Pass all images in one tensor, as torch.stack([image for image, label in data]) makes it, and all labels."
         )
-    return " Pass the numbers as a NumPy array or a tensor."
+    return "Pass the numbers as a NumPy array or a tensor."
 
 
 def _way_to_labels(labels: np.ndarray, n_images: int) -> str:
@@ -133,6 +109,14 @@ def _way_to_labels(labels: np.ndarray, n_images: int) -> str:
         return f"One-hot labels go through .argmax(axis=1). Several labels per image have another loss. {_ONE_LOSS}"
     if labels.ndim == 1 and len(labels) != n_images:
         return "Images and labels must be the same part of the data."
+    missing = n_missing(labels)
+    if missing:
+        return (
+            f"Of the labels {missing} are missing. Leave their images out, or leave labels and output_hessian out: the "
+            "other measures need no labels."
+        )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        return "Infinity is no class."
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
         return f"Real numbers are targets of a regression. {_ONE_LOSS}"
     if labels.dtype.kind in "bf":
@@ -146,3 +130,7 @@ _ONE_LOSS = (
     "The Hessian here is that of the cross-entropy of classes, which are whole numbers; other losses are not there "
     "yet. The other measures need no labels: leave labels and output_hessian out."
 )
+
+
+_IMAGES = Wanted("be an array", _way_out, ".filled(0), say, or leave these images out")
+_LABELS = Wanted("be an array", _way_out, "the images and labels that are there: a class cannot be filled in")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,25 +33,46 @@ def refuse(message: str, images: Any = IMAGES, labels: Any = CLASSES, last: int 
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (sparse.csr_matrix(IMAGES), r"images must be an array, got csr_matrix\. Pass \.toarray\(\)"),
-        (sparse.coo_array(IMAGES), r"images must be an array, got coo_array\. Pass \.toarray\(\)"),
         (PAIRS, r"images must be an array, got TensorDataset.*in one tensor"),
         (DataLoader(PAIRS), r"images must be an array, got DataLoader.*in one tensor"),
         (list(PAIRS), "images must be an array, got list"),
         ([[1.0, 2.0], [3.0]], "images must be an array, got list"),
-        (np.ma.masked_less(IMAGES, 0.5), r"images must have no masked entries, got \d+\. Pass \.filled"),
+        (
+            np.ma.masked_less(IMAGES, 0.5),
+            r"images must have no masked entries, got \d+: .* Pass \.filled\(0\), say, or leave these images",
+        ),
         (iter(IMAGES), "images must be an array, got"),
         (None, "images must be an array, got NoneType"),
         ("digits", "images must be an array, got str"),
         ({"images": IMAGES}, "images must be an array, got dict"),
         (IMAGES + 1j, "images must be real numbers, got complex128"),
         (pd.DataFrame(IMAGES).astype(object), "images must be real numbers, got object"),
-        (torch.zeros(12, 6, device="meta"), "images must be an array, got Tensor: a tensor on the meta device"),
+        (torch.zeros(12, 6, device="meta"), "got Tensor, which does not .*: a tensor on the meta device"),
         (torch.full((12, 6), float("nan")).bfloat16(), "images must be finite"),
     ],
 )
 def test_images_of_another_kind_are_refused_by_type_and_with_the_way_out(images: Any, message: str) -> None:
     refuse(message, images)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        sparse.csr_matrix(IMAGES),
+        sparse.coo_array(IMAGES),
+        sparse.dok_matrix(IMAGES),
+        torch.tensor(IMAGES).to_sparse(),
+        da.from_array(IMAGES),
+        [torch.tensor(row, requires_grad=True) for row in IMAGES],
+        pd.DataFrame(IMAGES).astype(pd.SparseDtype(float, 0)),
+    ],
+    ids=lambda images: type(images).__name__,
+)
+def test_images_are_taken_as_matrices_are(images: Any) -> None:
+    network = MLP([6, 5, 3])
+    right = similarity_matrices(network, IMAGES)["hidden1"]
+    for measure, matrix in similarity_matrices(network, images)["hidden1"].items():
+        assert np.array_equal(matrix, right[measure])
 
 
 def test_a_dataset_is_refused_with_the_name_of_its_images() -> None:
@@ -74,7 +96,18 @@ OTHER_LOSSES = "other losses are not there yet. The other measures need no label
         (CLASSES[:7], r"got int64 of shape \(7,\)\. Images and labels must be the same part"),
         (CLASSES.astype(str), r"np\.unique\(labels, return_inverse=True\)\[1\]"),
         (["cat", "dog"] * 6, r"np\.unique\(labels, return_inverse=True\)\[1\]"),
-        (np.ma.masked_equal(CLASSES, 1), "labels must have no masked entries, got 4"),
+        (np.ma.masked_equal(CLASSES, 1), "labels must have no masked entries, got 4: .* a class cannot be filled in"),
+        (
+            np.where(CLASSES == 1, np.nan, CLASSES),
+            r"float64 of shape \(12,\)\. Of the labels 4 are missing\. Leave their",
+        ),
+        (pd.Series([None, *CLASSES[1:]]), "Of the labels 1 are missing"),
+        (pd.Series([None, *CLASSES[1:]], dtype="Int64"), "Of the labels 1 are missing"),
+        (pd.Series([None, *CLASSES[1:]], dtype="category"), "Of the labels 1 are missing"),
+        ([pd.NA, *CLASSES[1:].tolist()], "Of the labels 1 are missing"),
+        (["cat", None] * 6, "Of the labels 6 are missing"),
+        (torch.full((12,), torch.nan), "Of the labels 12 are missing"),
+        (np.full(12, np.inf), "Infinity is no class"),
         (torch.tensor(CLASSES).bfloat16(), r"become whole numbers by \.astype\(int\)"),
         (CLASSES + 1, r"labels must lie in 0..2, as the network has 3 logits, got 1..3\. Classes are counted from 0"),
         ({0: 1}, "labels must be an array, got dict"),
