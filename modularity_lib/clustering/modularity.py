@@ -5,8 +5,10 @@ from numpy.typing import ArrayLike
 
 from modularity_lib.arrays import in_one_order, labels_of, square_of
 
-# What counts as rounding, as a fraction of the largest off-diagonal |S|: a gap |S_ij - S_ji|, or an entry below 0.
+# What counts as rounding, be it a gap |S_ij - S_ji| or an entry below 0: no more than this fraction of the largest |S|
+# off the diagonal, or than that one of the largest of all. A large diagonal must not make a lopsided matrix pass.
 ROUNDING_TOLERANCE = 1e-6
+ROUNDING_OF_ALL = 1e-12
 
 
 class AllUnitsDead(ValueError):
@@ -35,7 +37,8 @@ def to_adjacency(similarity: ArrayLike) -> np.ndarray:
     Args:
         similarity: S, shape (units, units); non-negative and symmetric off its diagonal, which is ignored. Any scale.
             An array, a list, a DataFrame, a tensor, or a sparse matrix, which becomes a dense one. Entries below 0 by
-            no more than rounding, 1e-6 of the largest, count as 0.
+            no more than rounding, 1e-6 of the largest off the diagonal or 1e-12 of the largest of all, count as 0. The
+            columns of a DataFrame are brought into the order of its rows.
     Returns:
         A, float64, shape (units, units); exactly symmetric, on the scale of S.
     Raises:
@@ -55,10 +58,13 @@ def to_adjacency(similarity: ArrayLike) -> np.ndarray:
 def adjacency_of(name: str, similarity: ArrayLike) -> np.ndarray:
     """The adjacency, which may be all 0; an error calls the similarity by its name. Otherwise as `to_adjacency`."""
     adjacency = square_of(name, similarity)  # a copy: the caller's matrix keeps its diagonal
+    rounding = ROUNDING_OF_ALL * float(np.abs(adjacency).max(initial=0.0))
     np.fill_diagonal(adjacency, 0.0)
-    _check_weights(name, adjacency)
+    rounding = max(rounding, ROUNDING_TOLERANCE * float(np.abs(adjacency).max(initial=0.0)))
+    _check_weights(name, adjacency, rounding)
     np.maximum(adjacency, 0.0, out=adjacency)
-    return 0.5 * adjacency + 0.5 * adjacency.T  # halved before the sum: no overflow at any scale
+    mean = 0.5 * adjacency + 0.5 * adjacency.T  # halved before the sum, which could overflow
+    return np.where(adjacency == adjacency.T, adjacency, mean)  # but half of the smallest number is 0
 
 
 def normalised_adjacency(similarity: ArrayLike) -> np.ndarray:
@@ -115,7 +121,7 @@ def dead_units(similarity: ArrayLike) -> np.ndarray:
     array([False, False,  True])
     """
     adjacency = adjacency_of("similarity", similarity)
-    return strengths(adjacency) == 0 if adjacency.any() else np.ones(len(adjacency), dtype=bool)
+    return np.asarray(~adjacency.any(axis=1))  # not by strengths, which vanish beside weights 1e308 times as large
 
 
 def modularity_matrix(similarity: ArrayLike) -> np.ndarray:
@@ -168,21 +174,20 @@ def modularity_score(similarity: ArrayLike, labels: ArrayLike) -> float:
     return float(inside - expected)
 
 
-def _check_weights(name: str, adjacency: np.ndarray) -> None:
-    largest = np.abs(adjacency).max(initial=0.0)
+def _check_weights(name: str, adjacency: np.ndarray, rounding: float) -> None:
+    largest = float(np.abs(adjacency).max(initial=0.0))
     if largest == 0.0:
         return
-    # Relative to the weights that count: a large diagonal must not make a lopsided matrix pass.
-    gap = np.abs(adjacency / largest - adjacency.T / largest)
+    gap = np.abs(adjacency / largest - adjacency.T / largest)  # divided before: no difference overflows
     i, j = np.unravel_index(np.argmax(gap), gap.shape)
-    if gap[i, j] > ROUNDING_TOLERANCE:
+    if gap[i, j] * largest > rounding:
         raise ValueError(
             f"{name} must be symmetric: units {i} and {j} have {adjacency[i, j]:.6g} one way and "
             f"{adjacency[j, i]:.6g} the other, a gap of {gap[i, j]:.1e} of the largest entry (allowed "
-            f"{ROUNDING_TOLERANCE:.0e}). If that is rounding, pass (S + S.T) / 2."
+            f"{rounding / largest:.0e}). If that is rounding, pass (S + S.T) / 2."
         )
     i, j = np.unravel_index(np.argmin(adjacency), adjacency.shape)
-    if adjacency[i, j] < -ROUNDING_TOLERANCE * largest:
+    if adjacency[i, j] < -rounding:
         raise ValueError(
             f"{name} must not be negative off its diagonal, got {adjacency[i, j]:.6g} at units ({i}, {j}): Q has no "
             "meaning for negative weights. Pass np.abs(S), as the paper does, which joins units that go oppositely, or "

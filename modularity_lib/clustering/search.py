@@ -3,14 +3,13 @@
 from collections import deque
 from dataclasses import dataclass
 from math import inf
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
-from modularity_lib.arrays import whole_number
+from modularity_lib.arrays import real_number, shown, whole_number
 from modularity_lib.clustering.modularity import (
     adjacency_of,
     all_units_dead,
@@ -109,7 +108,9 @@ def spectral_modules(similarity: ArrayLike, *, variant: str = "paper") -> Cluste
     array([0, 0, 0, 1, 1, 1])
     """
     if not isinstance(variant, str) or variant not in SPECTRAL_VARIANTS:
-        raise ValueError(f"variant must be one of {SPECTRAL_VARIANTS}, got {variant!r}. The default is the paper's.")
+        raise ValueError(
+            f"variant must be one of {SPECTRAL_VARIANTS}, got {shown(variant)}. The default is the paper's."
+        )
     adjacency = adjacency_of("similarity", similarity)
     parts = _connected_parts(adjacency)
     labels, score = _joined(adjacency, parts, [_spectral_labels(part.matrix, variant=variant) for part in parts])
@@ -133,7 +134,7 @@ def find_modules(
         similarity: S, shape (units, units), any diagonal and scale; see `modularity.to_adjacency`.
         seed: fixes the random numbers. Restart r draws the same ones whatever the number of restarts, and a search
             starts like a longer one: more restarts or steps never lower Q.
-        restarts: number of searches from the same spectral start; the best counts.
+        restarts: number of searches from the same spectral start, at most 1 million; the best counts.
         steps: steps of each search, at most 100 million.
         target_entropy: randomness of a step in nats, > 0. Small = greedy; from ln 2 = 0.69 on, a unit with two options
             chooses blindly.
@@ -187,9 +188,9 @@ def _connected_parts(adjacency: np.ndarray) -> list[_Part]:
         return []
     share = normalised_adjacency(adjacency)
     strength = strengths(share)
-    live = np.flatnonzero(strength > 0)
+    live = np.flatnonzero(adjacency.any(axis=1))
     inside = np.ix_(live, live)
-    linked = share[inside] > 0
+    linked = adjacency[inside] > 0  # as a share of all weight, a link may be too small for a number
     is_one = linked.sum(axis=1).max() == len(live) - 1  # a unit linked to all others: the usual case, seen at a glance
     n_parts, part_of = (1, None) if is_one else connected_components(linked, directed=False)
     if n_parts == 1:
@@ -288,14 +289,15 @@ def _split(block: np.ndarray, *, variant: str) -> np.ndarray:
 
 
 def _checked_search(seed: int, restarts: int, steps: int, target_entropy: float) -> tuple[int, int, int, float]:
-    number: object = target_entropy
-    if isinstance(number, bool) or not isinstance(number, Real) or not 0.0 < float(number) < inf:
+    entropy = real_number(target_entropy)
+    if not 0.0 < entropy < inf:
         raise ValueError(
-            f"target_entropy must be a positive, finite number of nats, got {target_entropy!r}. The paper uses 0.15."
+            f"target_entropy must be a positive, finite number of nats, got {shown(target_entropy)}. The paper uses "
+            "0.15."
         )
     return (
         whole_number("seed", seed, at_least=0),
-        whole_number("restarts", restarts, at_least=1),
+        whole_number("restarts", restarts, at_least=1, at_most=10**6),
         whole_number("steps", steps, at_least=1, at_most=10**8),
-        float(target_entropy),
+        entropy,
     )

@@ -14,6 +14,7 @@ from modularity_lib.clustering.modularity import (
     strengths,
     to_adjacency,
 )
+from modularity_lib.clustering.search import find_modules
 
 TWO_TRIANGLES = np.array(
     [
@@ -159,7 +160,7 @@ def test_entries_that_are_not_finite_are_refused_with_the_first_place_and_their_
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_a_lopsided_matrix_is_refused_with_its_worst_pair_whatever_its_diagonal(scale):
     similarity = np.full((4, 4), 0.5)
-    np.fill_diagonal(similarity, 1e12)
+    np.fill_diagonal(similarity, 1e10)
     similarity[0, 1] += 1e-5
     similarity[2, 3] += 0.1
     with pytest.raises(ValueError, match=r"must be symmetric: units 2 and 3 .* gap of 1\.7e-01 .* \(S \+ S\.T\) / 2"):
@@ -209,10 +210,36 @@ def test_what_rounding_leaves_below_zero_counts_as_zero(scale, below):
     assert to_adjacency(rounded).min() == 0.0
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1.0, 1e300])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        np.full((3, 3), -1e-17),
+        np.array([[0, -1e-17, 0], [0, 0, -3e-16], [-1e-13, 0, 0]]),
+        -5e-324 * (1 - np.eye(3)),
+    ],
+)
+def test_rounding_below_zero_beside_a_diagonal_counts_as_zero(noise, scale):
+    similarity = scale * (np.eye(3) + noise)
+    assert dead_units(similarity).all()
+    assert find_modules(similarity).status == "all_units_dead"
+
+
+def test_rounding_of_the_diagonal_leaves_the_weights_alone():
+    blocks = np.kron(np.eye(2), np.full((3, 3), 1e-3)) + 0.999e4 * np.eye(6)
+    rounded = blocks.copy()
+    rounded[0, 4], rounded[2, 5] = -9e-9, -1e-16  # not symmetric, and not the same on both sides of 0
+    assert find_modules(rounded).labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert modularity_score(rounded, TRIANGLES) == 0.5
+    rounded[0, 4] = rounded[4, 0] = -1.1e-8
+    with pytest.raises(ValueError, match="similarity must not be negative"):
+        find_modules(rounded)
+
+
 @pytest.mark.parametrize("largest", [1.0, 1e-17])
 def test_entries_below_zero_are_measured_against_the_largest(largest):
     similarity = largest * np.where(np.kron(np.eye(2), np.ones((3, 3))) > 0, 1.0, -2e-6)
-    np.fill_diagonal(similarity, 1e9)
+    np.fill_diagonal(similarity, 1e5 * largest)
     with pytest.raises(ValueError, match="must not be negative"):
         to_adjacency(similarity)
 

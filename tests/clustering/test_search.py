@@ -382,3 +382,26 @@ def test_a_layer_with_live_units_has_no_reason_to_be_left_out():
 def test_a_matrix_with_negative_entries_is_refused_by_every_search(search):
     with pytest.raises(ValueError, match="must not be negative"):
         search(np.array([[1.0, -0.5], [-0.5, 1.0]]))
+
+
+BLOCKS = np.kron(np.eye(2), np.ones((3, 3)))
+EXTREMES = {
+    "the smallest number": 5e-324 * BLOCKS,
+    "subnormal": 1e-320 * BLOCKS,
+    "large": 1e300 * BLOCKS,
+    "the largest numbers": 1.7e308 * BLOCKS,
+    "both": np.kron(np.diag([1e300, 1e-320]), np.ones((3, 3))),
+    "as far apart as can be": np.kron(np.diag([1.7e308, 5e-324]), np.ones((3, 3))),
+    "weak links between": np.where(BLOCKS > 0, 1e300, 1e-320),
+    "a diagonal that dwarfs them": 5e-324 * BLOCKS + 1e308 * np.eye(6),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", EXTREMES)
+def test_weights_at_both_ends_of_the_numbers_give_the_modules_that_they_show(name):
+    for found in (find_modules(EXTREMES[name], steps=200), spectral_modules(EXTREMES[name], variant="newman")):
+        assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
+        assert found.score == modularity_score(EXTREMES[name], found.labels)
+        weights = EXTREMES[name] * (1 - np.eye(6))
+        assert found.score == pytest.approx(oracles.score(weights / weights.max(), found.labels))
