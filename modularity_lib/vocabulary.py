@@ -94,7 +94,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     """
     from difflib import get_close_matches  # only errors need it
 
-    close = get_close_matches(str(name), list(known), n=1)
+    close = get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -109,7 +109,10 @@ def chosen_names(
         if default is None:
             raise ValueError(f"{argument} must be given for a network other than MLP: some of {', '.join(available)}.")
         return tuple(default)
-    names = tuple(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else ()
+    try:
+        names = () if isinstance(wanted, str) else tuple(wanted)
+    except TypeError:
+        names = ()
     if not names:
         came = repr(wanted) if isinstance(wanted, str | int | float | Sequence) else f"a {type(wanted).__name__}"
         raise ValueError(f"{argument} must be a list of at least one name, got {came}.")

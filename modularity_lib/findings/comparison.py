@@ -6,10 +6,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from modularity_lib.arrays import shown
 from modularity_lib.findings.paper import published
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, sweep
-from modularity_lib.vocabulary import REGULARISERS
+from modularity_lib.vocabulary import REGULARISERS, did_you_mean
 
 _METRICS = ("greedy", "rmi", "rmi_norm", "vi", "vi_norm", "element_centric", "similarity_spearman")
 
@@ -31,14 +32,19 @@ def compare_with_paper(results: Results, table: str) -> pd.DataFrame:
 
         `here` is NaN where the study has no such network.
     Raises:
-        ValueError: unknown table.
+        ValueError: results are no tables of a study, or the table is unknown.
 
     >>> from modularity_lib.findings.paper import published
     >>> published("agreement").columns.tolist()
     ['networks', 'measure_a', 'measure_b', 'element_centric', 'reading_error']
     """
-    if table not in _COMPARISONS:
-        raise ValueError(f"table must be one of {', '.join(map(repr, _COMPARISONS))}, got {table!r}.")
+    if not isinstance(results, Results):
+        raise ValueError(
+            f"results must be the Results of a study, got {shown(results)}. run_study('v1') gives those shipped."
+        )
+    if not isinstance(table, str) or table not in _COMPARISONS:
+        known = ", ".join(map(repr, _COMPARISONS))
+        raise ValueError(f"table must be one of {known}, got {shown(table)}.{did_you_mean(table, _COMPARISONS)}")
     return _beside(*_COMPARISONS[table](results))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modularity_lib.arrays import shown
 from modularity_lib.images.sources import DATASETS, GreyImages
 from modularity_lib.vocabulary import did_you_mean
 
@@ -49,7 +50,7 @@ def load_dataset(name: str = "mnist-5k") -> Dataset:
     """
     if not isinstance(name, str) or name not in DATASETS:
         known = ", ".join(map(repr, DATASETS))
-        raise ValueError(f"name must be one of {known}, got {name!r}.{did_you_mean(name, DATASETS)}")
+        raise ValueError(f"name must be one of {known}, got {shown(name)}.{did_you_mean(name, DATASETS)}")
     return dataset_of(name, DATASETS[name].read())
 
 

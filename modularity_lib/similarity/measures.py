@@ -140,7 +140,7 @@ def similarity_matrices(
 
 def _chosen_layers(network: torch.nn.Module, layers: Sequence[str] | None, *, is_plain: bool) -> dict[str, str]:
     """{layer as the caller names it: its name in the network}, without the parts that `torch.compile` puts there."""
-    if isinstance(layers, Iterable) and not isinstance(layers, str):
+    if isinstance(layers, Iterable) and not isinstance(layers, str | np.ndarray):
         layers = list(layers)
     perceptron = perceptron_in(network)
     known: dict[str, str] = {}

@@ -5,12 +5,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property, lru_cache
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from modularity_lib.arrays import real_number, shown, whole_number
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies.catalogue import Study, setting_of, study_named
@@ -49,7 +51,7 @@ class Archive:
     ) -> None:
         self.study = study_named(study)
         if not isinstance(store, Store | Path | str | None):
-            raise ValueError(f"store must be a Store or a folder, got {store!r}. Leave it out for the usual one.")
+            raise ValueError(f"store must be a Store or a folder, got {shown(store)}. Leave it out for the usual one.")
         self.store = store if isinstance(store, Store) else Store(store)
         self._source = source
         self._keys: dict[TrainingConfig, NetworkKeys] = {}
@@ -67,8 +69,13 @@ class Archive:
         """The trained network of this run and regularisation.
 
         Raises:
+            ValueError: the run is no whole number, or a strength no number.
             LookupError: the study has none.
         """
+        run = whole_number("run", run, at_least=0)
+        for name, value in (("l2", l2), ("l1", l1), ("dropout", dropout)):
+            if isnan(real_number(value)):
+                raise ValueError(f"{name} must be a number, got {shown(value)}.")
         chosen = {"run": run, "l2": l2, "l1": l1, "dropout": dropout}
         study = self.study
         for config in study.trained_configs():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
+from modularity_lib.arrays import real_number, shown, whole_number
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import BASELINE, REGULARISERS, Protocol, Regularisation, Regulariser, did_you_mean
@@ -15,6 +16,13 @@ EXAMPLES = tuple(Regularisation(dropout=dropout) for dropout in (0.0, 0.1, 0.3, 
 # all dead.
 IN_FULL = {"v1": EXAMPLES, "final-deep": (Regularisation(l2=0.1),)}
 FIRST_UNTRAINED_RUN = 1000  # untrained networks are runs of their own, so that none starts like a trained one
+# Counts of a study: the least, and what could still be computed in a lifetime.
+_COUNTS = (
+    ("runs", 1, FIRST_UNTRAINED_RUN),
+    ("untrained", 0, 10**6),
+    ("search_steps", 1, 10**8),
+    ("permutations", 1, 10**9),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +55,19 @@ class Study:
         for name, of in (("hidden", "units"), *((name, "strengths") for name in REGULARISERS)):
             value = getattr(self, name)
             if not isinstance(value, tuple | list) or not all(isinstance(one, Real) for one in value):
-                raise ValueError(f"{name} must be a tuple of {of}, got {value!r}. A single one is written (0.3,), say.")
+                raise ValueError(
+                    f"{name} must be a tuple of {of}, got {shown(value)}. A single one is written (0.3,), say."
+                )
             object.__setattr__(self, name, tuple(value))  # a study is a key of dictionaries
-        if self.dataset not in DATASETS:
-            raise ValueError(f"dataset must be one of {', '.join(map(repr, DATASETS))}, got {self.dataset!r}.")
-        for name, least in (("runs", 1), ("untrained", 0), ("search_steps", 1), ("permutations", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name must be a text, got {shown(self.name)}.")
+        if not isinstance(self.dataset, str) or self.dataset not in DATASETS:
+            raise ValueError(f"dataset must be one of {', '.join(map(repr, DATASETS))}, got {shown(self.dataset)}.")
+        for name, least, most in _COUNTS:
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), at_least=least, at_most=most))
+        for name in ("min_test_accuracy", "largest_analysed_l1"):
+            if math.isnan(real_number(getattr(self, name))):
+                raise ValueError(f"{name} must be a number, got {shown(getattr(self, name))}.")
         self.trained_configs()  # refuses strengths, hidden layers, protocols and epochs that no network can have
 
     def settings(self) -> list[Regularisation]:
@@ -192,7 +205,7 @@ def study_named(name: str | Study) -> Study:
         return name
     if not isinstance(name, str) or name not in STUDIES:
         raise ValueError(
-            f"study must be one of {', '.join(map(repr, STUDIES))}, got {name!r}.{did_you_mean(str(name), STUDIES)} "
+            f"study must be one of {', '.join(map(repr, STUDIES))}, got {shown(name)}.{did_you_mean(name, STUDIES)} "
             "A study of your own is a modularity_lib.Study(...), which every function here takes as well."
         )
     return STUDIES[name]

@@ -22,7 +22,7 @@ LINEAGE = RESULTS_FOLDER / "lineage.json"
 # Where the code of each stage is entered. What trains on a GPU is not reached: up to rounding it does the same, as
 # another kind of processor would.
 ENTRIES = {
-    "training": ("training.training.train", "training.performance.network_facts", "images.dataset.dataset_of"),
+    "training": ("training.training.trained", "training.performance.network_facts", "images.dataset.dataset_of"),
     "modules": ("studies.measurement.measured_matrices", "studies.measurement.module_rows"),
     "agreement": ("studies.measurement.agreement_rows",),
     "common_mode": ("findings.common_mode.measured",),

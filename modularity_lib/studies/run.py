@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
+from modularity_lib.arrays import flag, shown, whole_number
 from modularity_lib.studies.archive import Archive, dataset_of_study
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.engine import open_tasks, run_here, run_on_dask, train_here
@@ -73,11 +74,12 @@ def run_study(
             What is stored or shipped already starts none, and needs none.
     """
     archive = Archive(study, store)
-    workers = cores() if workers is None else workers
-    if not isinstance(workers, int) or workers < 1:
-        raise ValueError(
-            f"workers must be a whole number of at least 1, got {workers!r}. Leave it out to use every core."
-        )
+    workers = cores() if workers is None else whole_number("workers", workers, at_least=1)
+    if not isinstance(device, str):
+        raise ValueError(f"device must be 'cpu' or a GPU such as 'cuda', got {shown(device)}.")
+    if scheduler is not None and not isinstance(scheduler, str):
+        raise ValueError(f"scheduler must be an address such as 'tcp://10.0.0.1:8786', got {shown(scheduler)}.")
+    progress = flag("progress", progress)
     is_gpu = device != "cpu"
     if is_gpu:
         # PyTorch comes with them; a study that is complete, or trains in other processes, needs none of it here.

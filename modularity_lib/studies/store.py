@@ -16,6 +16,7 @@ from typing import Any
 
 import platformdirs
 
+from modularity_lib.arrays import shown
 from modularity_lib.paths import checkout
 from modularity_lib.studies.entries import (
     CHECKSUMS,
@@ -69,6 +70,8 @@ class Store:
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
+        if not isinstance(root, Path | str | None):
+            raise ValueError(f"root must be a folder, got {shown(root)}. Leave it out for the usual one.")
         self.root = Path(root) if root is not None else default_store_folder()
 
     def has(self, stage: str, key: str) -> bool:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from modularity_lib.training.config import check_dropout
+from modularity_lib.training.arguments import checked_dropout, checked_sizes
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class MLP(torch.nn.Module):
         sizes: width of every layer, e.g. [784, 64, 64, 10]; at least one hidden layer.
         dropout: probability that a hidden unit is silenced in training, in [0, 1).
     Raises:
-        ValueError: fewer than three sizes, a size below 1, or dropout outside [0, 1).
+        ValueError: fewer than three sizes, one that is no whole number of at least 1, more weights than memory could
+            hold, or dropout that is no number in [0, 1).
 
     >>> MLP([784, 64, 64, 10], dropout=0.3).layers
     ('hidden1', 'hidden2')
@@ -48,19 +49,13 @@ class MLP(torch.nn.Module):
 
     def __init__(self, sizes: Sequence[int], *, dropout: float = 0.0) -> None:
         super().__init__()
-        if len(sizes) < 3 or any(not isinstance(size, int | np.integer) or size < 1 for size in sizes):
-            raise ValueError(
-                f"sizes must be at least three positive whole numbers (pixels, hidden layers, logits), got "
-                f"{list(sizes)}. The paper's network is [784, 64, 64, 10]."
-            )
-        check_dropout(dropout)
-        self.sizes = tuple(int(size) for size in sizes)
-        self.dropout = float(dropout)
+        self.sizes = checked_sizes(sizes)
+        self.dropout = checked_dropout(dropout)
         for index, (fan_in, fan_out) in enumerate(zip(self.sizes[:-2], self.sizes[1:-1], strict=True), start=1):
             block = OrderedDict(
                 linear=torch.nn.Linear(fan_in, fan_out),
                 relu=torch.nn.ReLU(),
-                dropout=torch.nn.Dropout(dropout),
+                dropout=torch.nn.Dropout(self.dropout),
             )
             self.add_module(f"hidden{index}", torch.nn.Sequential(block))
         self.output = torch.nn.Linear(self.sizes[-2], self.sizes[-1])

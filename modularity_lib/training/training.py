@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modularity_lib.images.dataset import Dataset, train_validation_split
+from modularity_lib.training.arguments import checked_training
 from modularity_lib.training.compiled import Layout, Networks, SparseImages, Workspace, mean_cross_entropy, train_epoch
 from modularity_lib.training.config import Plateau, TrainingConfig
 from modularity_lib.training.layout import (
@@ -107,9 +108,18 @@ def train(
         The networks, in the order of configs. One whose parameters or moments (Adam) became infinite or NaN has status
         "diverged", and the parameters of the last epoch before; the others are not affected.
     Raises:
-        ValueError: configs is empty, or mixes runs, hidden layers, protocols or batch sizes.
+        ValueError: an argument is of another kind; configs is empty, or mixes runs, hidden layers, protocols or batch
+            sizes.
     Source: Lange et al. (2022), Methods.
     """
+    configs, dataset = checked_training(configs, dataset, progress)
+    return trained(configs, dataset, progress=progress)
+
+
+def trained(
+    configs: Sequence[TrainingConfig], dataset: Dataset, *, progress: Callable[[int], object] | None = None
+) -> list[TrainedNetwork]:
+    """`train` after the look at what it is given: here the code begins that decides the numbers."""
     state = start(configs, dataset)
     # Untrained networks come in hundreds, each a run of its own: they are spared the images they never see.
     images = images_of_run(dataset, run=configs[0].run, validation_only=not state.training.any())

@@ -126,6 +126,14 @@ def test_other_choices_of_pairs_are_compared_as_well(with_metrics: Results) -> N
 def test_an_unknown_table_is_refused(results: Results) -> None:
     with pytest.raises(ValueError, match="table must be one of 'q_vs_regularisation'"):
         compare_with_paper(results, "q")
+    for table in (["agreement"], {"agreement"}, None, 3):
+        with pytest.raises(ValueError, match=r"table must be one of .*, got (\[|\{|None|3)"):
+            compare_with_paper(results, table)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"got 'agreements'\. Did you mean 'agreement'"):
+        compare_with_paper(results, "agreements")
+    for other in (None, "v1", STUDIES["v1"], results.modules):
+        with pytest.raises(ValueError, match=r"results must be the Results of a study, got .*run_study\('v1'\)"):
+            compare_with_paper(other, "agreement")  # type: ignore[arg-type]
 
 
 def test_the_published_strengths_are_all_found_in_v1() -> None:
