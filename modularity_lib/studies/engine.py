@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.entries import temporary_beside
-from modularity_lib.studies.rehearsal import WORKER_SECONDS, WorkersUnavailable, could_not_start, rehearsal
+from modularity_lib.studies.rehearsal import (
+    WORKER_SECONDS,
+    WorkersUnavailable,
+    could_not_start,
+    is_refused_thread,
+    rehearsal,
+)
 from modularity_lib.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -150,6 +156,8 @@ def run_on_dask(
                 error = future.exception() if future.status != "finished" else None
                 if error is None:
                     failures += future.result()
+                elif is_refused_thread(error):
+                    raise WorkersUnavailable(could_not_start(error)) from None
                 elif not isinstance(error, KilledWorker):
                     raise error
                 elif len(configs) > 1:
@@ -227,7 +235,7 @@ def _client(workers: int, scheduler: str | None, store: Path) -> Iterator["Clien
             with _without_interrupts():
                 first_has_come = ends.enter_context(rehearsal(folder))  # it imports while this process does
         except OSError as error:
-            raise WorkersUnavailable(could_not_start(error)) from error
+            raise WorkersUnavailable(could_not_start(error)) from None
         with _settings(folder), _own_cluster() as (cluster, client):
             first_has_come()
             others = multiprocessing.active_children()
@@ -256,6 +264,7 @@ def _settings(folder: Path | None = None) -> Iterator[None]:
         "distributed.deploy.lost-worker-timeout": "1h",
         # Without Dask's own setting for glibc, which gives memory back at once and has to fetch it again: 10 % slower.
         "distributed.nanny.pre-spawn-environ": _OF_A_WORKER,
+        "distributed.worker.preload": [rehearsal.__module__],  # its `dask_setup`
         "distributed.admin.tick.limit": "1h",  # a training step may hold the interpreter for seconds: no warning
     }
     if folder is not None:
@@ -302,7 +311,7 @@ def _own_cluster() -> Iterator[tuple["LocalCluster", "Client"]]:
                 silence_logs=False,  # it would silence all clusters of this process
             )
         except (OSError, RuntimeError) as error:
-            raise WorkersUnavailable(could_not_start(error)) from error
+            raise WorkersUnavailable(could_not_start(error)) from None
     try:
         with Client(cluster, set_as_default=False) as client:
             yield cluster, client

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Worker
 
 WORKER_SECONDS = 60.0  # what has not come by then does not come: on a slow machine it takes a few seconds
 _MANY_LINES = 30  # of what a process said, the last ones
@@ -19,6 +22,9 @@ _BELOW_THE_GUARD = (
     'Workers import the script that starts them, so the run belongs below `if __name__ == "__main__":` in it, or into '
     "a function that is called there."
 )
+
+# How multiprocessing begins to tell a script without a main guard that starts processes of its own.
+_OF_MULTIPROCESSING = "An attempt has been made to start a new process before the"
 
 
 class WorkersUnavailable(RuntimeError):
@@ -68,7 +74,7 @@ def rehearsal(folder: Path) -> Iterator[Callable[[], None]]:
             with _errors_into(said):
                 process.start()
         except (OSError, RuntimeError) as error:
-            raise WorkersUnavailable(could_not_start(error)) from error
+            raise WorkersUnavailable(could_not_start(error)) from None
         finally:
             sender.close()
         try:
@@ -78,6 +84,11 @@ def rehearsal(folder: Path) -> Iterator[Callable[[], None]]:
             process.join()
 
 
+def is_refused_thread(error: BaseException) -> bool:
+    """Whether Python could not start a thread: it tells so in words alone."""
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
 def could_not_start(error: Exception) -> str:
     """What to say where the system refuses a process or a thread."""
     why = getattr(error, "strerror", None) or str(error)
@@ -85,6 +96,18 @@ def could_not_start(error: Exception) -> str:
         f"no worker could be started: the system refuses a new process or thread ({why}). A limit may be the reason, "
         "such as `ulimit -u`, or a lack of memory: raise it, or give fewer workers."
     )
+
+
+def dask_setup(worker: "Worker") -> None:
+    """What Dask calls in each process of ours before it reports for work: to start the thread that computes.
+
+    Where a limit refuses that thread, Dask would note it in one task, and let all others of this worker wait.
+    """
+    try:
+        worker.executors["default"].submit(int).result(WORKER_SECONDS)
+    except (RuntimeError, TimeoutError) as error:
+        os.write(2, f"{could_not_start(error)}\n".encode())
+        os._exit(1)  # no thread of it may go on
 
 
 def _import_all(sender: Connection) -> None:
@@ -107,10 +130,28 @@ def _wait_for(process: multiprocessing.process.BaseProcess, receiver: Connection
             process.join(WORKER_SECONDS)
             what = f"ended with status {process.exitcode} instead of coming"
     said.seek(0)
-    lines = said.read().decode(errors="replace").splitlines()[-_MANY_LINES:]
-    words = "\n".join(["It said:", *lines]) if lines else "It said nothing."
-    hint = "" if any(_BELOW_THE_GUARD in line for line in lines) else f" {_BELOW_THE_GUARD}"
+    text = said.read().decode(errors="replace")
+    if _BELOW_THE_GUARD in text or _OF_MULTIPROCESSING in text:
+        raise WorkersUnavailable(
+            "the script that starts the run would start it, or other processes, again in each worker. "
+            + _BELOW_THE_GUARD
+        )
+    lines, is_error = _without_traceback(text.splitlines())
+    hint = "" if is_error else f" {_BELOW_THE_GUARD}"
+    words = "\n".join(["It said:", *lines[-_MANY_LINES:]]) if lines else "It said nothing."
     raise WorkersUnavailable(f"no worker could be started: the first one {what}.{hint} {words}")
+
+
+def _without_traceback(lines: list[str]) -> tuple[list[str], bool]:
+    """What a process said but for the way to its last error, which is of no use to who started it; was there one?"""
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if not starts or not frames:
+        return lines, False
+    end = frames[-1] + 1
+    while end < len(lines) and lines[end].startswith("    "):  # the line of code, and what marks a part of it
+        end += 1
+    return lines[: starts[0]] + lines[end:], True
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,7 +64,18 @@ def test_a_script_without_a_main_guard_is_told_to_have_one(after: str, tmp_path:
     assert done.returncode == 1
     assert "has not come" not in done.stderr  # it was not waited for
     assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-1]
+    assert done.stderr.count("Traceback (most recent call last)") == 1  # their own
     assert [path.name for path in (tmp_path / "store").iterdir()] == []
+
+
+@pytest.mark.slow
+def test_a_script_that_starts_other_processes_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    """In a worker that is multiprocessing's own error, of many lines."""
+    before = "import multiprocessing as m; m.get_context('spawn').Process(target=print).start()"
+    (tmp_path / "script.py").write_text(before + SCRIPT.format(guard=GUARD, after=""))
+    done = python("script.py", folder=tmp_path)
+    assert done.returncode == 1
+    assert "or other processes, again in each worker. Workers import the script" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
@@ -173,6 +185,40 @@ def test_what_keeps_workers_from_importing_is_shown(fault: str, message: str, tm
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("WorkersUnavailable: no worker could be started") == 1
+
+
+def test_of_the_traceback_of_a_process_its_error_is_shown() -> None:
+    try:
+        try:
+            int("x")
+        except ValueError as error:
+            raise OSError("no such\n        disk\n    at all") from error
+    except OSError:
+        lines = ["a warning", *traceback.format_exc().splitlines()]
+    assert rehearsal._without_traceback(lines) == (
+        ["a warning", "OSError: no such", "        disk", "    at all"],
+        True,
+    )
+    assert rehearsal._without_traceback(["Traceback of mine"]) == (["Traceback of mine"], False)
+
+
+@pytest.mark.slow
+def test_a_worker_that_may_not_start_the_thread_that_computes_never_reports_for_work(tmp_path: Path) -> None:
+    """As under a limit on threads: one task would fail, and the others wait for ever."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, threading\n"
+        "def start(self, before=threading.Thread.start):\n"
+        "    if 'Dask-Default' in self.name: raise RuntimeError(\"can't start new thread\")\n"
+        "    before(self)\n"
+        "if 'spawn_main' in str(sys.orig_argv): threading.Thread.start = start\n"
+    )
+    (tmp_path / "script.py").write_text(SCRIPT.format(guard=GUARD, after="").replace("runs=1", "runs=3"))
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    done = python("script.py", folder=tmp_path, environment={"PYTHONPATH": path})
+    assert done.returncode == 1
+    assert "the system refuses a new process or thread (can't start new thread)" in done.stderr
+    assert "WorkersUnavailable: all workers ended as they started" in done.stderr.splitlines()[-1]
+    assert done.stderr.count("Traceback (most recent call last)") == 1
 
 
 @pytest.mark.slow
