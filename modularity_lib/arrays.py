@@ -280,8 +280,8 @@ def _order_as(name_a: str, units_a: Any, name_b: str, units_b: Any) -> np.ndarra
             return np.asarray(order)
     place = next(place for place, (a, b) in enumerate(zip(units_a, units_b, strict=True)) if a != b)
     raise ValueError(
-        f"{name_a} and {name_b} must name the same units, each once, got {shown(units_a[place])} and "
-        f"{shown(units_b[place])} at place {place}. Choose the same units in both with .loc, or pass .to_numpy() where "
+        f"{name_a} and {name_b} must name the same ones, each once, got {shown(units_a[place])} and "
+        f"{shown(units_b[place])} at place {place}. Choose the same ones in both with .loc, or pass .to_numpy() where "
         "the places agree and names do not matter."
     )
 

@@ -338,7 +338,7 @@ def test_different_units_are_refused(function: str, names: Sequence[object]) -> 
     if function == "modularity_score":
         given[1] = named(plain[1], names)
     with pytest.raises(
-        ValueError, match=r"the rows of \w+ and the rows of \w+ must name the same units, each once, got"
+        ValueError, match=r"the rows of \w+ and the rows of \w+ must name the same ones, each once, got"
     ):
         ORDERED[function](*given)
 
@@ -351,7 +351,7 @@ def test_rows_and_columns_of_different_units_are_refused() -> None:
 
 def test_units_that_are_left_out_of_one_table_alone_are_not_taken_for_those_of_another() -> None:
     labels, kept = pd.Series(LABELS), np.array([0, 1, 3, 4])
-    with pytest.raises(ValueError, match="the rows of a and the rows of b must name the same units"):
+    with pytest.raises(ValueError, match="the rows of a and the rows of b must name the same ones"):
         ml.agreement(labels[kept], pd.Series(LABELS[kept]))
     with pytest.raises(ValueError, match="a and b must label the same units, got 4 and 6"):
         ml.agreement(labels[kept], labels)

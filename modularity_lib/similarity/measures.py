@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from modularity_lib.arrays import in_one_order
 from modularity_lib.similarity import closed_form, derivatives
 from modularity_lib.similarity.arguments import (
     check_labels,
@@ -92,6 +93,7 @@ def similarity_matrices(
     """
     check_network(network)
     names = chosen_names("measures", measures, MEASURES, default=MEASURES)
+    images, labels = in_one_order(images=images, labels=labels)
     quantities = {quantity_of(name) for name in names}
     not_plain = why_not_plain(network)
     parameters = None if not_plain else parameters_in_float64(network)

@@ -81,6 +81,18 @@ def test_a_dataset_is_refused_with_the_name_of_its_images() -> None:
     refuse(r"labels must be an array, got Dataset\. .* their labels \.test_labels", labels=digits)
 
 
+def test_labels_go_to_the_images_of_their_names() -> None:
+    network = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    names = [f"image {number}" for number in range(12)]
+    options: dict[str, Any] = {"layers": ["1"], "measures": ["output_hessian"]}
+    right = similarity_matrices(network, IMAGES, CLASSES, **options)["1"]["output_hessian"]
+    images, labels = pd.DataFrame(IMAGES, index=names), pd.Series(CLASSES, index=names)
+    for shuffled in (labels, labels[::-1], labels.sample(frac=1, random_state=0)):
+        assert np.array_equal(similarity_matrices(network, images, shuffled, **options)["1"]["output_hessian"], right)
+    with pytest.raises(ValueError, match="the rows of images and the rows of labels must name the same ones"):
+        similarity_matrices(network, images, labels.rename(index={"image 3": "image 30"}), **options)
+
+
 OTHER_LOSSES = "other losses are not there yet. The other measures need no labels"
 
 
