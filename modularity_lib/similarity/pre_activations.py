@@ -63,20 +63,9 @@ class _Kind(Enum):
 # Parts of names, without "_". What these do may look affine: a product with a diagonal matrix, say.
 _MIXING = ("linear", "matmul", "mm", "conv", "einsum", "dot", "attention", "norm", "softmax", "softmin", "pool")
 _REDUCING = {
-    "sum",
-    "mean",
-    "var",
-    "std",
-    "max",
-    "amax",
-    "min",
-    "amin",
-    "norm",
-    "linalgnorm",
-    "linalgvectornorm",
-    "prod",
+    *("sum", "mean", "var", "std", "max", "amax", "min", "amin", "norm", "linalgnorm", "linalgvectornorm", "prod"),
+    *("any", "all", "median", "logsumexp", "countnonzero", "nanmean", "nansum", "varmean", "stdmean"),
 }
-_REDUCING |= {"any", "all", "median", "logsumexp", "countnonzero", "nanmean", "nansum", "varmean", "stdmean"}
 _SHIFTS = (-103.7, -7.3, -1.9, 0.37, 1.1, 7.9)  # beyond the kinks of usual functions
 _FURTHEST = 97.1
 _ROUNDING = 1e-4  # of the largest change, that an affine operation in single precision may deviate by

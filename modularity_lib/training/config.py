@@ -7,9 +7,11 @@ A protocol says when the learning rate falls, when training stops and which para
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from modularity_lib.arrays import real_number, shown, whole_number
 from modularity_lib.vocabulary import Protocol
 
 PROTOCOLS = ("v1", "final")
@@ -87,33 +89,67 @@ class TrainingConfig:
     learning_rate: float = 1e-3  # of Adam, at the start
 
     def __post_init__(self) -> None:
-        check_dropout(self.dropout)
+        # Plain numbers and a tuple: NumPy's own would make other keys of results.
+        widths = listed(self.hidden) or []
+        if not widths or not all(map(is_width, widths)):
+            raise ValueError(
+                f"hidden must give the number of units of at least one layer, got {shown(self.hidden)}. The paper's is "
+                "(64, 64)."
+            )
+        object.__setattr__(self, "hidden", tuple(map(int, widths)))
+        object.__setattr__(self, "dropout", checked_dropout(self.dropout))
         for name in ("l1", "l2"):
-            value = getattr(self, name)
+            value = _number(name, getattr(self, name), "a finite number >= 0")
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(
                     f"{name} must be a finite number >= 0, got {value!r}. It is the weight of a penalty in the loss, 0 "
                     "for none; the paper uses 1e-5 to 1e-1."
                 )
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate must be a finite number > 0, got {self.learning_rate!r}. Try 1e-3.")
-        if not self.hidden or any(int(units) != units or units < 1 for units in self.hidden):
-            raise ValueError(
-                f"hidden must give the number of units of at least one layer, got {self.hidden!r}. The paper's is "
-                "(64, 64)."
-            )
-        for name, least in (("run", 0), ("epochs", 0), ("batch_size", 1)):
-            value = getattr(self, name)
-            if int(value) != value or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}, got {self.protocol!r}.")
+            object.__setattr__(self, name, value)
+        rate = _number("learning_rate", self.learning_rate, "a finite number > 0")
+        if not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"learning_rate must be a finite number > 0, got {rate!r}. Try 1e-3.")
+        object.__setattr__(self, "learning_rate", rate)
+        for name, least, most in _COUNTS:
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), at_least=least, at_most=most))
+        if not isinstance(self.protocol, str) or self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}, got {shown(self.protocol)}.")
 
 
-def check_dropout(dropout: float) -> None:
-    """Raise ValueError unless dropout is a probability below 1."""
-    if not isinstance(dropout, int | float | np.number) or not 0.0 <= dropout < 1.0:
+# Counts of a training: the least, and what the tables and the compiled loops can hold.
+_COUNTS = (("run", 0, 2**63 - 1), ("epochs", 0, 10**9), ("batch_size", 1, 10**9))
+MOST_WEIGHTS = 2**32  # of a network: 16 GB, and Adam needs three times as much
+
+
+def checked_dropout(dropout: object) -> float:
+    """Dropout as a float; ValueError unless it is a probability below 1."""
+    value = _number("dropout", dropout, "a probability in [0, 1)")
+    if not 0.0 <= value < 1.0:
         raise ValueError(
-            f"dropout must be a probability in [0, 1), got {dropout!r}. It is the share of hidden units silenced in "
+            f"dropout must be a probability in [0, 1), got {value!r}. It is the share of hidden units silenced in "
             "each training step, not a percentage; the paper uses 0.05 to 0.70."
         )
+    return value
+
+
+def listed(value: object) -> list[Any] | None:
+    """What a value holds, one after the other; None for a single thing, for text, and where there is no order."""
+    if isinstance(value, str | bytes | dict | set):
+        return None
+    try:
+        return list(value)  # type: ignore[call-overload]
+    except TypeError:
+        return None
+
+
+def is_width(units: object) -> bool:
+    """Whether this can be the number of units of a layer."""
+    is_whole = isinstance(units, int | np.integer) and not isinstance(units, bool)
+    return is_whole and bool(1 <= units <= MOST_WEIGHTS)  # type: ignore[operator]
+
+
+def _number(name: str, value: object, expected: str) -> float:
+    number = real_number(value)
+    if math.isnan(number) and not isinstance(value, float):  # NaN itself is out of range, which is said elsewhere
+        raise ValueError(f"{name} must be {expected}, got {shown(value)}.")
+    return value if type(value) is int else number  # an int stays one, as it is in the keys

@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from modularity_lib.training.arguments import checked_dropout, checked_sizes
+from modularity_lib.training.arguments import checked_sizes
+from modularity_lib.training.config import checked_dropout
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class MLP(torch.nn.Module):
     def __init__(self, sizes: Sequence[int], *, dropout: float = 0.0) -> None:
         super().__init__()
         self.sizes = checked_sizes(sizes)
-        self.dropout = checked_dropout(dropout)
+        self.dropout = float(checked_dropout(dropout))
         for index, (fan_in, fan_out) in enumerate(zip(self.sizes[:-2], self.sizes[1:-1], strict=True), start=1):
             block = OrderedDict(
                 linear=torch.nn.Linear(fan_in, fan_out),
