@@ -12,7 +12,7 @@ from modularity_lib.training.config import TrainingConfig
 _PIXELS, _CLASSES = 784, 10
 _NON_ZERO_PIXELS = 0.2  # share of an image of a digit; the others cost nothing
 _MULTIPLICATIONS_PER_SECOND = 2e10  # in training
-_UNITS_PER_SECOND = 260.0  # in analysis, in a layer of 64 units
+_UNITS_PER_SECOND = 200.0  # in analysis, in a layer of 64 units
 
 
 class Cost(NamedTuple):
