@@ -216,7 +216,7 @@ def half_written(root: Path) -> list[Path]:
 
 def events(root: Path) -> set[str]:
     """What a run has begun or finished: signs of life, entries, and the temporary folders that become entries."""
-    return {str(place) for pattern in ("running/*/*.json", "*/??/*") for place in root.glob(pattern)}
+    return {str(place) for pattern in ("running/*/*.json", "[!.]*/??/*") for place in root.glob(pattern)}
 
 
 def test_twenty_kills_at_random_moments_change_nothing(
