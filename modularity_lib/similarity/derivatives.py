@@ -180,12 +180,14 @@ def _gradient_or_none(
 ) -> torch.Tensor | None:
     if not output.requires_grad:
         return None
+    gradient: torch.Tensor | None
     try:
-        return torch.autograd.grad(output, variable, retain_graph=True, create_graph=differentiable, allow_unused=True)[
-            0
-        ]
+        (gradient,) = torch.autograd.grad(
+            output, variable, retain_graph=True, create_graph=differentiable, allow_unused=True
+        )
     except RuntimeError as error:
         raise ValueError(_cannot_be_differentiated(layer, error)) from error
+    return gradient
 
 
 def _cannot_be_differentiated(layer: str, error: Exception) -> str:

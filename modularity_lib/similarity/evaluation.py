@@ -285,6 +285,28 @@ CHANGE_A_COPY = (
 )
 
 
+def is_in_place(function: Callable[..., Any]) -> bool:
+    """Whether a function of PyTorch changes its first argument, by its name."""
+    name = function.__name__
+    return name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors among arguments or results, however they are nested in tuples, lists and dicts."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        yield from tensors_in(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from tensors_in(item)
+
+
+def alike(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Where two tensors are equal, NaN to NaN."""
+    return (one == other) | (one.isnan() & other.isnan())
+
+
 def is_about_change_in_place(error: Exception) -> bool:
     """Whether PyTorch complains that something was changed in place."""
     return "inplace" in str(error) or "in-place" in str(error)
@@ -317,8 +339,7 @@ class _Precision(TorchFunctionMode):
             if func.__name__ == "__get__":  # an attribute, such as weight.dtype
                 return self._raised(func(*args))
             given, args, kwargs = args, self._raised(tuple(args)), self._raised(kwargs or {})
-            in_place = func.__name__ == "__setitem__" or (func.__name__.endswith("_") and func.__name__[-2] != "_")
-            if in_place and given and args[0] is not given[0]:
+            if is_in_place(func) and given and args[0] is not given[0]:
                 func(given[0], *args[1:], **kwargs)  # what is written into a copy would be lost
                 return given[0]
             if func in _CASTS and self._is_lower(_CASTS[func]):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from modularity_lib.similarity.evaluation import evaluate, evaluating
+from modularity_lib.similarity.evaluation import alike, evaluate, evaluating, is_in_place, tensors_in
 
 
 class PreActivations(UserWarning):
@@ -88,7 +88,7 @@ class _Operation:
     @cached_property
     def kind(self) -> _Kind:
         is_written_elsewhere = "out" in self.keywords or (
-            _is_in_place(self.function) and all(given is not self.arguments[0] for given in self.inputs)
+            is_in_place(self.function) and all(given is not self.arguments[0] for given in self.inputs)
         )
         if is_written_elsewhere or any(part in self.name for part in _MIXING):
             return _Kind.MIXING  # to try it would change what is not ours
@@ -104,7 +104,7 @@ class _Operation:
         if start is None or start.numel() != n or any(values.numel() != n for values in self.inputs):
             return _Kind.MIXING
         for place in (0, n // 2, n - 1):
-            if int((~_alike(self._on(place, 2.3), start)).sum()) > 1:
+            if int((~alike(self._on(place, 2.3), start)).sum()) > 1:
                 return _Kind.MIXING
         change = self._on(None, _FURTHEST) - start
         if not change.isfinite().all():
@@ -180,8 +180,8 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
         result = func(*args, **keywords)
-        inputs = tuple({id(each): each for each in _tensors((args, keywords)) if id(each) in self._kept}.values())
-        outputs = [args[0]] if func is torch.Tensor.__setitem__ else list(_tensors(result))
+        inputs = tuple({id(each): each for each in tensors_in((args, keywords)) if id(each) in self._kept}.values())
+        outputs = [args[0]] if func is torch.Tensor.__setitem__ else list(tensors_in(result))
         if inputs and outputs:
             sources = tuple(self._made[id(each)] for each in inputs)
             operation = _Operation(func, args, keywords, inputs, sources)
@@ -232,27 +232,8 @@ class _Watch(TorchFunctionMode):
         return None
 
 
-def _is_in_place(function: Callable[..., Any]) -> bool:
-    name = function.__name__
-    return name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
-
-
 def _shown(operation: _Operation) -> str:
     return str(operation.function.__name__.strip("_"))
-
-
-def _alike(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    return (one == other) | (one.isnan() & other.isnan())
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from _tensors(tuple(value.values()))
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _with(value: Any, instead: Mapping[int, torch.Tensor]) -> Any:
@@ -277,7 +258,7 @@ def _watched(network: torch.nn.Module, layers: Mapping[str, str]) -> Iterator[_W
                 watch.inside.append(name)
 
             def leave(module: Any, arguments: Any, output: Any) -> None:
-                for tensor in _tensors(output):  # what PyTorch's own functions have not made
+                for tensor in tensors_in(output):  # what PyTorch's own functions have not made
                     watch.start_at(tensor)
                 watch.inside.pop()
 

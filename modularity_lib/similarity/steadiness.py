@@ -12,7 +12,15 @@ import numpy as np
 import torch
 
 from modularity_lib.similarity.derivatives import combined_derivatives
-from modularity_lib.similarity.evaluation import CannotBeMeasured, evaluate, evaluating, hooked_modules, random_states
+from modularity_lib.similarity.evaluation import (
+    CannotBeMeasured,
+    alike,
+    evaluate,
+    evaluating,
+    hooked_modules,
+    random_states,
+    tensors_in,
+)
 
 _N_TOGETHER = (16, 64)  # fewest and most: images may meet in larger groups only
 _BYTES_TOGETHER = 16_000_000  # of more than the fewest images
@@ -135,11 +143,11 @@ def _hooks_are_differentiated(network: torch.nn.Module) -> Iterator[None]:
             watched: list[tuple[torch.Tensor, torch.Tensor, Any]] = []
 
             def remember(module: Any, *given: Any, watched: list[Any] = watched) -> None:
-                watched[:] = [(tensor, tensor.detach().clone(), tensor.grad_fn) for tensor in _tensors(given[-1])]
+                watched[:] = [(tensor, tensor.detach().clone(), tensor.grad_fn) for tensor in tensors_in(given[-1])]
 
             def compare(module: Any, *given: Any, watched: list[Any] = watched, name: str = name) -> None:
                 for tensor, before, made_by in watched:
-                    if tensor.requires_grad and tensor.grad_fn is made_by and not _same(tensor, before):
+                    if tensor.requires_grad and tensor.grad_fn is made_by and not alike(tensor, before).all():
                         raise CannotBeMeasured(
                             f"a hook on {name or 'the network'!r} changes numbers in place under torch.no_grad() or by "
                             ".data, so derivatives would be those of what was there before. Return a changed copy: "
@@ -155,18 +163,6 @@ def _hooks_are_differentiated(network: torch.nn.Module) -> Iterator[None]:
             for hook in hooks:
                 stack.callback(hook.remove)
         yield
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors(item)
-
-
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _unlike(
@@ -190,4 +186,4 @@ def _differ(one: torch.Tensor, other: torch.Tensor, scale: torch.Tensor, precisi
     size = scale.to(torch.float64).nan_to_num(0.0, 0.0, 0.0).abs()
     of_unit, of_layer = _TOLERANCES[precision]
     allowed = of_unit * size.amax(dim=0) + of_layer * size.max()
-    return not _same(one.where((one - other).abs() <= allowed, other), one)
+    return not bool(((one - other).abs() <= allowed).logical_or(alike(one, other)).all())
