@@ -17,7 +17,7 @@ import numpy as np
 
 from measuring import keep, machine, medians_of, options, show
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings.search_quality import METHODS, Method
 
 N_UNITS = 64  # a hidden layer of the paper
@@ -31,7 +31,7 @@ def main() -> None:
     show(f"{N_UNITS} units, medians of {arguments.repeats} repeats, {machine()}", rows)
     sizes = (N_UNITS,) if arguments.smallest else (64, 128, 256, 512, 1024)
     growth = growth_with_units(sizes, -(-arguments.repeats // 7))
-    show("find_modules, 5,000 steps", growth)
+    show("the paper's search, 5,000 steps", growth)
     keep({"methods": rows, "units": growth}, arguments.json, name="module_search")
 
 
@@ -54,11 +54,11 @@ def rows_of(name: str, matrix: np.ndarray, repeats: int) -> list[dict[str, Any]]
     """Time and Q of every method on one matrix; each repeat has another seed, and Q is the median of the repeats."""
     methods: dict[str, Method] = {
         **METHODS,
-        "best of 20 searches": lambda similarity, seed: find_modules(similarity, seed=seed, restarts=20).labels,
+        "best of 20 searches": lambda similarity, seed: paper_modules(similarity, seed=seed, restarts=20).labels,
     }
     seconds: dict[str, list[float]] = {method: [] for method in methods}
     scores: dict[str, list[float]] = {method: [] for method in methods}
-    find_modules(matrix)  # compiles
+    paper_modules(matrix)  # compiles
     for seed in range(repeats):
         for method, search in methods.items():
             began = time.perf_counter()
@@ -85,7 +85,7 @@ def growth_with_units(sizes: Sequence[int], repeats: int) -> list[dict[str, floa
         random = np.random.default_rng(0)
         samples = random.normal(size=(units, N_SAMPLES)) + random.normal(size=(4, N_SAMPLES))[np.arange(units) % 4]
         matrix = np.abs(np.corrcoef(samples))
-        [seconds] = medians_of([partial(find_modules, matrix)], repeats)
+        [seconds] = medians_of([partial(paper_modules, matrix)], repeats)
         rows.append({"units": units, "ms": 1000 * seconds})
     return rows
 

@@ -25,7 +25,9 @@ _MODULES = {
         "variation_of_information",
     ),
     "clustering.modularity": ("AllUnitsDead", "modularity_score"),
-    "clustering.search": ("Clustering", "find_modules", "spectral_modules"),
+    "clustering.clusterings": ("Clustering",),
+    "clustering.paper_search": ("spectral_modules",),
+    "clustering.search": ("find_modules",),
     "findings.comparison": ("compare_with_paper",),
     "images.dataset": ("Dataset", "load_dataset"),
     "images.sources": ("DatasetAltered", "DatasetUnavailable"),
@@ -59,8 +61,10 @@ if TYPE_CHECKING:
         transfer,
         variation_of_information,
     )
+    from modularity_lib.clustering.clusterings import Clustering
     from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
-    from modularity_lib.clustering.search import Clustering, find_modules, spectral_modules
+    from modularity_lib.clustering.paper_search import spectral_modules
+    from modularity_lib.clustering.search import find_modules
     from modularity_lib.findings.comparison import compare_with_paper
     from modularity_lib.images.dataset import Dataset, load_dataset
     from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable

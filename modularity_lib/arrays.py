@@ -233,6 +233,16 @@ def _is_nan(entry: Any) -> bool:
     return isinstance(entry, float | np.floating) and entry != entry
 
 
+def names_of(value: object) -> tuple[Any, ...] | None:
+    """Names of the rows of a table of pandas; None for anything else, and for the numbers that pandas gives by itself.
+
+    >>> names_of([[1.0]]) is None
+    True
+    """
+    table = _computed(value)
+    return tuple(table.index) if hasattr(table, "iloc") and not _is_unnamed(table.index) else None
+
+
 def in_one_order(**given: Any) -> list[Any]:
     """The values, in which tables of pandas have the same units in the same order: that of the first that names them.
 

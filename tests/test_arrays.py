@@ -20,6 +20,7 @@ from clusim.clustering import Clustering as ClusimClustering
 from torch.masked import masked_tensor
 
 import modularity_lib as ml
+from modularity_lib.clustering.paper_search import paper_modules
 
 BLOCKS = np.kron(np.eye(2), np.ones((3, 3)))
 LABELS = np.repeat([0, 1], 3)
@@ -30,7 +31,7 @@ torch_warns = pytest.mark.filterwarnings("ignore:.*")  # that sparse, masked and
 
 # Every public function that takes a matrix, with one argument left open.
 MATRIX_DOORS: dict[str, Callable[[object], object]] = {
-    "similarity of find_modules": partial(ml.find_modules, steps=50),
+    "similarity of find_modules": partial(ml.find_modules, method="paper", steps=50),
     "similarity of spectral_modules": ml.spectral_modules,
     "similarity of modularity_score": lambda matrix: ml.modularity_score(matrix, LABELS),
     "similarity_a of similarity_spearman": lambda matrix: ml.similarity_spearman(matrix, BLOCKS),
@@ -321,7 +322,7 @@ def test_columns_in_another_order_than_the_rows_are_brought_into_theirs() -> Non
         q = ml.modularity_score(shuffled, named(OTHER_LABELS, NAMES))
         assert q == pytest.approx(ml.modularity_score(UNLIKE, OTHER_LABELS), abs=1e-14)
         assert ml.similarity_spearman(named(OTHER, NAMES), shuffled) == right
-    assert ml.find_modules(table[NAMES[::-1]], steps=50).labels.tolist() == LABELS.tolist()
+    assert ml.find_modules(table[NAMES[::-1]], method="paper", steps=50).labels.tolist() == LABELS.tolist()
     rows_alone = pd.DataFrame(UNLIKE[np.ix_(ORDER, ORDER)], index=[NAMES[place] for place in ORDER])
     assert ml.similarity_spearman(named(OTHER, NAMES), rows_alone) == right
 
@@ -380,8 +381,11 @@ def test_what_is_beyond_float64_is_refused_as_infinite() -> None:
 SETTINGS: dict[str, Callable[[object], object]] = {
     "seed": lambda value: ml.find_modules(BLOCKS, seed=value),
     "restarts": lambda value: ml.find_modules(BLOCKS, restarts=value),
-    "steps": lambda value: ml.find_modules(BLOCKS, steps=value),
-    "target_entropy": lambda value: ml.find_modules(BLOCKS, target_entropy=value),
+    "steps": lambda value: paper_modules(BLOCKS, steps=value),  # type: ignore[arg-type]
+    "target_entropy": lambda value: paper_modules(BLOCKS, target_entropy=value),  # type: ignore[arg-type]
+    "method": lambda value: ml.find_modules(BLOCKS, method=value),  # type: ignore[arg-type]
+    "resolution": lambda value: ml.find_modules(BLOCKS, resolution=value),  # type: ignore[arg-type]
+    "signed": lambda value: ml.find_modules(BLOCKS, signed=value),  # type: ignore[arg-type]
     "variant": lambda value: ml.spectral_modules(BLOCKS, variant=value),
     "permutations": lambda value: ml.agreement(LABELS, LABELS, permutations=value),
     "normalized": lambda value: ml.variation_of_information(LABELS, LABELS, normalized=value),
@@ -402,8 +406,10 @@ def test_a_setting_of_another_type_or_range_is_refused_by_name(argument: str, va
 def test_settings_of_the_types_of_numpy_are_taken() -> None:
     assert ml.agreement_p_value(LABELS, LABELS, permutations=np.int8(127), seed=np.int64(3)) > 1 / 128
     assert ml.agreement_p_value(LABELS, LABELS, permutations=9, seed=10**30) > 0
-    assert ml.find_modules(BLOCKS, seed=np.uint8(3), restarts=np.int8(2), steps=np.uint8(50)).restarts == 2
-    assert ml.find_modules(BLOCKS, target_entropy=Fraction(3, 20)).target_entropy == 0.15  # type: ignore[arg-type]
+    assert (
+        ml.find_modules(BLOCKS, seed=np.uint8(3), restarts=np.int8(2), method="paper", steps=np.uint8(50)).restarts == 2
+    )
+    assert ml.find_modules(BLOCKS, method="paper", target_entropy=Fraction(3, 20)).target_entropy == 0.15  # type: ignore[arg-type]
     assert ml.reduced_mutual_information(LABELS, LABELS, normalized=np.True_) == 1.0  # type: ignore[arg-type]
 
 

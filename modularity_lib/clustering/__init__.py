@@ -1,6 +1,7 @@
 """Modules: the clustering of units with the highest modularity Q.
 
-Read `modularity` first, then `search`. `compiled` holds the steps of the search in machine code, with
-the gain of each move; slow versions are in the tests.
+Read `modularity` first, then `search`, which finds modules, and `clusterings`, what it gives. `best_search` is the
+search for users, `paper_search` that of the paper and of all studies; both take the connected `parts` of a layer one by
+one. `compiled_best` and `compiled` hold their steps in machine code; slow versions are in the tests.
 Imports `arrays` only.
 """

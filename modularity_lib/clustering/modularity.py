@@ -1,9 +1,11 @@
 """Newman's modularity of a similarity matrix: adjacency, unit strengths and the score Q."""
 
+from math import inf
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from modularity_lib.arrays import in_one_order, labels_of, square_of
+from modularity_lib.arrays import flag, in_one_order, labels_of, real_number, shown, square_of
 
 # What counts as rounding, be it a gap |S_ij - S_ji| or an entry below 0: no more than this fraction of the largest |S|
 # off the diagonal, or than that one of the largest of all. A large diagonal must not make a lopsided matrix pass.
@@ -55,14 +57,18 @@ def to_adjacency(similarity: ArrayLike) -> np.ndarray:
     return adjacency
 
 
-def adjacency_of(name: str, similarity: ArrayLike) -> np.ndarray:
-    """The adjacency, which may be all 0; an error calls the similarity by its name. Otherwise as `to_adjacency`."""
+def adjacency_of(name: str, similarity: ArrayLike, *, signed: bool = False) -> np.ndarray:
+    """The adjacency, which may be all 0; an error calls the similarity by its name. Otherwise as `to_adjacency`.
+
+    With `signed`, entries may be negative and keep their sign.
+    """
     adjacency = square_of(name, similarity)  # a copy: the caller's matrix keeps its diagonal
     rounding = ROUNDING_OF_ALL * float(np.abs(adjacency).max(initial=0.0))
     np.fill_diagonal(adjacency, 0.0)
     rounding = max(rounding, ROUNDING_TOLERANCE * float(np.abs(adjacency).max(initial=0.0)))
-    _check_weights(name, adjacency, rounding)
-    np.maximum(adjacency, 0.0, out=adjacency)
+    _check_weights(name, adjacency, rounding, signed=signed)
+    if not signed:
+        np.maximum(adjacency, 0.0, out=adjacency)
     mean = 0.5 * adjacency + 0.5 * adjacency.T  # halved before the sum, which could overflow
     return np.where(adjacency == adjacency.T, adjacency, mean)  # but half of the smallest number is 0
 
@@ -124,57 +130,99 @@ def dead_units(similarity: ArrayLike) -> np.ndarray:
     return np.asarray(~adjacency.any(axis=1))  # not by strengths, which vanish beside weights 1e308 times as large
 
 
-def modularity_matrix(similarity: ArrayLike) -> np.ndarray:
-    """Weight of every pair beyond what unit strengths predict: B = Ã - a aᵀ.
+def modularity_matrix(similarity: ArrayLike, *, resolution: float = 1.0, signed: bool = False) -> np.ndarray:
+    """Weight of every pair beyond what unit strengths predict: B = Ã - γ a aᵀ.
+
+    Signed: with Ã = A / sum |A|, its positive and negative parts Ã⁺ - Ã⁻, their sums w⁺ and w⁻ and strengths a⁺ and a⁻,
+
+        B = Ã - γ (a⁺ a⁺ᵀ / w⁺ - a⁻ a⁻ᵀ / w⁻)
 
     Args:
-        similarity: S, as in `to_adjacency`.
+        similarity: S, as in `to_adjacency`; with `signed`, its entries may be negative.
+        resolution: γ > 0. Larger = more and smaller modules.
+        signed: whether negative entries count as units that are parted, which makes no difference where there are none.
     Returns:
-        B, shape (units, units), dimensionless; every row sums to 0.
+        B, shape (units, units), dimensionless; for γ = 1 every row sums to 0.
     Raises:
-        ValueError, AllUnitsDead: as `to_adjacency`.
-    Source: Newman (2006), PNAS 103:8577.
+        ValueError, AllUnitsDead: as `to_adjacency`; resolution is no positive, finite number.
+    Source: Newman (2006), PNAS 103:8577; Reichardt & Bornholdt (2006), PRE 74:016110, for γ; Gómez, Jensen & Arenas
+        (2009), PRE 80:016114, for signed weights: both parts count by their share of the total absolute weight.
 
     >>> modularity_matrix(np.array([[0, 1], [1, 0]]))
     array([[-0.25,  0.25],
            [ 0.25, -0.25]])
     """
-    share = normalised_adjacency(similarity)
-    strength = share.sum(axis=1)
-    return share - np.outer(strength, strength)
+    resolution, signed = checked_resolution(resolution), flag("signed", signed)
+    if not signed:
+        share = normalised_adjacency(similarity)
+        strength = share.sum(axis=1)
+        return share - resolution * np.outer(strength, strength)
+    adjacency = adjacency_of("similarity", similarity, signed=True)
+    if not adjacency.any():
+        raise AllUnitsDead(all_units_dead(len(adjacency)))
+    share = adjacency / np.abs(adjacency).max()  # first, so that the sum neither overflows nor vanishes
+    share /= np.abs(share).sum()
+    expected = np.zeros_like(share)
+    for sign in (1.0, -1.0):
+        strength = np.maximum(sign * share, 0.0).sum(axis=1)
+        if strength.any():
+            expected += sign * np.outer(strength, strength / strength.sum())
+    return np.asarray(share - resolution * expected)
 
 
-def modularity_score(similarity: ArrayLike, labels: ArrayLike) -> float:
+def modularity_score(
+    similarity: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0, signed: bool = False
+) -> float:
     """Modularity Q: weight inside modules beyond what unit strengths predict. Higher = more modular.
 
-    Q = Tr Pᵀ(Ã - a aᵀ)P = sum_c [ sum_{i,j in c} Ã_ij - (sum_{i in c} a_i)^2 ]
+    Q = Tr Pᵀ(Ã - γ a aᵀ)P = sum_c [ sum_{i,j in c} Ã_ij - γ (sum_{i in c} a_i)^2 ]
 
     Args:
-        similarity: S, as in `to_adjacency`.
+        similarity: S, as in `to_adjacency`; with `signed`, its entries may be negative.
         labels: module of each unit, shape (units,), integers, or a Clustering; -1 = in no module. Such a unit adds no
             term, but its weight stays in the total (for a dead unit that weight is 0).
+        resolution: γ > 0, 1 in the usual Q. Larger = more and smaller modules are best.
+        signed: take negative entries as weights that part units: Tr PᵀBP with the B of `modularity_matrix`.
     Returns:
-        Q, dimensionless, in [-1/2, 1) when every live unit has a module; 0 when they all share one.
+        Q, dimensionless; for γ = 1 without signed in [-1/2, 1) when every live unit has a module, and 0 when they all
+        share one; signed, in [-1, 1].
     Raises:
-        ValueError: S is refused by `to_adjacency`, or labels are not one integer >= -1 per unit.
+        ValueError: S is refused by `to_adjacency`, labels are not one integer >= -1 per unit, or another argument is
+            out of its range.
         AllUnitsDead: as `to_adjacency`.
-    Source: Newman (2006), PNAS 103:8577.
+    Source: as in `modularity_matrix`.
 
     >>> two_pairs = np.kron(np.eye(2), np.ones((2, 2)))  # units 0-1 and 2-3 linked
     >>> modularity_score(two_pairs, np.array([0, 0, 1, 1]))
     0.5
     """
+    resolution, signed = checked_resolution(resolution), flag("signed", signed)
     similarity, labels = in_one_order(similarity=similarity, labels=labels)
+    if signed:
+        matrix = modularity_matrix(similarity, resolution=resolution, signed=True)
+        module_of = labels_of("labels", labels, n_units=len(matrix))
+        return float(matrix[(module_of[:, None] == module_of[None, :]) & (module_of >= 0)].sum())
     share = normalised_adjacency(similarity)
     given = labels_of("labels", labels, n_units=len(share))
     clustered = given >= 0
     _, module = np.unique(given[clustered], return_inverse=True)
     inside = share[np.ix_(clustered, clustered)][module[:, None] == module[None, :]].sum()
     expected = np.square(np.bincount(module, weights=share.sum(axis=1)[clustered])).sum()
-    return float(inside - expected)
+    return float(inside - resolution * expected)
 
 
-def _check_weights(name: str, adjacency: np.ndarray, rounding: float) -> None:
+def checked_resolution(resolution: object) -> float:
+    """The resolution as a float; ValueError unless it is a positive, finite number."""
+    number = real_number(resolution)
+    if not 0.0 < number < inf:
+        raise ValueError(
+            f"resolution must be a positive, finite number, got {shown(resolution)}. 1 is the usual modularity; larger "
+            "numbers give more and smaller modules."
+        )
+    return number
+
+
+def _check_weights(name: str, adjacency: np.ndarray, rounding: float, *, signed: bool) -> None:
     largest = float(np.abs(adjacency).max(initial=0.0))
     if largest == 0.0:
         return
@@ -187,9 +235,9 @@ def _check_weights(name: str, adjacency: np.ndarray, rounding: float) -> None:
             f"{rounding / largest:.0e}). If that is rounding, pass (S + S.T) / 2."
         )
     i, j = np.unravel_index(np.argmin(adjacency), adjacency.shape)
-    if adjacency[i, j] < -rounding:
+    if adjacency[i, j] < -rounding and not signed:
         raise ValueError(
-            f"{name} must not be negative off its diagonal, got {adjacency[i, j]:.6g} at units ({i}, {j}): Q has no "
-            "meaning for negative weights. Pass np.abs(S), as the paper does, which joins units that go oppositely, or "
-            "np.maximum(S, 0), which leaves them apart."
+            f"{name} must not be negative off its diagonal, got {adjacency[i, j]:.6g} at units ({i}, {j}). Two ways "
+            "out: signed=True, of find_modules and modularity_score, parts units that go oppositely; np.abs(S) "
+            "joins them, as the paper does."
         )

@@ -16,7 +16,7 @@ from modularity_lib.figures.style import LOOKS
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, Measure
 
 if TYPE_CHECKING:  # it brings numba, which no figure needs
-    from modularity_lib.clustering.search import Clustering
+    from modularity_lib.clustering.clusterings import Clustering
     from modularity_lib.findings.layers import SearchedLayer
 
 STRIP = 0.16  # width of the strip that shows the modules beside a matrix, as a share of the matrix

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from tqdm import tqdm
 
 from modularity_lib.clustering.modularity import dead_units
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings.synthetic import block_of, planted
 from modularity_lib.paths import checkout
 from modularity_lib.studies.archive import Archive
@@ -271,7 +271,7 @@ def _scores(
     """Q of the counterfactuals and the nulls; `start` holds the `confounds` without regularisation."""
 
     def q(matrix: np.ndarray, draw: int = 0) -> float:
-        return find_modules(matrix, seed=seed + draw, steps=steps).score
+        return paper_modules(matrix, seed=seed + draw, steps=steps).score
 
     def q_null(null: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> float:
         return float(np.mean([q(null(similarity, source), draw) for draw in range(draws)]))
@@ -326,11 +326,11 @@ def made_up_table(*, units: int = 64, blocks: int = 4, draws: int = 2) -> pd.Dat
                     planted(units, blocks=blocks, common=c, shared=s, seed=next(seeds))
                     for c, s in ((common, shared), (later, stronger), (common, stronger))
                 )
-                first, then = find_modules(before), find_modules(after)
+                first, then = paper_modules(before), paper_modules(after)
                 start = confounds(before, first.labels)
-                scores = {"q_before": first.score, "q_after": then.score, "truth": find_modules(wanted).score}
-                scores["rescaled"] = find_modules(_in_common_as(after, then.labels, start)).score
-                scores["shifted"] = find_modules(shifted(after, off_diagonal, start["mean"])).score
+                scores = {"q_before": first.score, "q_after": then.score, "truth": paper_modules(wanted).score}
+                scores["rescaled"] = paper_modules(_in_common_as(after, then.labels, start)).score
+                scores["shifted"] = paper_modules(shifted(after, off_diagonal, start["mean"])).score
                 rows.append({"kind": kind, "case": case, **scores})
     return pd.DataFrame(rows)
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modularity_lib.clustering.clusterings import Clustering
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.clustering.search import Clustering, find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import Measure, two_measures
@@ -30,7 +31,7 @@ def searched_layer(results: Results, *, dropout: float, layer: int = 1, run: int
     matrices = dict(stored_matrices(results.study, run=run, dropout=dropout)[f"hidden{layer}"])
     steps = results.study.search_steps
     return SearchedLayer(
-        matrices, {name: find_modules(matrix, seed=run, steps=steps) for name, matrix in matrices.items()}
+        matrices, {name: paper_modules(matrix, seed=run, steps=steps) for name, matrix in matrices.items()}
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.studies.archive import Archive, Matrices
 from modularity_lib.studies.catalogue import setting_of
@@ -92,7 +92,7 @@ def searched_again(results: Results, *, restarts: int, run: int = 0) -> Results:
         base = rows_at(networks, **setting_of(config)._asdict()).iloc[0]
         for layer, by_measure in enumerate(matrices.values(), start=1):
             found = {
-                measure: find_modules(
+                measure: paper_modules(
                     by_measure[measure], seed=run, steps=results.study.search_steps, restarts=restarts
                 )
                 for measure in MEASURES
@@ -123,7 +123,7 @@ def _self_agreement(
         for layer, name in enumerate(first, start=1):
             for measure in MEASURES:
                 a, b = (
-                    find_modules(matrices[name][measure], seed=seed, steps=steps)
+                    paper_modules(matrices[name][measure], seed=seed, steps=steps)
                     for matrices, seed in zip((first, second), seeds, strict=True)
                 )
                 if a.status == b.status == "ok":

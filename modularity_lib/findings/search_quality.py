@@ -20,7 +20,7 @@ from modularity_lib.clustering.modularity import (
     modularity_score,
     to_adjacency,
 )
-from modularity_lib.clustering.search import find_modules, spectral_modules
+from modularity_lib.clustering.paper_search import paper_modules, spectral_modules
 from modularity_lib.findings.synthetic import noise, planted
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results
@@ -153,7 +153,7 @@ METHODS: dict[str, Method] = {
     "greedy merging": _greedy,
     "Louvain": _louvain,
     "Leiden": _leiden,
-    SEARCH: lambda similarity, seed: find_modules(similarity, seed=seed).labels,
+    SEARCH: lambda similarity, seed: paper_modules(similarity, seed=seed).labels,
 }
 
 
@@ -200,7 +200,7 @@ def near_optima(similarity: np.ndarray, *, searches: int = 20, seed: int = 0) ->
     Raises:
         AllUnitsDead: there are no modules to search for.
     """
-    found = [find_modules(similarity, seed=seed + index) for index in range(searches)]
+    found = [paper_modules(similarity, seed=seed + index) for index in range(searches)]
     if found[0].status != "ok":
         raise AllUnitsDead(found[0].reason)
     best = max(found, key=lambda modules: modules.score)

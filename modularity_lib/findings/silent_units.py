@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment.scores import element_centric_similarity
-from modularity_lib.clustering.search import Clustering, find_modules
+from modularity_lib.clustering.clusterings import Clustering
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings.comparison import compare_with_paper
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import setting_of
@@ -108,7 +109,7 @@ def _modules(results: Results, run: int) -> Iterator[dict[str, object]]:
                     silent = (rule.normalised if is_normalised(measure) else rule.raw)(own)
                     if silent.tobytes() not in found:
                         left = without_units(by_measure[measure], silent)
-                        found[silent.tobytes()] = find_modules(left, seed=run, steps=results.study.search_steps)
+                        found[silent.tobytes()] = paper_modules(left, seed=run, steps=results.study.search_steps)
                     modules = found[silent.tobytes()]
                     labels = modules.labels
                     if rule.placed and modules.status == "ok":

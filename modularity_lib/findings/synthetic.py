@@ -8,7 +8,7 @@ from scipy import stats
 
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 
 SHARED = 0.64  # correlation of the units of a planted block, before a factor common to all is mixed in
 LEVEL = 0.05  # at which a test calls a matrix modular
@@ -67,7 +67,7 @@ def floor_table(
     for size in samples:
         for count in units:
             scores = [
-                find_modules(noise(count, seed=seed + draw, samples=size), seed=draw).score for draw in range(draws)
+                paper_modules(noise(count, seed=seed + draw, samples=size), seed=draw).score for draw in range(draws)
             ]
             spread = {"mean": np.mean(scores), "sd": np.std(scores, ddof=1)}
             rows.append({"units": count, "samples": size, **spread, "draws": draws})
@@ -97,7 +97,7 @@ def common_factor_table(
             scores, recovered = [], []
             for draw in range(draws):
                 matrix = planted(units, blocks=blocks, common=share, seed=seed + draw, shared=within)
-                found = find_modules(matrix, seed=seed)
+                found = paper_modules(matrix, seed=seed)
                 scores.append(found.score)
                 recovered.append(element_centric_similarity(found.labels, truth))
             exact = np.where(truth[:, None] == truth, share + (1 - share) * within, share)
@@ -145,12 +145,12 @@ def p_value_table(
                     shared=BLOCKS_IN_TEST["shared"],
                 )
             similarity = _correlations(values)
-            found = find_modules(similarity, seed=index, steps=steps)
+            found = paper_modules(similarity, seed=index, steps=steps)
             nulls: dict[str, list[float]] = {SHUFFLED: [], SEARCHED: []}
             for draw in range(draws):
                 nulls[SHUFFLED].append(modularity_score(similarity, source.permutation(found.labels)))
                 alone = _correlations(source.permuted(values, axis=0))
-                nulls[SEARCHED].append(find_modules(alone, seed=draw, steps=steps).score)
+                nulls[SEARCHED].append(paper_modules(alone, seed=draw, steps=steps).score)
             for test, scores in nulls.items():
                 p = (1 + np.sum(np.array(scores) >= found.score)) / (draws + 1)
                 rows.append({"kind": kind, "matrix": index, "test": test, "score": found.score, "p_value": p})

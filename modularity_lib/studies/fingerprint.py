@@ -58,7 +58,7 @@ def fingerprint(*entries: str) -> str:
     """Fingerprint of all code that some definitions reach, 16 hexadecimal digits.
 
     Args:
-        entries: "module.name" of the definitions, the package left out, as in "clustering.search.find_modules".
+        entries: "module.name" of the definitions, the package left out, as in "clustering.paper_search.paper_modules".
     Raises:
         Unresolved: one of them, or a name that they reach, is not there.
     """

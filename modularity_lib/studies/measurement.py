@@ -12,7 +12,7 @@ from modularity_lib.alignment.scores import (
     similarity_spearman,
     transfer,
 )
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.images.dataset import Dataset
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import Parameters, network_of
@@ -34,7 +34,7 @@ def module_rows(matrices: Matrices, *, seed: int, steps: int) -> list[dict[str, 
     rows = []
     for layer, by_measure in enumerate(matrices.values(), start=1):
         for measure, matrix in by_measure.items():
-            found = find_modules(matrix, seed=seed, steps=steps)
+            found = paper_modules(matrix, seed=seed, steps=steps)
             is_ok = found.status == "ok"
             rows.append(
                 {

@@ -16,7 +16,7 @@ from modularity_lib.book.words.rerun import studies_markdown
 from modularity_lib.book.words.study import cost_texts, study_texts
 from modularity_lib.book.words.verdicts import all_claims_text, claim_text, verdicts_markdown
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings.claims import CLAIMS, judge_all
 from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.studies.catalogue import STUDIES
@@ -87,7 +87,7 @@ def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other(
     a = (blocks + blocks.T) / 2
     shuffled = random.permutation(12)
     matrices = {"input_gradient": a, "output_gradient": a[np.ix_(shuffled, shuffled)]}
-    modules = {name: find_modules(matrix, seed=0) for name, matrix in matrices.items()}
+    modules = {name: paper_modules(matrix, seed=0) for name, matrix in matrices.items()}
     scores = {(x, y): modularity_score(matrices[x], modules[y].labels) for x in matrices for y in matrices}
     facts = pair_texts(matrices, modules, scores, ("input_gradient", "output_gradient"))
     assert facts["name_b"] == "output gradient"
@@ -106,7 +106,7 @@ def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other(
 )
 def test_the_facts_of_a_series_follow_its_scores(noises: tuple[float, ...], course: str) -> None:
     blocks = np.kron(np.eye(2), np.ones((6, 6)))
-    modules = {0.1 * i: find_modules(blocks + noise, seed=0) for i, noise in enumerate(noises)}
+    modules = {0.1 * i: paper_modules(blocks + noise, seed=0) for i, noise in enumerate(noises)}
     facts = series_texts(modules, "input_covariance_norm")
     assert course in facts["series_verdict"]
     assert f"{modules[0.0].score:.3f} at dropout 0" in facts["series_verdict"]

@@ -16,7 +16,7 @@ from made_up_results import made_up_results
 from modularity_lib import figures
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.book.words import agreement as agreement_words
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import beyond_chance, noise_ceiling
 from modularity_lib.findings.paper import published
@@ -305,7 +305,7 @@ def test_a_matrix_searched_twice_is_the_ceiling(v1: Results, one: Results) -> No
     assert len(table) == 2 * 8
     row = table.query("layer == 2 and measure == 'input_gradient'")
     matrix = matrices["hidden2"]["input_gradient"]
-    labels = [find_modules(matrix, seed=seed).labels for seed in (0, 1_000)]
+    labels = [paper_modules(matrix, seed=seed).labels for seed in (0, 1_000)]
     assert row["element_centric"].item() == pytest.approx(element_centric_similarity(*labels))
     assert 0.4 < table["element_centric"].mean() < 1
     levels = figures.chance_to_ceiling.table(v1, ceilings=table).set_index(["kind", "what"])["element_centric"]

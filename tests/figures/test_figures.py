@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures, vocabulary
-from modularity_lib.clustering.search import Clustering, spectral_modules
+from modularity_lib.clustering.clusterings import Clustering
+from modularity_lib.clustering.paper_search import spectral_modules
 from modularity_lib.figures.modularity import modularity_of_measure
 from modularity_lib.figures.networks import QUANTITIES
 from modularity_lib.figures.plot import Plot

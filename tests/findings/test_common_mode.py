@@ -10,7 +10,7 @@ import pytest
 from made_up_results import made_up_results
 from modularity_lib import figures
 from modularity_lib.book.words import modularity as modularity_words
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.figures.style import LOOKS
 from modularity_lib.findings import common_mode
 from modularity_lib.findings.synthetic import planted
@@ -81,7 +81,7 @@ def test_shuffling_keeps_the_histogram_and_loses_the_blocks() -> None:
     other = common_mode.shuffled(matrix, np.random.default_rng(0))
     np.testing.assert_allclose(np.sort(other[off_diagonal(other)]), np.sort(matrix[off_diagonal(matrix)]))
     assert (other == other.T).all()
-    assert find_modules(other).score < 0.5 * find_modules(matrix).score
+    assert paper_modules(other).score < 0.5 * paper_modules(matrix).score
 
 
 @pytest.mark.parametrize("dimensions", [2, 5, 9, 60])
@@ -95,11 +95,11 @@ def test_random_directions_have_as_few_dimensions_and_no_more_modules(dimensions
     assert squares == pytest.approx(
         np.square(matrix[pairs]).mean(), rel=0.05
     )  # an axis that counts in part is a little less
-    q, expected = find_modules(matrix).score, np.mean([find_modules(null).score for null in nulls])
+    q, expected = paper_modules(matrix).score, np.mean([paper_modules(null).score for null in nulls])
     assert q == pytest.approx(expected, abs=common_mode.CLEAR)
     blocks = planted(80, blocks=4, common=0.2, seed=0)
-    chance = find_modules(common_mode.random_directions(blocks, np.random.default_rng(0))).score
-    assert find_modules(blocks).score > chance + 2 * common_mode.CLEAR
+    chance = paper_modules(common_mode.random_directions(blocks, np.random.default_rng(0))).score
+    assert paper_modules(blocks).score > chance + 2 * common_mode.CLEAR
 
 
 def test_confounds_are_those_of_a_matrix_done_by_hand() -> None:
@@ -136,7 +136,7 @@ def test_the_table_has_the_study_s_q_of_live_units_and_starts_where_nothing_is_c
     assert row["live_units"] == live.sum() < len(matrix)
     part = matrix[np.ix_(live, live)]
     assert row["mean"] == pytest.approx(part[off_diagonal(part)].mean())
-    assert row["score"] == pytest.approx(find_modules(part, seed=0).score, abs=1e-6)
+    assert row["score"] == pytest.approx(paper_modules(part, seed=0).score, abs=1e-6)
     accuracy = some.networks.query("trained and run == 0 and l2 == 1e-3 and l1 == 0 and dropout == 0")["test_accuracy"]
     assert row["test_accuracy"] == accuracy.item()
     start = table.query("l2 == 1e-5 and dropout == 0")
@@ -155,7 +155,7 @@ def test_the_counterfactual_of_the_table_has_what_different_modules_shared_befor
     level = matrices[0][labels[0][:, None] != labels[0]].mean()
     held = common_mode.rescaled(matrices[0.7], labels[0.7][:, None] != labels[0.7], level)
     row = table.query("dropout == 0.7 and layer == 1 and measure == 'output_gradient_norm'").iloc[0]
-    assert row["score_equal"] == pytest.approx(find_modules(held, seed=0).score, abs=1e-9)
+    assert row["score_equal"] == pytest.approx(paper_modules(held, seed=0).score, abs=1e-9)
     assert row["clipped"] == pytest.approx((held[off_diagonal(held)] == 0).mean())
 
 

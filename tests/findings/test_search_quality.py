@@ -11,7 +11,7 @@ import pytest
 from modularity_lib import figures
 from modularity_lib.book.words import modules as modules_words
 from modularity_lib.clustering.modularity import modularity_score
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings import search_quality
 from modularity_lib.findings.synthetic import common_factor_table, floor_table, noise, planted
 from modularity_lib.studies.archive import stored_matrices
@@ -96,14 +96,14 @@ def test_gaps_are_shares_of_the_best_score() -> None:
     assert table["gap"].min() == 0
     np.testing.assert_allclose(table["gap"], 1 - table["score"] / table["score"].max())
     by_method = table.set_index("method")["score"]
-    assert by_method[search_quality.SEARCH] == find_modules(noise(20, seed=1), seed=0).score
-    assert by_method["best of 5 searches"] == max(find_modules(noise(20, seed=1), seed=s).score for s in range(5))
+    assert by_method[search_quality.SEARCH] == paper_modules(noise(20, seed=1), seed=0).score
+    assert by_method["best of 5 searches"] == max(paper_modules(noise(20, seed=1), seed=s).score for s in range(5))
 
 
 def test_near_optima_are_compared_with_the_best() -> None:
     matrix = noise(30, seed=3)
     table = search_quality.near_optima(matrix, searches=4)
-    assert table["score"].tolist() == [find_modules(matrix, seed=seed).score for seed in range(4)]
+    assert table["score"].tolist() == [paper_modules(matrix, seed=seed).score for seed in range(4)]
     assert table["is_best"].sum() == 1
     assert table.loc[table["is_best"], ["share", "alike"]].to_numpy().tolist() == [[1, 1]]
     assert table["score"].idxmax() == table["is_best"].idxmax()
@@ -184,7 +184,9 @@ def test_a_q_of_nothing_but_rounding_has_no_gap_and_all_of_it_is_reached(
     scores = iter([best / 2, best])
     labels = np.zeros(4, dtype=int)
     monkeypatch.setattr(
-        search_quality, "find_modules", lambda *_, **__: SimpleNamespace(labels=labels, score=next(scores), status="ok")
+        search_quality,
+        "paper_modules",
+        lambda *_, **__: SimpleNamespace(labels=labels, score=next(scores), status="ok"),
     )
     near = search_quality.near_optima(np.ones((4, 4)), searches=2)
     assert near["share"].tolist() == ([0.5, 1.0] if kept else [1.0, 1.0])

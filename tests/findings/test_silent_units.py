@@ -9,7 +9,7 @@ import pytest
 
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.book.words import ledger as ledger_words
-from modularity_lib.clustering.search import find_modules
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings import silent_units
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results
@@ -97,7 +97,7 @@ def test_the_table_averages_what_was_found(some: Results, found: pd.DataFrame, m
 
 def test_silent_units_take_no_part_in_the_search() -> None:
     matrix = np.kron(np.eye(2), np.ones((3, 3)))
-    labels = find_modules(silent_units.without_units(matrix, np.arange(6) == 5), seed=0).labels
+    labels = paper_modules(silent_units.without_units(matrix, np.arange(6) == 5), seed=0).labels
     assert labels.tolist() == [0, 0, 0, 1, 1, -1]
 
 

@@ -120,7 +120,7 @@ def test_a_definition_that_moves_between_files_and_one_that_is_renamed_leave_eve
 
 def test_an_attribute_of_a_module_is_the_definition_that_it_names(copy: Path) -> None:
     before = stages()
-    file, other = file_of(copy, "def find_modules("), file_of(copy, "def best_of_walk(")
+    file, other = file_of(copy, "def paper_modules("), file_of(copy, "def best_of_walk(")
     package, _, name = ".".join(other.relative_to(copy.parent).with_suffix("").parts).rpartition(".")
     text = file.read_text().replace("= best_of_walk(", f"= {name}.best_of_walk(")
     file.write_text(text.replace("import numpy as np\n", f"import numpy as np\nfrom {package} import {name}\n", 1))
@@ -131,7 +131,7 @@ def test_an_attribute_of_a_module_is_the_definition_that_it_names(copy: Path) ->
     ("old", "new", "stale"),
     [
         ("IMPROVEMENT = 1e-12", "IMPROVEMENT = 1e-11", "modules common_mode"),
-        ("share - np.outer(strength, strength)", "share - 2 * np.outer(strength, strength)", "modules common_mode"),
+        ("if gain > IMPROVEMENT:", "if gain > 2 * IMPROVEMENT:", "modules common_mode"),
         ("ADAM_EPSILON = 1e-8", "ADAM_EPSILON = 1e-7", "training"),
         ("TRANSFER_OFFSET = 1e-3", "TRANSFER_OFFSET = 1e-2", "agreement"),
         ("grey.train_images / np.float32(255)", "grey.train_images / np.float32(256)", "training"),
@@ -149,7 +149,7 @@ def test_arithmetic_and_constants_make_their_stages_stale(copy: Path, old: str, 
 
 def test_the_same_name_for_something_else_is_seen(copy: Path) -> None:
     before = stages()
-    file = file_of(copy, "def find_modules(")
+    file = file_of(copy, "def connected_parts(")
     text = file.read_text()
     file.write_text(text.replace("strength = strengths(share)", "strength = modularity_matrix(share)"))
     after = stages()

@@ -7,7 +7,7 @@ import numpy as np
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
 from modularity_lib.book.words.prose import capitalised
-from modularity_lib.clustering.search import Clustering
+from modularity_lib.clustering.clusterings import Clustering
 from modularity_lib.vocabulary import MEASURE_LABELS
 
 

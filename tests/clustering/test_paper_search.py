@@ -9,7 +9,8 @@ import pytest
 import oracles_modularity as oracles
 from modularity_lib.clustering import compiled
 from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score, normalised_adjacency
-from modularity_lib.clustering.search import _connected_parts, _draws_of_parts, find_modules, spectral_modules
+from modularity_lib.clustering.paper_search import _draws_of_parts, paper_modules, spectral_modules
+from modularity_lib.clustering.parts import connected_parts
 
 
 def noise(n: int, *, seed: int) -> np.ndarray:
@@ -59,7 +60,7 @@ def test_newmans_variant_goes_on_where_the_papers_stops_early():
 @pytest.mark.parametrize("make", [noise, heavy_tailed, lambda n, seed: planted(n, 3, seed=seed)])
 def test_the_search_reaches_the_best_of_all_partitions_of_eight_units(make, seed):
     similarity = make(8, seed=seed)
-    assert find_modules(similarity, restarts=5).score == pytest.approx(oracles.best_score(similarity), abs=1e-12)
+    assert paper_modules(similarity, restarts=5).score == pytest.approx(oracles.best_score(similarity), abs=1e-12)
 
 
 def test_the_oracle_of_the_best_partition_looks_at_all_of_them():
@@ -152,7 +153,7 @@ def test_planted_modules_are_found_and_dead_units_left_out(seed):
     similarity[np.ix_(live, live)] = planted(24, 4, seed=seed)
     expected = np.full(26, -1)
     expected[live] = np.arange(24) % 4
-    modules = find_modules(similarity, seed=seed)
+    modules = paper_modules(similarity, seed=seed)
     assert modules.labels.tolist() == expected.tolist()
     assert spectral_modules(similarity).labels[[0, 7]].tolist() == [-1, -1]
     assert modules.communities() == [set(live[module::4].tolist()) for module in range(4)]
@@ -161,13 +162,13 @@ def test_planted_modules_are_found_and_dead_units_left_out(seed):
 
 def test_dead_units_change_neither_the_modules_nor_their_score():
     similarity = heavy_tailed(20, seed=3)
-    alone, beside_dead = find_modules(similarity), find_modules(np.pad(similarity, (0, 5)))
+    alone, beside_dead = paper_modules(similarity), paper_modules(np.pad(similarity, (0, 5)))
     assert beside_dead.labels.tolist() == alone.labels.tolist() + [-1] * 5
     assert beside_dead.score == pytest.approx(alone.score, abs=1e-13)
 
 
 def test_units_without_structure_score_about_0_07():
-    scores = [find_modules(noise(64, seed=seed)).score for seed in range(10)]
+    scores = [paper_modules(noise(64, seed=seed)).score for seed in range(10)]
     assert np.mean(scores) == pytest.approx(0.07, abs=0.005)
 
 
@@ -175,21 +176,21 @@ def test_units_without_structure_score_about_0_07():
 @pytest.mark.parametrize("steps", [1, 30, 2000])
 def test_the_search_is_never_below_its_spectral_start(seed, steps):
     similarity = heavy_tailed(20, seed=seed)
-    modules = find_modules(similarity, seed=seed, steps=steps)
+    modules = paper_modules(similarity, seed=seed, steps=steps)
     assert modules.spectral_score == spectral_modules(similarity).score
     assert modules.score >= modules.spectral_score
 
 
 def test_the_score_is_q_of_the_labels_and_not_the_running_sum():
     similarity = noise(30, seed=1)
-    modules = find_modules(similarity)
+    modules = paper_modules(similarity)
     assert modules.score == pytest.approx(modularity_score(similarity, modules.labels), abs=1e-15)
     assert modules.score == pytest.approx(oracles.score(similarity, modules.labels), abs=1e-13)
 
 
 def test_the_same_seed_gives_the_same_modules_and_another_seed_searches_elsewhere():
     similarity = noise(40, seed=2)
-    scores = [find_modules(similarity, seed=seed, steps=200).score for seed in (0, 0, 1, 2, 3)]
+    scores = [paper_modules(similarity, seed=seed, steps=200).score for seed in (0, 0, 1, 2, 3)]
     assert scores[0] == scores[1]
     assert len(set(scores)) > 2
 
@@ -197,8 +198,8 @@ def test_the_same_seed_gives_the_same_modules_and_another_seed_searches_elsewher
 @pytest.mark.parametrize("seed", range(3))
 def test_more_restarts_or_more_steps_never_lower_the_score(seed):
     similarity = noise(40, seed=seed)
-    by_restarts = [find_modules(similarity, seed=seed, restarts=r, steps=150).score for r in (1, 2, 3, 5, 8, 20)]
-    by_steps = [find_modules(similarity, seed=seed, steps=steps).score for steps in (*range(1, 150, 10), 150, 600)]
+    by_restarts = [paper_modules(similarity, seed=seed, restarts=r, steps=150).score for r in (1, 2, 3, 5, 8, 20)]
+    by_steps = [paper_modules(similarity, seed=seed, steps=steps).score for steps in (*range(1, 150, 10), 150, 600)]
     for scores in (by_restarts, by_steps):
         assert (np.diff(scores) >= -1e-15).all()
         assert scores[-1] > scores[0]
@@ -207,11 +208,11 @@ def test_more_restarts_or_more_steps_never_lower_the_score(seed):
 
 def test_the_modules_are_blind_to_scale_and_diagonal():
     similarity = noise(30, seed=4)  # many near-optima: the least difference on the way would lead to another one
-    modules = find_modules(similarity, steps=300)
+    modules = paper_modules(similarity, steps=300)
     other = similarity.copy()
     np.fill_diagonal(other, -5.0)
     for changed in (other, 1e-30 * similarity, 1e30 * similarity):
-        found = find_modules(changed, steps=300)
+        found = paper_modules(changed, steps=300)
         assert found.labels.tolist() == modules.labels.tolist()
         assert found.score == pytest.approx(modules.score, abs=1e-13)
 
@@ -219,14 +220,14 @@ def test_the_modules_are_blind_to_scale_and_diagonal():
 def test_the_modules_of_reordered_units_are_the_reordered_modules():
     similarity = planted(24, 4, seed=5)
     order = np.random.default_rng(1).permutation(24)
-    shuffled = find_modules(similarity[np.ix_(order, order)])
+    shuffled = paper_modules(similarity[np.ix_(order, order)])
     assert {frozenset(order[list(module)].tolist()) for module in shuffled.communities()} == as_sets(np.arange(24) % 4)
 
 
 def test_another_entropy_takes_another_path():
     similarity = noise(40, seed=6)
     scores = {
-        tuple(find_modules(similarity, seed=seed, steps=300, target_entropy=entropy).score for seed in range(5))
+        tuple(paper_modules(similarity, seed=seed, steps=300, target_entropy=entropy).score for seed in range(5))
         for entropy in (0.01, 0.15, 0.6)
     }
     assert len(scores) == 3
@@ -234,14 +235,14 @@ def test_another_entropy_takes_another_path():
 
 def test_labels_are_numbered_in_order_of_first_appearance():
     for similarity in (noise(40, seed=7), np.pad(planted(12, 3, seed=7), (2, 0))):
-        for modules in (find_modules(similarity, restarts=3), spectral_modules(similarity)):
+        for modules in (paper_modules(similarity, restarts=3), spectral_modules(similarity)):
             first = list(dict.fromkeys(label for label in modules.labels.tolist() if label != -1))
             assert first == list(range(len(first)))
 
 
 def test_communities_go_into_networkx():
     similarity = noise(20, seed=8)
-    modules = find_modules(similarity)
+    modules = paper_modules(similarity)
     graph = nx.from_numpy_array(similarity * (1 - np.eye(20)))
     assert nx.community.is_partition(graph, modules.communities())
     assert nx.community.modularity(graph, modules.communities()) == pytest.approx(modules.score, abs=1e-13)
@@ -249,15 +250,15 @@ def test_communities_go_into_networkx():
 
 def test_the_soft_number_of_modules_is_the_one_worked_out_by_hand():
     blocks = np.kron(np.eye(2), np.ones((3, 3)))
-    assert find_modules(blocks, steps=50).n_modules == pytest.approx(2)
+    assert paper_modules(blocks, steps=50).n_modules == pytest.approx(2)
     # two modules of 3 of 8 units: exp(-2 * 3/8 ln 3/8)
-    assert find_modules(np.pad(blocks, (0, 2)), steps=50).n_modules == pytest.approx((8 / 3) ** (3 / 4))
+    assert paper_modules(np.pad(blocks, (0, 2)), steps=50).n_modules == pytest.approx((8 / 3) ** (3 / 4))
 
 
 def test_a_clustering_says_how_it_was_made_and_cannot_be_changed():
-    modules = find_modules(noise(10, seed=9), seed=np.int64(4), restarts=2, steps=30, target_entropy=0.2)
+    modules = paper_modules(noise(10, seed=9), seed=np.int64(4), restarts=2, steps=30, target_entropy=0.2)
     settings = (modules.method, modules.seed, modules.restarts, modules.steps, modules.target_entropy)
-    assert settings == ("monte-carlo", 4, 2, 30, 0.2)
+    assert settings == ("paper", 4, 2, 30, 0.2)
     with pytest.raises(ValueError, match="read-only"):
         modules.labels[0] = 5
     with pytest.raises(FrozenInstanceError):
@@ -285,10 +286,10 @@ def test_an_unknown_variant_is_refused_with_the_known_ones():
 )
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        find_modules(noise(5, seed=0), **settings)
+        paper_modules(noise(5, seed=0), **settings)
 
 
-@pytest.mark.parametrize("search", [find_modules, spectral_modules])
+@pytest.mark.parametrize("search", [paper_modules, spectral_modules])
 @pytest.mark.parametrize("units", [0, 1, 4])
 def test_a_layer_whose_units_are_all_dead_is_a_result_without_modules(search, units):
     modules = search(np.eye(units))
@@ -305,7 +306,7 @@ WEIGHTS = [1e-8, 1e-12, 1e-16, 1e-40, 1e-200]
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-@pytest.mark.parametrize("search", [find_modules, spectral_modules])
+@pytest.mark.parametrize("search", [paper_modules, spectral_modules])
 def test_separate_cliques_are_modules_whatever_their_weights(search, weight):
     for weights in ([1, weight, weight], [weight, 1], [1, weight, weight**1.4]):
         similarity = np.kron(np.diag(weights), np.ones((4, 4)))
@@ -320,7 +321,7 @@ def test_a_part_of_small_weights_is_searched_as_well_as_one_alone(weight):
     similarity = np.zeros((12, 12))
     similarity[:4, :4], similarity[4:, 4:] = 1.0, weight * light
     order = np.random.default_rng(0).permutation(12)
-    modules = find_modules(similarity[np.ix_(order, order)])
+    modules = paper_modules(similarity[np.ix_(order, order)])
     assert as_sets(modules.labels) == {frozenset(np.flatnonzero(order < 4)), frozenset(np.flatnonzero(order >= 4))}
 
 
@@ -333,7 +334,7 @@ def test_units_without_any_link_between_them_never_share_a_module(seed):
     ):
         similarity = nx.to_numpy_array(graph)
         part_of = {unit: part for part, units in enumerate(nx.connected_components(graph)) for unit in units}
-        for modules in (find_modules(similarity, seed=seed), spectral_modules(similarity)):
+        for modules in (paper_modules(similarity, seed=seed), spectral_modules(similarity)):
             assert all(len({part_of[unit] for unit in module}) == 1 for module in modules.communities())
             assert modules.score == pytest.approx(modularity_score(similarity, modules.labels), abs=1e-15)
 
@@ -344,7 +345,7 @@ def test_the_search_reaches_the_best_of_all_partitions_where_units_fall_into_par
     similarity[:5, :5], similarity[5:8, 5:8] = noise(5, seed=seed), 0.3 * noise(3, seed=seed)  # unit 8 is dead
     order = np.random.default_rng(seed).permutation(9)
     similarity = similarity[np.ix_(order, order)]
-    modules = find_modules(similarity, seed=seed, restarts=5)
+    modules = paper_modules(similarity, seed=seed, restarts=5)
     live = np.delete(np.arange(9), np.flatnonzero(order == 8))
     assert modules.score == pytest.approx(oracles.best_score(similarity[np.ix_(live, live)]), abs=1e-12)
     assert modules.labels[order == 8].tolist() == [-1]
@@ -354,8 +355,8 @@ def test_the_search_reaches_the_best_of_all_partitions_where_units_fall_into_par
 def test_more_restarts_or_steps_never_lower_the_score_of_separate_parts(seed):
     similarity = np.zeros((40, 40))
     similarity[:25, :25], similarity[25:, 25:] = noise(25, seed=seed), 1e-3 * noise(15, seed=seed)
-    by_restarts = [find_modules(similarity, seed=seed, restarts=r, steps=90).score for r in (1, 2, 3, 5, 8)]
-    by_steps = [find_modules(similarity, seed=seed, steps=steps).score for steps in (1, 5, 20, 60, 150, 600)]
+    by_restarts = [paper_modules(similarity, seed=seed, restarts=r, steps=90).score for r in (1, 2, 3, 5, 8)]
+    by_steps = [paper_modules(similarity, seed=seed, steps=steps).score for steps in (1, 5, 20, 60, 150, 600)]
     for scores in (by_restarts, by_steps):
         assert (np.diff(scores) >= -1e-15).all()
         assert scores[-1] > scores[0]
@@ -364,7 +365,7 @@ def test_more_restarts_or_steps_never_lower_the_score_of_separate_parts(seed):
 def test_the_steps_of_a_part_are_those_that_pick_its_units():
     similarity = np.zeros((7, 7))
     similarity[np.ix_([0, 2, 5], [0, 2, 5])] = similarity[np.ix_([1, 6], [1, 6])] = 1.0  # unit 3 and 4 are dead
-    parts = _connected_parts(similarity * (1 - np.eye(7)))
+    parts = connected_parts(similarity * (1 - np.eye(7)))
     assert [part.units.tolist() for part in parts] == [[0, 2, 5], [1, 6]]
     draws = np.array([[0.1, 0.5], [0.3, 0.6], [0.99, 0.7], [0.45, 0.8]])  # live units 0, 1, 6 and 2 of 0, 1, 2, 5, 6
     first, second = _draws_of_parts(parts, draws)
@@ -374,11 +375,11 @@ def test_the_steps_of_a_part_are_those_that_pick_its_units():
 
 
 def test_a_layer_with_live_units_has_no_reason_to_be_left_out():
-    modules = find_modules(np.ones((2, 2)), steps=5)
+    modules = paper_modules(np.ones((2, 2)), steps=5)
     assert (modules.status, modules.reason, modules.n_modules) == ("ok", "", 1.0)
 
 
-@pytest.mark.parametrize("search", [find_modules, spectral_modules])
+@pytest.mark.parametrize("search", [paper_modules, spectral_modules])
 def test_a_matrix_with_negative_entries_is_refused_by_every_search(search):
     with pytest.raises(ValueError, match="must not be negative"):
         search(np.array([[1.0, -0.5], [-0.5, 1.0]]))
@@ -400,7 +401,7 @@ EXTREMES = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", EXTREMES)
 def test_weights_at_both_ends_of_the_numbers_give_the_modules_that_they_show(name):
-    for found in (find_modules(EXTREMES[name], steps=200), spectral_modules(EXTREMES[name], variant="newman")):
+    for found in (paper_modules(EXTREMES[name], steps=200), spectral_modules(EXTREMES[name], variant="newman")):
         assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
         assert found.score == modularity_score(EXTREMES[name], found.labels)
         weights = EXTREMES[name] * (1 - np.eye(6))
