@@ -1,5 +1,6 @@
-"""A progress bar for work that may take longer than two seconds."""
+"""Progress bars for work that may take longer than two seconds."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
@@ -17,3 +18,9 @@ def progress_bar(total: int, what: str, progress: bool | None = None) -> Any:
     """
     disable = None if progress is None else not progress
     return tqdm(total=total, desc=what, disable=disable, delay=_SHOWN_AFTER, leave=False)
+
+
+def progress_over(items: Iterable[Any], what: str, progress: bool | None = None) -> Iterable[Any]:
+    """The items, one after the other, under such a bar."""
+    disable = None if progress is None else not progress
+    return tqdm(items, desc=what, disable=disable, delay=_SHOWN_AFTER, leave=False)

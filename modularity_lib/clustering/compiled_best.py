@@ -1,257 +1,350 @@
-"""The steps of the search for the best modules, compiled."""
-# mypy: ignore-errors
+"""The steps of the search for the best modules, compiled.
+
+A partition is `labels`, with modules 0..k-1, its `size`s and `pull[c, i]` = sum_{j in c} B_ij: what unit i gains by
+being in module c, but for a factor 2. B is the quality matrix, symmetric and with a diagonal of 0, which is the same in
+every partition. A move of a unit costs O(units), to see whether one pays O(modules).
+
+Where most pairs have no link, `descend_on_links` goes through the links alone. B is then Ã_ij - s_i s_j for s = √γ a.
+"""
 
 import numpy as np
 from numba import njit
 
+GAIN = 1e-12  # of Q that counts as a gain: less may be rounding, on a scale where all weights sum up to 1
+EFFORT, LEAST_EFFORT = 0.48, 1.6  # rounds per unit times Q, and rounds per unit at least
+MOST_ROUNDS = 400
+HOT = 0.03  # share of Q that the first rounds may lose
+COOLED = 1.3  # the last rounds, from 1 / COOLED of them on, accept gains alone
+
 
 @njit(cache=True)
-def rng_next(state):
-    # xorshift64*
+def search(matrix: np.ndarray, seed: int, patience: int) -> np.ndarray:
+    """Best labels of an iterated local search for the quality matrix B.
+
+    A round takes the module of a random unit and a random module, which may be the same one, and divides their units
+    anew, by which of two random units among them each is more alike. Then it goes down to the next local optimum. The
+    next round starts from there if Q rose, or fell by less than a share of the best Q, which shrinks from HOT to 0. The
+    less Q, the more partitions are nearly as good, so the more rounds there are; all `patience` times as many.
+    """
+    n_units = len(matrix)
+    state = _random_state(seed)
+    labels, size = np.arange(n_units), np.ones(n_units + 1, np.int64)
+    pull = np.empty((n_units + 1, n_units))  # one row more than there can be modules, for a new one
+    pull[:n_units] = matrix
+    order = _shuffled(n_units, state)
+    k, quality = _descend(matrix, labels, pull, size, n_units, order, 0)
+
+    per_unit = max(LEAST_EFFORT, EFFORT / quality) if quality > 0.0 else LEAST_EFFORT
+    rounds = patience * min(MOST_ROUNDS, int(per_unit * n_units))
+    best, best_quality = labels.copy(), quality
+    start, start_k = labels.copy(), k
+    start_pull, start_size = np.empty_like(pull), size.copy()
+    start_pull[:k] = pull[:k]
+    members, side = np.empty(n_units, np.int64), np.empty(n_units, np.int64)
+    for step in range(rounds):
+        one, other = labels[_below(n_units, state)], _below(k, state)
+        k, rise = _divide_anew(matrix, labels, pull, size, k, one, other, members, side, state)
+        k, more = _move_units(matrix, labels, pull, size, k, order, _below(n_units, state))
+        rise += more
+        if abs(rise) <= GAIN:  # as a rule it is the same partition again
+            continue
+        k, more = _merge_and_descend(matrix, labels, pull, size, k, order)
+        rise += more
+        allowed = HOT * best_quality * max(0.0, 1.0 - COOLED * step / rounds)
+        if rise > GAIN or -allowed < rise < -GAIN:
+            quality += rise
+            start[:], start_k = labels, k
+            for c in range(k):
+                start_size[c] = size[c]
+                for i in range(n_units):
+                    start_pull[c, i] = pull[c, i]
+            if quality > best_quality + GAIN:
+                best_quality = quality
+                best[:] = labels
+        else:
+            labels[:], k = start, start_k
+            for c in range(k):
+                size[c] = start_size[c]
+                for i in range(n_units):
+                    pull[c, i] = start_pull[c, i]
+    return best
+
+
+@njit(cache=True)
+def _random_state(seed: int) -> np.ndarray:
+    state = np.empty(1, np.uint64)
+    state[0] = np.uint64(seed) | np.uint64(1)  # it must not be 0
+    for _ in range(4):
+        _uniform(state)
+    return state
+
+
+@njit(cache=True, inline="always")
+def _uniform(state: np.ndarray) -> float:
+    """Random number in [0, 1): xorshift64*, Vigna (2016), ACM Trans. Math. Softw. 42:30."""
     x = state[0]
     x ^= x >> np.uint64(12)
     x ^= x << np.uint64(25)
     x ^= x >> np.uint64(27)
     state[0] = x
-    return x * np.uint64(2685821657736338717)
+    return (x * np.uint64(2685821657736338717) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True, inline="always")
+def _below(n, state):  # type: ignore[no-untyped-def]
+    return np.int64(_uniform(state) * n)
 
 
 @njit(cache=True)
-def rand_int(state, n):
-    return np.int64((rng_next(state) >> np.uint64(11)) % np.uint64(n))
+def _shuffled(n: int, state: np.ndarray) -> np.ndarray:
+    order = np.arange(n)
+    for last in range(n - 1, 0, -1):
+        other = _below(last + 1, state)
+        order[last], order[other] = order[other], order[last]
+    return order
 
 
-@njit(cache=True)
-def rand_float(state):
-    return (rng_next(state) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-
-
-@njit(cache=True, fastmath=False)
-def rebuild(B, labels, pull, size):
-    n = len(labels)
-    k = labels.max() + 1
-    pull[: k + 1] = 0.0
-    size[: k + 1] = 0
-    for j in range(n):
-        c = labels[j]
-        size[c] += 1
-        for i in range(n):
-            pull[c, i] += B[j, i]
-    return k
-
-
-@njit(cache=True)
-def move(B, labels, pull, size, k, i, d):
-    """move unit i to d (d == k: a new module). B has zero diagonal. Returns k."""
-    c = labels[i]
-    n = len(labels)
-    if d == k:
-        k += 1
-        size[d] = 0
-        for j in range(n):
-            pull[d, j] = 0.0
-    labels[i] = d
-    size[d] += 1
-    size[c] -= 1
-    Bi, pc, pd = B[i], pull[c], pull[d]
-    for j in range(n):
-        b = Bi[j]
-        pc[j] -= b
-        pd[j] += b
-    if size[c] == 0:
-        k -= 1
-        if c != k:
-            size[c] = size[k]
-            pl = pull[k]
-            for j in range(n):
-                pc[j] = pl[j]
-                if labels[j] == k:
-                    labels[j] = c
-    return k
-
-
-@njit(cache=True)
-def local_moves(B, labels, pull, size, k, order, state, tol):
-    """Sweep until no unit gains by moving. Returns (k, rise/2)."""
-    n = len(labels)
-    rise = 0.0
-    quiet = 0
-    pos = 0
-    # random order
-    for i in range(n - 1, 0, -1):
-        j = rand_int(state, i + 1)
-        t = order[i]
-        order[i] = order[j]
-        order[j] = t
-    while quiet < n:
-        i = order[pos]
-        pos += 1
-        if pos == n:
-            pos = 0
-        c = labels[i]
-        own = pull[c, i]
-        best, to = own + tol, c
-        for d in range(k):
-            g = pull[d, i]
-            if g > best and d != c:
-                best, to = g, d
-        if size[c] > 1 and best < 0.0:
-            best, to = 0.0, k
-        if to != c:
-            rise += best - own
-            k = move(B, labels, pull, size, k, i, to)
-            quiet = 0
-        else:
-            quiet += 1
+@njit(cache=True, inline="always")
+def _divide_anew(matrix, labels, pull, size, k, one, other, members, side, state):  # type: ignore[no-untyped-def]
+    """Divide the units of two modules, or of one, by which of two of them each is more alike."""
+    rise, n_members, n_stay = 0.0, 0, 0
+    for i in range(len(labels)):
+        if labels[i] == one or labels[i] == other:
+            members[n_members] = i
+            n_members += 1
+    first, second = members[_below(n_members, state)], members[_below(n_members, state)]
+    if first != second:
+        if one == other:
+            other = k
+        for place in range(n_members):
+            i = members[place]
+            is_first = i == first or (matrix[i, first] > matrix[i, second] and i != second)
+            side[place] = one if is_first else other
+            n_stay += side[place] == labels[i]
+        for place in range(n_members):
+            i, goal = members[place], side[place]
+            if 2 * n_stay < n_members:  # the other way round fewer units move
+                goal = one + other - goal
+            if goal != labels[i] and size[labels[i]] > 1:
+                rise += 2.0 * ((0.0 if goal == k else pull[goal, i]) - pull[labels[i], i])
+                k = _move(matrix, labels, pull, size, k, i, goal)
     return k, rise
 
 
 @njit(cache=True)
-def merges(B, labels, pull, size, k, tol):
-    """Merge pairs of modules while it pays. link[c,d] = sum_{i in c} pull[d,i]"""
-    n = len(labels)
-    rise = 0.0
-    link = np.zeros((k, k))
-    for i in range(n):
-        c = labels[i]
-        for d in range(k):
-            link[c, d] += pull[d, i]
-    merged = False
-    while k > 1:
-        best, bc, bd = tol, -1, -1
-        for c in range(k):
-            for d in range(c):
-                if link[c, d] > best:
-                    best, bc, bd = link[c, d], c, d
-        if bc < 0:
-            break
-        # bc into bd ; last takes number bc
-        merged = True
-        rise += best
-        for i in range(n):
-            if labels[i] == bc:
-                labels[i] = bd
-        size[bd] += size[bc]
-        for j in range(n):
-            pull[bd, j] += pull[bc, j]
-        for e in range(k):
-            link[bd, e] += link[bc, e]
-        for e in range(k):
-            link[e, bd] += link[e, bc]
-        k -= 1
-        if bc != k:
-            size[bc] = size[k]
-            for j in range(n):
-                pull[bc, j] = pull[k, j]
-                if labels[j] == k:
-                    labels[j] = bc
-            for e in range(k + 1):
-                link[bc, e] = link[k, e]
-            for e in range(k + 1):
-                link[e, bc] = link[e, k]
-    return k, rise, merged
+def _descend(matrix, labels, pull, size, k, order, start):  # type: ignore[no-untyped-def]
+    """Move units and merge modules until neither raises Q; the new number of modules, and the rise of Q."""
+    k, rise = _move_units(matrix, labels, pull, size, k, order, start)
+    k, more = _merge_and_descend(matrix, labels, pull, size, k, order)
+    return k, rise + more
 
 
 @njit(cache=True)
-def descend(B, labels, pull, size, k, order, state, tol):
+def _merge_and_descend(matrix, labels, pull, size, k, order):  # type: ignore[no-untyped-def]
     rise = 0.0
     while True:
-        k, r = local_moves(B, labels, pull, size, k, order, state, tol)
-        rise += r
-        k, r, merged = merges(B, labels, pull, size, k, tol)
-        rise += r
-        if not merged:
+        k_before = k
+        k, more = _merge(labels, pull, size, k)
+        rise += more
+        if k == k_before:
             return k, rise
+        k, more = _move_units(matrix, labels, pull, size, k, order, 0)
+        rise += more
+
+
+@njit(cache=True, inline="always")
+def _move_units(matrix, labels, pull, size, k, order, start):  # type: ignore[no-untyped-def]
+    """Move each unit to where it gains most, in turn, until none gains."""
+    n_units = len(labels)
+    rise, n_resting, place = 0.0, 0, start
+    while n_resting < n_units:
+        i = order[place]
+        place = place + 1 if place + 1 < n_units else 0
+        own = labels[i]
+        most = 0.0 if size[own] > 1 else pull[own, i]  # an empty module; who is alone has one already
+        for c in range(k):
+            most = max(most, pull[c, i])
+        if most <= pull[own, i] + GAIN:
+            n_resting += 1
+            continue
+        goal = k
+        for c in range(k):
+            if pull[c, i] == most:
+                goal = c
+        rise += 2.0 * (most - pull[own, i])
+        k = _move(matrix, labels, pull, size, k, i, goal)
+        n_resting = 0
+    return k, rise
+
+
+@njit(cache=True, inline="always")
+def _move(matrix, labels, pull, size, k, i, goal):  # type: ignore[no-untyped-def]
+    """Move a unit, and keep the sums; `goal` = k is a new module."""
+    n_units, own = len(labels), labels[i]
+    if goal == k:
+        k += 1
+        size[goal] = 0
+        for j in range(n_units):
+            pull[goal, j] = 0.0
+    labels[i] = goal
+    size[own] -= 1
+    size[goal] += 1
+    for j in range(n_units):
+        pull[own, j] -= matrix[i, j]
+    for j in range(n_units):
+        pull[goal, j] += matrix[i, j]
+    return k if size[own] else _without(labels, pull, size, k, own)
 
 
 @njit(cache=True)
-def q_of(B, labels, pull):
-    s = 0.0
+def _without(labels, pull, size, k, emptied):  # type: ignore[no-untyped-def]
+    """The last module takes the number of an emptied one."""
+    k -= 1
+    if emptied != k:
+        size[emptied] = size[k]
+        for j in range(len(labels)):
+            pull[emptied, j] = pull[k, j]
+            if labels[j] == k:
+                labels[j] = emptied
+    return k
+
+
+@njit(cache=True)
+def _merge(labels, pull, size, k):  # type: ignore[no-untyped-def]
+    """Merge the two modules that gain most by it, again and again, until none do."""
+    n_units, rise = len(labels), 0.0
+    link = np.zeros((k, k))  # sum of B over all pairs from one module to another
+    for c in range(k):
+        for i in range(n_units):
+            link[labels[i], c] += pull[c, i]
+    while k > 1:
+        most, goes, stays = GAIN, -1, -1
+        for c in range(k):
+            for d in range(c):
+                if link[c, d] > most:
+                    most, goes, stays = link[c, d], c, d
+        if goes < 0:
+            break
+        rise += 2.0 * most
+        for i in range(n_units):
+            if labels[i] == goes:
+                labels[i] = stays
+            pull[stays, i] += pull[goes, i]
+        size[stays] += size[goes]
+        for c in range(k):
+            link[stays, c] += link[goes, c]
+        for c in range(k):
+            link[c, stays] += link[c, goes]
+        k = _without(labels, pull, size, k, goes)
+        for c in range(k + 1):
+            link[goes, c] = link[k, c]
+        for c in range(k + 1):
+            link[c, goes] = link[c, k]
+    return k, rise
+
+
+@njit(cache=True)
+def descend_on_links(pointer, neighbour, weight, strength, labels, seed):  # type: ignore[no-untyped-def]
+    """Labels of a local optimum from where `labels` starts: units move in random order, then whole modules.
+
+    The neighbours of unit i are neighbour[pointer[i] : pointer[i + 1]], the weights of the links are in `weight`.
+    """
+    state = _random_state(seed)
+    while True:
+        labels, k = _numbered(_move_along_links(pointer, neighbour, weight, strength, labels, state))
+        grouped = group_matrix(pointer, neighbour, weight, strength, labels, k)
+        module, size, pull = np.arange(k), np.ones(k + 1, np.int64), np.empty((k + 1, k))
+        pull[:k] = grouped
+        k_after, _ = _descend(grouped, module, pull, size, k, np.arange(k), 0)
+        if k_after == k:
+            return labels
+        labels = module[labels]
+
+
+@njit(cache=True)
+def group_matrix(pointer, neighbour, weight, strength, group, n_groups):  # type: ignore[no-untyped-def]
+    """The quality matrix B of groups of units, with a diagonal of 0."""
+    matrix, mass = np.zeros((n_groups, n_groups)), np.zeros(n_groups)
+    for i in range(len(group)):
+        mass[group[i]] += strength[i]
+        for link in range(pointer[i], pointer[i + 1]):
+            matrix[group[i], group[neighbour[link]]] += weight[link]
+    for c in range(n_groups):
+        for d in range(n_groups):
+            matrix[c, d] = matrix[c, d] - mass[c] * mass[d] if c != d else 0.0
+    return matrix
+
+
+@njit(cache=True)
+def _numbered(labels):  # type: ignore[no-untyped-def]
+    """The same partition with its modules numbered 0..k-1, and k."""
+    number, k = np.full(labels.max() + 1, -1), 0
     for i in range(len(labels)):
-        s += pull[labels[i], i]
-    return s
-
-
-@njit(cache=True)
-def perturb(B, labels, pull, size, k, state, kind, strength):
-    n = len(labels)
-    if kind == 0 and k > 1:  # two modules mixed at random
-        c = rand_int(state, k)
-        d = rand_int(state, k - 1)
-        if d >= c:
-            d += 1
-        for i in range(n):
-            if labels[i] == c or labels[i] == d:
-                labels[i] = c if rand_float(state) < 0.5 else d
-        return rebuild_safe(B, labels, pull, size)
-    if kind == 1:  # a share scattered
-        for i in range(n):
-            if rand_float(state) < strength:
-                labels[i] = rand_int(state, k)
-        return rebuild_safe(B, labels, pull, size)
-    if kind == 2:  # new module grown around a unit
-        i = rand_int(state, n)
-        m = 2 + rand_int(state, max(1, n // (k + 1)))
-        row = B[i].copy()
-        row[i] = 1e300
-        top = np.argsort(-row)[:m]
-        for j in top:
-            labels[j] = k
-        return rebuild_safe(B, labels, pull, size)
-    if kind == 3 and k > 1:  # merge two, then a random halving... = 0
-        c = rand_int(state, k)
-        # dissolve a module: each unit to its best other one
-        for i in range(n):
-            if labels[i] == c:
-                best, to = -1e300, -1
-                for d in range(k):
-                    if d != c and pull[d, i] > best:
-                        best, to = pull[d, i], d
-                labels[i] = to
-        return rebuild_safe(B, labels, pull, size)
-    # split a module by random
-    c = rand_int(state, k)
-    for i in range(n):
-        if labels[i] == c and rand_float(state) < 0.5:
-            labels[i] = k
-    return rebuild_safe(B, labels, pull, size)
-
-
-@njit(cache=True)
-def rebuild_safe(B, labels, pull, size):
-    n = len(labels)
-    # compact labels
-    new = np.full(n + 1, -1)
-    k = 0
-    for i in range(n):
-        if new[labels[i]] < 0:
-            new[labels[i]] = k
+        if number[labels[i]] < 0:
+            number[labels[i]] = k
             k += 1
-        labels[i] = new[labels[i]]
-    return rebuild(B, labels, pull, size)
+    return number[labels], k
 
 
 @njit(cache=True)
-def best_of_rounds(matrix, seed, rounds):
-    n = len(matrix)
-    state = np.empty(1, np.uint64)
-    state[0] = np.uint64(seed) | np.uint64(1)
-    labels = np.arange(n)
-    pull = np.zeros((n + 2, n))
-    size = np.zeros(n + 2, np.int64)
-    order = np.arange(n)
-    k = rebuild(matrix, labels, pull, size)
-    k, _ = descend(matrix, labels, pull, size, k, order, state, 1e-12)
-    q = q_of(matrix, labels, pull)
-    best = labels.copy()
-    for r in range(rounds):
-        labels[:] = best
-        k = rebuild(matrix, labels, pull, size)
-        kind = rand_int(state, 5)
-        k = perturb(matrix, labels, pull, size, k, state, kind, 0.2)
-        k, _ = descend(matrix, labels, pull, size, k, order, state, 1e-12)
-        q2 = q_of(matrix, labels, pull)
-        if q2 > q + 1e-12:
-            q = q2
-            best[:] = labels
-    return best, q
+def _move_along_links(pointer, neighbour, weight, strength, labels, state):  # type: ignore[no-untyped-def]
+    """Move units to the module of a neighbour, or to a new one, until none gains.
+
+    Who has moved gives its neighbours another turn: Traag, Waltman & van Eck (2019), Sci. Rep. 9:5233.
+    """
+    n_units = len(labels)
+    labels = labels.copy()
+    size, mass = np.zeros(n_units + 1, np.int64), np.zeros(n_units + 1)
+    for i in range(n_units):
+        size[labels[i]] += 1
+        mass[labels[i]] += strength[i]
+    free, n_free = np.empty(n_units + 1, np.int64), 0  # numbers of empty modules
+    for c in range(n_units + 1):
+        if size[c] == 0:
+            free[n_free] = c
+            n_free += 1
+    linked, seen = np.zeros(n_units + 1), np.empty(n_units + 1, np.int64)
+    queue, is_queued = _shuffled(n_units, state), np.ones(n_units, np.bool_)
+    head, n_queued = 0, n_units
+    while n_queued:
+        i = queue[head]
+        head = head + 1 if head + 1 < n_units else 0
+        n_queued -= 1
+        is_queued[i] = False
+        own, n_seen = labels[i], 0
+        for link in range(pointer[i], pointer[i + 1]):
+            c = labels[neighbour[link]]
+            if linked[c] == 0.0:
+                seen[n_seen] = c
+                n_seen += 1
+            linked[c] += weight[link]
+        stay = linked[own] - strength[i] * (mass[own] - strength[i])
+        most, goal = stay + GAIN, own
+        for place in range(n_seen):
+            c = seen[place]
+            gain = linked[c] - strength[i] * mass[c]
+            linked[c] = 0.0
+            if c != own and gain > most:
+                most, goal = gain, c
+        if most < 0.0 and size[own] > 1:
+            n_free -= 1
+            goal = free[n_free]
+            mass[goal] = 0.0
+        if goal == own:
+            continue
+        labels[i] = goal
+        mass[own] -= strength[i]
+        mass[goal] += strength[i]
+        size[own] -= 1
+        size[goal] += 1
+        if size[own] == 0:
+            free[n_free] = own
+            n_free += 1
+        for link in range(pointer[i], pointer[i + 1]):
+            j = neighbour[link]
+            if labels[j] != goal and not is_queued[j]:
+                is_queued[j] = True
+                tail = head + n_queued
+                queue[tail if tail < n_units else tail - n_units] = j
+                n_queued += 1
+    return labels

@@ -66,6 +66,9 @@ def adjacency_of(name: str, similarity: ArrayLike, *, signed: bool = False) -> n
     rounding = ROUNDING_OF_ALL * float(np.abs(adjacency).max(initial=0.0))
     np.fill_diagonal(adjacency, 0.0)
     rounding = max(rounding, ROUNDING_TOLERANCE * float(np.abs(adjacency).max(initial=0.0)))
+    is_symmetric = bool((adjacency == adjacency.T).all())
+    if is_symmetric and adjacency.min(initial=0.0) >= 0.0:  # the usual case, which needs no second look
+        return adjacency
     _check_weights(name, adjacency, rounding, signed=signed)
     if not signed:
         np.maximum(adjacency, 0.0, out=adjacency)

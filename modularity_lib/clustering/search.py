@@ -3,9 +3,9 @@
 from numpy.typing import ArrayLike
 
 from modularity_lib.arrays import flag, names_of, shown, whole_number
-from modularity_lib.clustering.best_search import best_labels
+from modularity_lib.clustering.best_search import best_modules
 from modularity_lib.clustering.clusterings import Clustering, in_order_of_appearance, unchangeable
-from modularity_lib.clustering.modularity import adjacency_of, checked_resolution, modularity_score
+from modularity_lib.clustering.modularity import adjacency_of, checked_resolution
 from modularity_lib.clustering.paper_search import paper_modules
 
 METHODS = ("best", "paper")
@@ -71,10 +71,7 @@ def find_modules(
     seed = whole_number("seed", seed, at_least=0)
     restarts = whole_number("restarts", restarts, at_least=1, at_most=10**6)
     adjacency = adjacency_of("similarity", similarity, signed=signed)
-    labels = best_labels(adjacency, seed=seed, restarts=restarts, resolution=resolution, signed=signed)
-    score = float("nan")
-    if adjacency.any():
-        score = modularity_score(adjacency, labels, resolution=resolution, signed=signed)
+    labels, score = best_modules(adjacency, seed=seed, restarts=restarts, resolution=resolution, signed=signed)
     return Clustering(
         labels=in_order_of_appearance(labels),
         score=score,
