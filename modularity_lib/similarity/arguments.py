@@ -1,4 +1,4 @@
-"""What `similarity_matrices` is given: images and labels in whatever they come, and networks that can be measured."""
+"""What `similarity_matrices` is given beside inputs and layers: networks that can be measured, and settings."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -7,50 +7,37 @@ import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 
-from modularity_lib.arrays import Wanted, n_missing, numbers_of
+from modularity_lib.arrays import flag, shown, whole_number
+from modularity_lib.similarity.inputs import Data
+from modularity_lib.vocabulary import did_you_mean
+
+CURVATURES = ("hessian", "gauss-newton")
 
 
-def checked_images(images: object, *, inputs: int | None = None) -> np.ndarray:
-    """Images as an array that PyTorch can take; ValueError unless finite and (images, ...), or (images, inputs)."""
-    values = _array("images", images, _IMAGES)
-    expected = "(images, ...)" if inputs is None else f"(images, {inputs})"
-    if values.ndim < 2 or values.size == 0 or (inputs is not None and values.shape[1:] != (inputs,)):
+def images_of(data: Data, n_inputs: int) -> np.ndarray:
+    """What a perceptron is given, (images, inputs); ValueError for another shape."""
+    start = data.start
+    if len(start.arrays) != 1 or start.arrays[0].shape[1:] != (n_inputs,):
         raise ValueError(
-            f"images must have shape {expected} with at least one image, got {values.shape}. "
-            "Images with rows and columns become flat by .reshape(len(images), -1)."
+            f"inputs must have shape (inputs, {n_inputs}) with at least one input, got {start.shown}. "
+            "Images with rows and columns become flat by .reshape(len(inputs), -1)."
         )
-    if values.dtype.kind not in "buif":
+    return data.in_memory().start.as_real().arrays[0]
+
+
+def check_settings(curvature: object, output: object, batch_size: object, progress: object) -> None:
+    """Raise ValueError unless these arguments of `similarity_matrices` are what they can be."""
+    if not isinstance(curvature, str) or curvature not in CURVATURES:
+        expected = " or ".join(map(repr, CURVATURES))
+        raise ValueError(f"curvature must be {expected}, got {shown(curvature)}.{did_you_mean(curvature, CURVATURES)}")
+    if output is not None and (not callable(output) or isinstance(output, type | torch.nn.Module)):
         raise ValueError(
-            f"images must be real numbers, got {values.dtype}. Tables and categories become numbers first."
+            f"output must be a function of what the network returns, such as lambda o: o.logits, got {shown(output)}."
         )
-    if values.dtype.kind == "f":
-        single = values.dtype.itemsize <= 4  # neither float16 nor more than float64 is measured in
-        values = values.astype(np.float32 if single else np.float64, copy=False)
-    if not np.isfinite(values).all():
-        raise ValueError("images must be finite, got NaN or infinity. Leave such images out, or fill what is missing.")
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
-
-
-def checked_labels(labels: object, n_images: int) -> np.ndarray:
-    """Labels as an array; ValueError unless there is one whole number of at least 0 for every image."""
-    values = _array("labels", labels, _LABELS)
-    if values.shape != (n_images,) or values.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels must be {n_images} whole numbers, one per image, got {values.dtype} of shape {values.shape}. "
-            f"{_way_to_labels(values, n_images)}"
-        )
-    return values
-
-
-def check_labels(labels: np.ndarray, n_images: int, n_classes: int) -> None:
-    """Raise ValueError unless labels holds one whole number in 0..n_classes - 1 for every image."""
-    values = checked_labels(labels, n_images)
-    if values.min() < 0 or values.max() >= n_classes:
-        raise ValueError(
-            f"labels must lie in 0..{n_classes - 1}, as the network has {n_classes} logits, got "
-            f"{values.min()}..{values.max()}. Classes are counted from 0; np.unique(labels, return_inverse=True)[1] "
-            "counts them anew."
-        )
+    if batch_size is not None:
+        whole_number("batch_size", batch_size, at_least=1)
+    if progress is not None:
+        flag("progress", progress)
 
 
 def check_network(network: object) -> None:
@@ -67,7 +54,7 @@ def check_network(network: object) -> None:
         )
     tensors = [*chain(network.parameters(), network.buffers())]
     if any(is_lazy(tensor) for tensor in tensors):
-        raise ValueError("network has lazy layers without weights. Run it once on some images, and measure then.")
+        raise ValueError("network has lazy layers without weights. Run it once on some inputs, and measure then.")
     if any(tensor.is_meta for tensor in tensors):
         raise ValueError("network has weights on the meta device, which hold no numbers. Load its weights first.")
 
@@ -83,54 +70,3 @@ def check_layers(network: torch.nn.Module, layers: Sequence[str]) -> None:
                     f"layer {layer!r} must not lie in a part that torch.jit has scripted or traced, as {part!r} is. "
                     "Put the module that it was made from in its place, with the same weights."
                 )
-
-
-def _array(name: str, value: object, wanted: Wanted) -> np.ndarray:
-    array = numbers_of(name, value, wanted)
-    if array.ndim == 0 and not hasattr(value, "shape"):  # NumPy makes an array of any object
-        raise ValueError(f"{name} must {wanted.expected}, got {type(value).__name__}. {wanted.way_out(value, array)}")
-    return array
-
-
-def _way_out(value: object, _: np.ndarray | None) -> str:
-    if hasattr(value, "test_images"):
-        return "Its images are .test_images, their labels .test_labels."
-    if hasattr(value, "dataset") or (hasattr(value, "__getitem__") and not isinstance(value, str | bytes | dict)):
-        return (  # of torch.utils.data
-            "Pass all images in one tensor, as torch.stack([image for image, label in data]) makes it, and all labels."
-        )
-    return "Pass the numbers as a NumPy array or a tensor."
-
-
-def _way_to_labels(labels: np.ndarray, n_images: int) -> str:
-    if labels.ndim == 2 and labels.shape[1] == 1 and labels.dtype.kind in "iu":
-        return "Pass labels.ravel()."
-    if labels.ndim == 2 and len(labels) == n_images and labels.shape[1] > 1:
-        return f"One-hot labels go through .argmax(axis=1). Several labels per image have another loss. {_ONE_LOSS}"
-    if labels.ndim == 1 and len(labels) != n_images:
-        return "Images and labels must be the same part of the data."
-    missing = n_missing(labels)
-    if missing:
-        return (
-            f"Of the labels {missing} are missing. Leave their images out, or leave labels and output_hessian out: the "
-            "other measures need no labels."
-        )
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        return "Infinity is no class."
-    if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
-        return f"Real numbers are targets of a regression. {_ONE_LOSS}"
-    if labels.dtype.kind in "bf":
-        return f"Classes that are stored so become whole numbers by .astype(int). {_ONE_LOSS}"
-    if labels.dtype.kind in "iu":
-        return f"A class is one number. {_ONE_LOSS}"
-    return "Names of classes become numbers by np.unique(labels, return_inverse=True)[1]."
-
-
-_ONE_LOSS = (
-    "The Hessian here is that of the cross-entropy of classes, which are whole numbers; other losses are not there "
-    "yet. The other measures need no labels: leave labels and output_hessian out."
-)
-
-
-_IMAGES = Wanted("be an array", _way_out, ".filled(0), say, or leave these images out")
-_LABELS = Wanted("be an array", _way_out, "the images and labels that are there: a class cannot be filled in")

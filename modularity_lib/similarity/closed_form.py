@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from modularity_lib.similarity.losses import Root, cross_entropy_root
 from modularity_lib.training.networks import Parameters
 
 
@@ -128,17 +129,20 @@ def output_gradient_sums(passed: ForwardPass, layers: Collection[int]) -> dict[i
     return _sums_of_squares(passed.parameters.weights[-1][np.newaxis], passed, layers)
 
 
-def loss_hessian_sums(passed: ForwardPass, layers: Collection[int]) -> dict[int, np.ndarray]:
+def loss_hessian_sums(
+    passed: ForwardPass, layers: Collection[int], *, root: Root = cross_entropy_root
+) -> dict[int, np.ndarray]:
     """Sum over a chunk of images of ∂²L/∂h_i∂h_j; arguments and result as in `input_gradient_sums`.
 
-    C = AᵀA with A = diag(√p)(1 - 1pᵀ), so this is a sum of squares too, of A J_l where the gradients have J_l.
+    C = AᵀA, where A is the root of C that a loss has (see `losses`); that of the cross-entropy is diag(√p)(1 - 1pᵀ). So
+    this is a sum of squares too, of A J_l where the gradients have J_l.
     """
     output = passed.parameters.weights[-1]
-    shifted = passed.logits.astype(np.float64) - passed.logits.max(axis=1, keepdims=True)
-    probability = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
-    root = np.sqrt(probability)[:, :, np.newaxis] * (np.eye(len(output)) - probability[:, np.newaxis, :])
-    rows = root.astype(output.dtype).reshape(-1, len(output)) @ output  # one large product: many small ones are slower
-    return _sums_of_squares(rows.reshape(*root.shape[:2], -1), passed, layers)
+    factors = root(passed.logits)
+    rows = (
+        factors.astype(output.dtype).reshape(-1, len(output)) @ output
+    )  # one large product: many small ones are slower
+    return _sums_of_squares(rows.reshape(*factors.shape[:2], -1), passed, layers)
 
 
 def _sums_of_squares(rows: np.ndarray, passed: ForwardPass, layers: Collection[int]) -> dict[int, np.ndarray]:

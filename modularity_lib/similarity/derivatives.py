@@ -1,209 +1,309 @@
 """Derivatives at a hidden layer, by automatic differentiation, for any network.
 
-Each image is treated by itself, with dropout off, and differentiated unit by unit. Derivatives are taken in the
+Each input is treated by itself, with dropout off, and differentiated unit by unit. Derivatives are taken in the
 precision of the network, float32 at least; their products and sums in float64. For the paper's networks `closed_form`
 gives the same averages much faster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from modularity_lib.similarity.arguments import check_labels
 from modularity_lib.similarity.evaluation import (
     CHANGE_A_COPY,
     Evaluation,
-    Images,
+    Subject,
     evaluate,
-    evaluating,
     is_about_change_in_place,
 )
+from modularity_lib.similarity.inputs import data_of
+from modularity_lib.similarity.losses import CROSS_ENTROPY, Loss, check_labels, label_tensor
+from modularity_lib.similarity.places import Layer, layer_of, places_of
+from modularity_lib.similarity.surroundings import evaluating
 
-_CHUNK_BYTES = 16_000_000  # working memory for one chunk of images
-_CHUNK_IMAGES = 256  # at most, where the memory that the network itself needs per image is unknown
+Tensors = Sequence[torch.Tensor]
+Step = Callable[[], object]  # is called after each pass backwards
 
 
-def activity(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
-    """Output of a submodule, shape (images, units).
+def input_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.ndarray:
+    """Sum over inputs and positions of ⟨∂h_i/∂x, ∂h_j/∂x⟩, float64, shape (units, units)."""
+    units = layer.units_of(evaluated.activities[layer.name])
+    total = np.zeros((layer.n_units, layer.n_units))
+    for position in range(units.shape[1]):
+        rows = list(_counted(_rows(units[:, position], evaluated.variables, layer.name), step))
+        flat = _in_float64(torch.stack(rows)).reshape(len(rows), -1)
+        total += flat @ flat.T
+    return total
+
+
+def output_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.ndarray:
+    """Sum over inputs and positions of ⟨∂y/∂h_i, ∂y/∂h_j⟩, float64, shape (units, units)."""
+    total = np.zeros((layer.n_units, layer.n_units))
+    for row in _counted(_output_rows(evaluated, layer), step):
+        flat = _flat(row, layer)
+        total += flat.T @ flat
+    return total
+
+
+def loss_hessian_sums(evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.ndarray, step: Step) -> np.ndarray:
+    """Sum over inputs and positions of ∂²L/∂h_i∂h_j, float64, shape (units, units)."""
+    gradient = _loss_gradient(evaluated, layer, loss, labels)
+    total = np.zeros((layer.n_units, layer.n_units))
+    for position in range(gradient.shape[1]):
+        rows = _counted(_hessian_rows(gradient[:, position], evaluated, layer), step)
+        for unit, row in enumerate(rows):  # one at a time: a Hessian may be large
+            total[unit] += row[:, position].sum(dim=0, dtype=torch.float64).cpu().numpy()
+    return total
+
+
+def gauss_newton_sums(
+    evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.ndarray | None, step: Step
+) -> np.ndarray:
+    """Sum over inputs and positions of JᵀHJ with J = ∂y/∂h and H = ∂²L/∂y∂y, float64, shape (units, units)."""
+    outputs = _outputs(evaluated)
+    total = np.zeros((layer.n_units, layer.n_units))
+    if loss.root is not None:  # H = RᵀR, so this is a sum of squares, of RJ
+        root = torch.tensor(loss.root(outputs.detach().cpu().numpy())).to(outputs.device, outputs.dtype)
+        for row in _counted(_combined_rows(evaluated, layer, root), step):
+            flat = _flat(row, layer)
+            total += flat.T @ flat
+        return total
+    assert labels is not None
+    curved = _combined_rows(evaluated, layer, _hessian_by_outputs(evaluated, loss, labels))
+    for row, other in _counted(zip(_output_rows(evaluated, layer), curved, strict=True), step):
+        total += _flat(row, layer).T @ _flat(other, layer)
+    return total
+
+
+def combined_derivatives(evaluated: Evaluation, subject: Subject) -> dict[str, torch.Tensor]:
+    """One derivative of each kind that is asked for, by what it is: shape (inputs, ...) each.
+
+    A fixed combination of all units is differentiated by the inputs, and one of the outputs by each layer. What cannot
+    be differentiated is left out.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for layer in subject.layers:
+        if subject.upstream:
+            units = layer.units_of(evaluated.activities[layer.name])
+            gradients = _gradients_or_none(_combined(units), evaluated.variables, layer.name)
+            if gradients is not None:
+                found[f"the derivatives of layer {layer.name!r} by an input"] = _joined(gradients)
+        if subject.downstream and evaluated.units[layer.name].requires_grad:
+            gradients = _gradients_or_none(_combined(_outputs(evaluated)), [evaluated.units[layer.name]], layer.name)
+            if gradients is not None:
+                found[f"the derivatives of its outputs by layer {layer.name!r}"] = layer.derivative_of(gradients[0])
+    return found
+
+
+def _combined(values: torch.Tensor) -> torch.Tensor:
+    flat = values.flatten(1)
+    columns = torch.arange(1, flat.shape[1] + 1, dtype=values.dtype, device=values.device)
+    return (flat * columns.cos()).sum()
+
+
+# --- of every input, for layers that give (inputs, units) ---
+
+
+def activity(network: torch.nn.Module, inputs: object, layer: str) -> np.ndarray:
+    """Output of a submodule, shape (inputs, units).
 
     Args:
-        network: any module whose output is logits, shape (images, classes).
-        images: input of the network, shape (images, ...).
-        layer: name of a submodule, as in `network.named_modules()`; its output must have shape (images, units).
+        network: any module.
+        inputs: what it is applied to, shape (inputs, ...).
+        layer: name of a submodule, as in `network.named_modules()`; its output must have shape (inputs, units).
     Raises:
-        ValueError: the network cannot be applied to the images, `layer` is called never or more than once, an output
-            has another shape, or logits are not finite.
+        ValueError: the network cannot be applied to the inputs, `layer` is called never or more than once, an output
+            has another shape, or outputs are not finite.
     """
     with evaluating(network):
-        return evaluate(network, images, [layer]).activities[layer].detach().cpu().numpy()
+        evaluated, _ = _evaluated(network, inputs, layer)
+        return evaluated.activities[layer].detach().cpu().numpy()
 
 
-def input_jacobian(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
-    """∂h/∂x of every image, shape (images, units, inputs); inputs with more dimensions are flattened.
+def input_jacobian(network: torch.nn.Module, inputs: object, layer: str) -> np.ndarray:
+    """∂h/∂x of every input, shape (inputs, units, numbers); inputs with more dimensions are flattened.
 
-    Arguments and errors as in `activity`; it is an error too if the layer does not depend on the images.
+    Arguments and errors as in `activity`; it is an error too if the layer does not depend on the inputs.
 
     >>> input_jacobian(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Tanh()), np.zeros((1, 2)), "1").tolist()
     [[[1.0, 0.0], [0.0, 1.0]]]
     """
     with evaluating(network):
-        return _input_jacobian(network, images, layer)
+        evaluated, _ = _evaluated(network, inputs, layer, upstream=True)
+        return _stacked(_rows(evaluated.activities[layer], evaluated.variables, layer))
 
 
-def output_jacobian(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
-    """∂y/∂h of every image, shape (images, classes, units).
+def output_jacobian(network: torch.nn.Module, inputs: object, layer: str) -> np.ndarray:
+    """∂y/∂h of every input, shape (inputs, outputs, units).
 
-    Arguments and errors as in `activity`; it is an error too if the logits do not depend on the layer.
+    Arguments and errors as in `activity`; it is an error too if the outputs do not depend on the layer.
     """
     with evaluating(network):
-        return _output_jacobian(network, images, layer)
+        evaluated, _ = _evaluated(network, inputs, layer, downstream=True)
+        return _stacked(_rows(_outputs(evaluated), [evaluated.units[layer]], layer))
 
 
-def loss_hessian(network: torch.nn.Module, images: Images, labels: np.ndarray, layer: str) -> np.ndarray:
-    """∂²L/∂h∂h of every image, shape (images, units, units), with L its cross-entropy in nats.
+def loss_hessian(network: torch.nn.Module, inputs: object, labels: np.ndarray, layer: str) -> np.ndarray:
+    """∂²L/∂h∂h of every input, shape (inputs, units, units), with L its cross-entropy in nats.
 
-    Arguments and errors as in `output_jacobian`, and labels: the class of every image, whole numbers from 0.
+    Arguments and errors as in `output_jacobian`, and labels: the class of every input, whole numbers from 0.
     """
     with evaluating(network):
-        return _stacked(_hessian_rows(network, images, labels, layer))
+        evaluated, seen = _evaluated(network, inputs, layer, downstream=True)
+        check_labels(CROSS_ENTROPY, labels, _outputs(evaluated).shape[1])
+        gradient = _loss_gradient(evaluated, seen, CROSS_ENTROPY, labels)
+        return _stacked(row[:, 0] for row in _hessian_rows(gradient[:, 0], evaluated, seen))
 
 
-def units_and_classes(network: torch.nn.Module, images: Images, layer: str) -> tuple[int, int]:
-    """Number of units of a layer and number of logits of the network, seen on the first image."""
-    with evaluating(network):
-        first = evaluate(network, images[:1], [layer])
-    return first.activities[layer].shape[1], first.logits.shape[1]
+def _evaluated(
+    network: torch.nn.Module, inputs: object, layer: str, *, upstream: bool = False, downstream: bool = False
+) -> tuple[Evaluation, Layer]:
+    data = data_of(inputs, None)
+    subject = Subject(network)
+    place = places_of(network, {layer: layer}, {}, lambda n: evaluate(subject, data.first(n), differentiable=False))
+    found = layer_of(place[layer], None, "average")
+    return evaluate(Subject(network, (found,), upstream=upstream, downstream=downstream), data.start), found
 
 
-def combined_derivatives(evaluated: Evaluation, *, upstream: bool, downstream: bool) -> dict[str, torch.Tensor]:
-    """One derivative of each kind that is asked for, by what it is: shape (images, ...) each.
-
-    A fixed combination of all units is differentiated by the images, and one of the logits by each layer. What cannot
-    be differentiated is left out.
-    """
-    found: dict[str, torch.Tensor | None] = {}
-    for layer, activity in evaluated.activities.items():
-        if upstream:
-            gradient = _gradient_or_none(_combined(activity), evaluated.images, layer)
-            found[f"the derivatives of layer {layer!r} by an image"] = gradient
-        if downstream and activity.requires_grad:
-            gradient = _gradient_or_none(_combined(evaluated.logits), activity, layer)
-            found[f"the derivatives of its logits by layer {layer!r}"] = gradient
-    return {what: gradient for what, gradient in found.items() if gradient is not None}
+# --- rows ---
 
 
-def _combined(values: torch.Tensor) -> torch.Tensor:
-    columns = torch.arange(1, values.shape[1] + 1, dtype=values.dtype, device=values.device)
-    return (values * columns.cos()).sum()
+def _rows(outputs: torch.Tensor, variables: Tensors, layer: str) -> Iterator[torch.Tensor]:
+    """Derivative of each column of outputs by the variables, flattened: shape (inputs, entries) each.
 
-
-def average_input_gradient(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
-    """Average over the images of ⟨∂h_i/∂x, ∂h_j/∂x⟩, float64, shape (units, units)."""
-    units, _ = units_and_classes(network, images, layer)
-    total = np.zeros((units, units))
-    with evaluating(network):
-        for chunk in _chunks(images, floats_per_image=4 * units * int(np.prod(images.shape[1:]))):
-            jacobian = _input_jacobian(network, images[chunk], layer).astype(np.float64)
-            flat = jacobian.swapaxes(0, 1).reshape(units, -1)
-            total += flat @ flat.T
-    return total / len(images)
-
-
-def average_output_gradient(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
-    """Average over the images of ⟨∂y/∂h_i, ∂y/∂h_j⟩, float64, shape (units, units)."""
-    units, classes = units_and_classes(network, images, layer)
-    total = np.zeros((units, units))
-    with evaluating(network):
-        for chunk in _chunks(images, floats_per_image=4 * classes * units):
-            flat = _output_jacobian(network, images[chunk], layer).astype(np.float64).reshape(-1, units)
-            total += flat.T @ flat
-    return total / len(images)
-
-
-def average_loss_hessian(network: torch.nn.Module, images: Images, labels: np.ndarray, layer: str) -> np.ndarray:
-    """Average over the images of ∂²L/∂h_i∂h_j, float64, shape (units, units)."""
-    units, classes = units_and_classes(network, images, layer)
-    check_labels(labels, len(images), classes)
-    total = np.zeros((units, units))
-    with evaluating(network):
-        for chunk in _chunks(images, floats_per_image=units):
-            rows = _hessian_rows(network, images[chunk], labels[chunk], layer)
-            for unit, row in enumerate(rows):  # one at a time: a Hessian may be large
-                total[unit] += row.sum(dim=0, dtype=torch.float64).cpu().numpy()
-    return total / len(images)
-
-
-def _input_jacobian(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
-    evaluated = evaluate(network, images, [layer])
-    return _stacked(_rows(evaluated.activities[layer], evaluated.images, layer))
-
-
-def _output_jacobian(network: torch.nn.Module, images: Images, layer: str) -> np.ndarray:
-    evaluated = evaluate(network, images, [layer], cut=True)
-    return _stacked(_rows(evaluated.logits, evaluated.activities[layer], layer))
-
-
-def _hessian_rows(network: torch.nn.Module, images: Images, labels: np.ndarray, layer: str) -> Iterator[torch.Tensor]:
-    """Rows of the Hessian of the cross-entropy: derivatives of its gradient by the activity."""
-    evaluated = evaluate(network, images, [layer], cut=True)
-    check_labels(labels, *evaluated.logits.shape)
-    target = torch.tensor(labels, dtype=torch.int64, device=evaluated.logits.device)
-    loss = torch.nn.functional.cross_entropy(evaluated.logits, target, reduction="sum")
-    gradient = _gradient(loss, evaluated.activities[layer], layer, differentiable=True)
-    return _rows(gradient, evaluated.activities[layer], layer)
-
-
-def _rows(outputs: torch.Tensor, variable: torch.Tensor, layer: str) -> Iterator[torch.Tensor]:
-    """Derivative of each column of outputs by the variable, flattened: shape (images, entries) each.
-
-    Images do not meet inside the network, so the gradient of a column's sum holds the gradient of every image.
+    Inputs do not meet inside the network, so the gradient of a column's sum holds the gradient of every input.
     """
     for column in range(outputs.shape[1]):
-        yield _gradient(outputs[:, column].sum(), variable, layer).flatten(1)
+        yield _joined(_gradients(outputs[:, column].sum(), variables, layer))
 
 
-def _gradient(
-    output: torch.Tensor, variable: torch.Tensor, layer: str, *, differentiable: bool = False
-) -> torch.Tensor:
-    gradient = _gradient_or_none(output, variable, layer, differentiable=differentiable)
-    if gradient is None:
+def _output_rows(evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
+    """Derivative of each output by the units: shape (inputs, positions, units)."""
+    outputs = _outputs(evaluated)
+    for output in range(outputs.shape[1]):
+        (gradient,) = _gradients(outputs[:, output].sum(), [evaluated.units[layer.name]], layer.name)
+        yield layer.derivative_of(gradient)
+
+
+def _combined_rows(evaluated: Evaluation, layer: Layer, weights: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The same of combinations of outputs, by weights of shape (inputs, rows, outputs)."""
+    for row in range(weights.shape[1]):
+        combined = (_outputs(evaluated) * weights[:, row]).sum()
+        (gradient,) = _gradients(combined, [evaluated.units[layer.name]], layer.name)
+        yield layer.derivative_of(gradient)
+
+
+_Each = TypeVar("_Each")
+
+
+def _counted(rows: Iterable[_Each], step: Step) -> Iterator[_Each]:
+    for row in rows:
+        yield row
+        step()
+
+
+def _loss_gradient(evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.ndarray) -> torch.Tensor:
+    """∂L/∂h, differentiable, shape (inputs, positions, units)."""
+    total = _loss(_outputs(evaluated), evaluated.is_column, loss, labels)
+    (gradient,) = _gradients(total, [evaluated.units[layer.name]], layer.name, differentiable=True)
+    return layer.derivative_of(gradient)
+
+
+def _hessian_rows(gradient: torch.Tensor, evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
+    """Derivative of each column of a gradient, (inputs, units), by the units: shape (inputs, positions, units)."""
+    variable = evaluated.units[layer.name]
+    for column in range(gradient.shape[1]):
+        found = _gradients_or_none(gradient[:, column].sum(), [variable], layer.name)
+        yield layer.derivative_of(torch.zeros_like(variable) if found is None else found[0])  # a constant slope
+
+
+def _hessian_by_outputs(evaluated: Evaluation, loss: Loss, labels: np.ndarray) -> torch.Tensor:
+    """∂²L/∂y∂y of every input, shape (inputs, outputs, outputs)."""
+    outputs = _outputs(evaluated).detach().requires_grad_()
+    total = _loss(outputs, evaluated.is_column, loss, labels)
+    rows = torch.zeros(*outputs.shape, outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
+    gradients = _gradients_or_none(total, [outputs], "", differentiable=True)
+    if gradients is None:
+        raise ValueError("loss must depend on the outputs, but its derivative by them is not defined.")
+    for at in range(outputs.shape[1]):
+        found = _gradients_or_none(gradients[0][:, at].sum(), [outputs], "")
+        if found is not None:
+            rows[:, at] = found[0]
+    return rows
+
+
+def _loss(outputs: torch.Tensor, is_column: bool, loss: Loss, labels: np.ndarray) -> torch.Tensor:
+    own = is_column and loss.root is None  # a function of the caller is given what the network gives
+    return loss.sum(outputs[:, 0] if own else outputs, label_tensor(loss, labels, outputs))
+
+
+def _gradients(output: torch.Tensor, variables: Tensors, layer: str, *, differentiable: bool = False) -> Tensors:
+    gradients = _gradients_or_none(output, variables, layer, differentiable=differentiable)
+    if gradients is None:
         raise ValueError(
-            f"a derivative is not defined: between images, layer {layer!r} and logits something is cut, by "
-            "detach() or no_grad() in forward, or as the logits do not come from that layer."
+            f"a derivative is not defined: between inputs, layer {layer!r} and outputs something is cut, by "
+            "detach() or no_grad() in forward, by whole numbers, or as the outputs do not come from that layer."
         )
-    return gradient
+    return gradients
 
 
-def _gradient_or_none(
-    output: torch.Tensor, variable: torch.Tensor, layer: str, *, differentiable: bool = False
-) -> torch.Tensor | None:
-    if not output.requires_grad:
+def _gradients_or_none(
+    output: torch.Tensor, variables: Tensors, layer: str, *, differentiable: bool = False
+) -> Tensors | None:
+    """Derivatives by each variable, 0 where there are none; None if there are none by any."""
+    if not output.requires_grad or not variables:
         return None
-    gradient: torch.Tensor | None
     try:
-        (gradient,) = torch.autograd.grad(
-            output, variable, retain_graph=True, create_graph=differentiable, allow_unused=True
+        found = torch.autograd.grad(
+            output, variables, retain_graph=True, create_graph=differentiable, allow_unused=True
         )
     except RuntimeError as error:
         raise ValueError(_cannot_be_differentiated(layer, error)) from error
-    return gradient
+    if all(gradient is None for gradient in found):
+        return None
+    return [
+        torch.zeros_like(variable) if gradient is None else gradient
+        for gradient, variable in zip(found, variables, strict=True)
+    ]
 
 
 def _cannot_be_differentiated(layer: str, error: Exception) -> str:
     if is_about_change_in_place(error):
         return f"layer {layer!r} cannot be differentiated. {CHANGE_A_COPY}"
     return (
-        f"layer {layer!r} cannot be differentiated as a measure needs it: {error}. Attention can be with "
-        "torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH) around the call; input_covariance needs no "
-        "derivatives."
+        f"layer {layer!r} cannot be differentiated as a measure needs it: {error}. input_covariance needs no "
+        "derivatives, input_gradient and output_gradient no second ones."
     )
 
 
+def n_outputs_of(evaluated: Evaluation) -> int:
+    """How many outputs the network has; 0 if there are none that are looked at."""
+    return 0 if evaluated.outputs is None else evaluated.outputs.shape[1]
+
+
+def _outputs(evaluated: Evaluation) -> torch.Tensor:
+    assert evaluated.outputs is not None
+    return evaluated.outputs
+
+
+def _joined(gradients: Tensors) -> torch.Tensor:
+    return (
+        torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
+        if len(gradients) > 1
+        else gradients[0].flatten(1)
+    )
+
+
+def _flat(rows: torch.Tensor, layer: Layer) -> np.ndarray:
+    """(inputs and positions, units)."""
+    return _in_float64(rows).reshape(-1, layer.n_units)
+
+
+def _in_float64(values: torch.Tensor) -> np.ndarray:
+    return values.detach().cpu().numpy().astype(np.float64)
+
+
 def _stacked(rows: Iterator[torch.Tensor]) -> np.ndarray:
-    return torch.stack(list(rows), dim=1).cpu().numpy()
-
-
-def _chunks(images: Images, *, floats_per_image: int) -> Iterator[slice]:
-    longest = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // (4 * floats_per_image)))
-    return (slice(start, start + longest) for start in range(0, len(images), longest))
+    return torch.stack(list(rows), dim=1).detach().cpu().numpy()

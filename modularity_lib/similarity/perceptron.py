@@ -11,7 +11,9 @@ import torch
 from torch.nn.modules import module as torch_module
 
 from modularity_lib.similarity.closed_form import forward_pass
-from modularity_lib.similarity.evaluation import evaluate, evaluating
+from modularity_lib.similarity.evaluation import Subject, evaluate
+from modularity_lib.similarity.inputs import Inputs
+from modularity_lib.similarity.surroundings import evaluating
 from modularity_lib.training.networks import MLP, Parameters
 
 _BLOCK = {"": torch.nn.Sequential, ".linear": torch.nn.Linear, ".relu": torch.nn.ReLU, ".dropout": torch.nn.Dropout}
@@ -77,8 +79,10 @@ def _in_float64(tensor: torch.Tensor) -> np.ndarray:
 def gives_logits_of(parameters: Parameters, network: torch.nn.Module, images: np.ndarray) -> bool:
     """Whether a network gives, in float64 and on these images, the logits that its parameters give."""
     with evaluating(network):
-        logits = evaluate(network, images, at_least=torch.float64).logits.detach().cpu().numpy()
-    passed = forward_pass(parameters, images)
+        outputs = evaluate(Subject(network), Inputs((images,)), at_least=torch.float64).outputs
+    if outputs is None:
+        return False
+    logits, passed = outputs.cpu().numpy(), forward_pass(parameters, images)
     largest = max(np.abs(values).max() for values in (*passed.activities, passed.logits, logits))
     return logits.shape == passed.logits.shape and bool(np.abs(logits - passed.logits).max() <= 1e-9 * largest)
 

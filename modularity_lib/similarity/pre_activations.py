@@ -5,40 +5,40 @@ scale, shift or rearrange it, up to the first function that changes each number 
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from modularity_lib.similarity.evaluation import alike, evaluate, evaluating, is_in_place, tensors_in
+from modularity_lib.similarity.evaluation import Subject, evaluate
+from modularity_lib.similarity.inputs import Inputs
+from modularity_lib.similarity.nested import alike, is_in_place, replaced, tensors_in
+from modularity_lib.similarity.places import Place, taken
+from modularity_lib.similarity.surroundings import evaluating
 
 
 class PreActivations(UserWarning):
     """What is measured is the activity before an activation function, as what comes after it has no name."""
 
 
-def warn_of_pre_activations(
-    network: torch.nn.Module, images: np.ndarray, layers: Mapping[str, str], *, stacklevel: int
-) -> None:
+def warn_of_pre_activations(subject: Subject, inputs: Inputs, *, stacklevel: int) -> None:
     """Warn of layers whose output goes straight into an activation function that is no module of its own.
 
-    A function counts once more than its average over units or images is used, so that the activity of a layer may be
+    A function counts once more than its average over units or inputs is used, so that the activity of a layer may be
     normalised by hand.
 
     Args:
-        network: the network.
-        images: of which one is run through it.
-        layers: {how the caller calls a layer: its name in the network}.
+        subject: the network and its layers.
+        inputs: of which one is run through it.
         stacklevel: as in `warnings.warn`, counted from the caller of this function.
     """
-    with evaluating(network), _watched(network, layers) as watch:
-        watch.use(evaluate(network, np.repeat(images[:1], 3, axis=0)).logits)
+    with evaluating(subject.network), _watched(subject) as watch:
+        evaluate(subject, inputs.part([0, 0, 0]))
     for layer, (function, module) in watch.followed.items():
         if module and watch.calls[module] == 1:
             continue  # what comes after it is the output of that module
@@ -73,12 +73,12 @@ _ROUNDING = 1e-4  # of the largest change, that an affine operation in single pr
 
 @dataclass(frozen=True, eq=False)
 class _Operation:
-    """How a tensor that depends on the images was made."""
+    """How a tensor that depends on the inputs was made."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
-    inputs: tuple[torch.Tensor, ...]  # those of its arguments that depend on the images
+    inputs: tuple[torch.Tensor, ...]  # those of its arguments that depend on the inputs
     sources: "tuple[_Operation | None, ...]"  # how these were made
 
     @property
@@ -122,7 +122,7 @@ class _Operation:
             values[slice(None) if place is None else place] += shift
             instead[id(given)] = values.reshape(given.shape).to(given.device, given.dtype)
         with torch.no_grad():
-            arguments, keywords = _with(self.arguments, instead), _with(self.keywords, instead)
+            arguments, keywords = replaced(self.arguments, instead), replaced(self.keywords, instead)
             result = self.function(*arguments, **keywords)
         result = arguments[0] if self.name == "setitem" else result
         return result.to(torch.float64).flatten() if isinstance(result, torch.Tensor) else None
@@ -154,12 +154,12 @@ class _Watch(TorchFunctionMode):
         self.followed: dict[str, tuple[str, str]] = {}
         self.calls: dict[str, int] = {}
         self.inside: list[str] = []  # modules without parts that are running
-        self._kept: dict[int, torch.Tensor] = {}  # those that depend on the images; no other gets their identity
+        self._kept: dict[int, torch.Tensor] = {}  # those that depend on the inputs; no other gets their identity
         self._made: dict[int, _Operation | None] = {}
         self._traces: dict[int, dict[str, _Trace]] = {}
 
     def start_at(self, tensor: torch.Tensor) -> None:
-        """Take note of a tensor that depends on the images, if that is not known yet."""
+        """Take note of a tensor that depends on the inputs, if that is not known yet."""
         if id(tensor) not in self._kept:
             self._keep(tensor, None)
 
@@ -236,18 +236,9 @@ def _shown(operation: _Operation) -> str:
     return str(operation.function.__name__.strip("_"))
 
 
-def _with(value: Any, instead: Mapping[int, torch.Tensor]) -> Any:
-    """Arguments of a function, with other tensors in place of some."""
-    if isinstance(value, torch.Tensor):
-        return instead.get(id(value), value)
-    if isinstance(value, dict):
-        return {name: _with(item, instead) for name, item in value.items()}
-    return type(value)(_with(item, instead) for item in value) if type(value) in (tuple, list) else value
-
-
 @contextmanager
-def _watched(network: torch.nn.Module, layers: Mapping[str, str]) -> Iterator[_Watch]:
-    watch = _Watch()
+def _watched(subject: Subject) -> Iterator[_Watch]:
+    watch, network = _Watch(), subject.network
     with ExitStack() as stack:
         for name, module in network.named_modules():
             if any(True for _ in module.children()) or isinstance(module, torch.jit.ScriptModule):
@@ -265,15 +256,19 @@ def _watched(network: torch.nn.Module, layers: Mapping[str, str]) -> Iterator[_W
             stack.callback(module.register_forward_pre_hook(enter).remove)
             stack.callback(module.register_forward_hook(leave).remove)
 
-        def start(module: Any, images: tuple[torch.Tensor, ...]) -> None:
-            watch.start_at(images[0])
+        def start(module: Any, arguments: Any, keywords: Any) -> None:
+            for tensor in tensors_in((arguments, keywords)):
+                watch.start_at(tensor)
 
-        stack.callback(network.register_forward_pre_hook(start).remove)
-        for layer, path in layers.items():
+        def end(module: Any, arguments: Any, output: Any) -> None:
+            for tensor in tensors_in(output):
+                watch.use(tensor)
 
-            def follow(module: Any, given: Any, output: torch.Tensor, layer: str = layer) -> None:
-                watch.leave_layer(layer, output)
+        def follow(layer: Place, output: torch.Tensor) -> None:
+            watch.leave_layer(layer.name, output)
 
-            stack.callback(network.get_submodule(path).register_forward_hook(follow).remove)
+        stack.callback(network.register_forward_pre_hook(start, with_kwargs=True).remove)
+        stack.enter_context(taken(network, subject.layers, follow))
+        stack.callback(network.register_forward_hook(end).remove)
         with watch:
             yield watch

@@ -1,85 +1,79 @@
-"""Whether what a network gives for an image depends on that image alone: else averages over images mean nothing.
+"""Whether what a network gives for an input depends on that input alone: else averages over inputs mean nothing.
 
-Some images go through the network together, and two of them alone, again and again. In float64 whatever differs by more
+Some inputs go through the network together, and two of them alone, again and again. In float64 whatever differs by more
 than rounding has another cause, also in networks whose numbers cancel in their own precision.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from modularity_lib.similarity.derivatives import combined_derivatives
-from modularity_lib.similarity.evaluation import (
-    CannotBeMeasured,
-    alike,
-    evaluate,
-    evaluating,
-    hooked_modules,
-    random_states,
-    tensors_in,
-)
+from modularity_lib.similarity.evaluation import CannotBeMeasured, Evaluation, Subject, evaluate
+from modularity_lib.similarity.inputs import Data, Inputs
+from modularity_lib.similarity.nested import alike, tensors_in
+from modularity_lib.similarity.surroundings import evaluating, hooked_modules, random_states
 
-_N_TOGETHER = (16, 64)  # fewest and most: images may meet in larger groups only
-_BYTES_TOGETHER = 16_000_000  # of more than the fewest images
-_N_RUNS = 16  # of each of two images alone
+_N_TOGETHER = (16, 64)  # fewest and most: inputs may meet in larger groups only
+_BYTES_TOGETHER = 16_000_000  # of more than the fewest inputs
+_N_RUNS = 16  # of each of two inputs alone
 _N_RUNS_IF_IT_DRAWS = 64
 # Allowed differences, relative to the largest value of the unit and of its whole layer.
 _TOLERANCES = {torch.float64: (1e-6, 1e-11), torch.float32: (1e-3, 1e-4)}
-_OFF_TIES = 1e-3  # images are a little darker, each pixel by another share, lest rounding decide at a kink
+_OFF_TIES = 1e-3  # numbers are a little smaller, each by another share, lest rounding decide at a kink
 
 
-def check_is_function_of_one_image(
-    network: torch.nn.Module,
-    images: np.ndarray,
-    layers: Sequence[str],
-    *,
-    upstream: bool = False,
-    downstream: bool = False,
-) -> int:
-    """Raise ValueError unless logits and the activities of layers follow from each image alone.
+def check_is_function_of_one_input(subject: Subject, data: Data) -> Evaluation:
+    """Raise ValueError unless outputs, activities of layers and derivatives follow from each input alone.
 
     A network may draw random numbers that it does not use, as some do in evaluation mode: it is then run more often.
     What the 128 passes do not show then, and 32 where no draw is seen, is rare: with probability 0.95 it concerns less
     than 2.4 % of the passes, or less than 9 %.
 
-    Args:
-        upstream, downstream: whether derivatives up to the layers, or past them, must follow from each image, too.
     Returns:
-        the number of logits, which is seen on the way.
+        what the network gives for some inputs.
     """
-    n_together = int(np.clip(_BYTES_TOGETHER // (8 * images[0].size), *_N_TOGETHER))
-    some = _off_ties(images[np.unique(np.linspace(0, len(images) - 1, n_together).astype(int))])
+    network = subject.network
+    n_together = int(np.clip(_BYTES_TOGETHER // (8 * data.first(1).numbers_per_input), *_N_TOGETHER))
+    some = _off_ties(data.some(n_together))
     if len(some) == 1:  # a neighbour is needed all the same
-        some = np.concatenate([some, some / 2])
+        some = _with_a_neighbour(some)
     with evaluating(network):
-        precision = _highest_precision(network, some[[0, -1]])
+        precision = _highest_precision(subject, some.part([0, -1]))
+        latest: list[Evaluation] = []
 
-        def seen(part: np.ndarray) -> dict[str, torch.Tensor]:
-            evaluated = evaluate(network, part, layers, at_least=precision)
-            named = {f"the activities of layer {layer!r}": value for layer, value in evaluated.activities.items()}
-            derivatives = combined_derivatives(evaluated, upstream=upstream, downstream=downstream)
-            found = {"its logits": evaluated.logits, **named, **derivatives}
+        def seen(part: Inputs) -> dict[str, torch.Tensor]:
+            evaluated = evaluate(subject, part, at_least=precision)
+            latest[:] = [evaluated]
+            outputs = {} if evaluated.outputs is None else {"its outputs": evaluated.outputs}
+            units = {
+                f"the activities of layer {layer.name!r}": layer.units_of(_real(evaluated.activities[layer.name]))
+                for layer in subject.layers
+            }
+            found = {**outputs, **units, **combined_derivatives(evaluated, subject)}
             return {what: value.detach() for what, value in found.items()}
 
         before = random_states(network)  # the network has run once: if it seeds a generator itself, this stays so
-        if upstream or downstream:
+        if subject.upstream or subject.downstream:
             with _hooks_are_differentiated(network):
                 together = seen(some)
         else:
             together = seen(some)
+        evaluated = latest[0]
 
         def seen_alone() -> dict[str, torch.Tensor]:
-            first, last = seen(some[:1]), seen(some[-1:])
+            first, last = seen(some.part([0])), seen(some.part([-1]))
             return {what: torch.cat([first[what], last[what]]) for what in first}
 
         try:
             alone = seen_alone()
         except ValueError as error:
             raise ValueError(
-                f"network must take each image alone, but takes {len(some)} together and not one: {error} {_MEET}"
+                f"network must take each input alone, but takes {len(some)} together and not one: {error} {_MEET}"
             ) from error
         n_runs = 1
         while n_runs < (_N_RUNS if random_states(network) == before else _N_RUNS_IF_IT_DRAWS):
@@ -93,16 +87,16 @@ def check_is_function_of_one_image(
             if unlike:
                 raise ValueError(
                     f"network must give the same when it is run again, but {unlike} differ: it is random, or remembers "
-                    f"earlier images. {_RANDOM} What it remembers must be forgotten at the start of forward."
+                    f"earlier inputs. {_RANDOM} What it remembers must be forgotten at the start of forward."
                 )
         ends = {what: value[[0, -1]] for what, value in together.items()}
         unlike = _unlike(ends, alone, precision, scale=together)
         if unlike:
             raise ValueError(
-                f"network must treat each image by itself, but {unlike} of an image differ when other images are "
+                f"network must treat each input by itself, but {unlike} of an input differ when other inputs are "
                 f"beside it. {_MEET}"
             )
-    return together["its logits"].shape[1]
+    return evaluated
 
 
 _RANDOM = (
@@ -111,25 +105,41 @@ _RANDOM = (
 )
 _MEET = (
     "Usually something is averaged over axis 0 (h.mean(0)), batch normalisation has track_running_stats=False, or "
-    "attention runs over the images."
+    "attention runs over the inputs."
 )
 
 
-def _off_ties(images: np.ndarray) -> np.ndarray:
-    """Images nearly as they are, none of whose pixels are exactly alike but those that are 0.
+def _off_ties(inputs: Inputs) -> Inputs:
+    """Inputs nearly as they are, none of whose real numbers are exactly alike but those that are 0.
 
-    Where a ReLU is at 0 or two pixels tie in a maximum, rounding decides on the derivative, which then differs between
-    a batch and one image. Zeros stay, and no pixel leaves the range of the images.
+    Where a ReLU is at 0 or two numbers tie in a maximum, rounding decides on the derivative, which then differs between
+    a batch and one input. Zeros stay, and no number leaves the range of the inputs.
     """
-    shares = np.random.default_rng(0).uniform(size=images.shape[1:])
-    darker = images * (1 - _OFF_TIES * shares)
-    return darker if images.dtype == np.float64 else darker.astype(np.float32)
+    changed = []
+    for array in inputs.arrays:
+        if array.dtype.kind == "f":
+            shares = np.random.default_rng(0).uniform(size=array.shape[1:])
+            array = (array * (1 - _OFF_TIES * shares)).astype(array.dtype)
+        changed.append(array)
+    return replace(inputs, arrays=tuple(changed))
 
 
-def _highest_precision(network: torch.nn.Module, images: np.ndarray) -> torch.dtype:
+def _with_a_neighbour(inputs: Inputs) -> Inputs:
+    """One input, and another beside it: of half its numbers."""
+    halves = ((array / 2).astype(array.dtype) for array in inputs.arrays)
+    both = tuple(np.concatenate(pair) for pair in zip(inputs.arrays, halves, strict=True))
+    return replace(inputs, arrays=both)
+
+
+def _real(activity: torch.Tensor) -> torch.Tensor:
+    """So that a mean over positions can be taken of whole numbers, and of True and False."""
+    return activity if activity.is_floating_point() else activity.to(torch.float64)
+
+
+def _highest_precision(subject: Subject, inputs: Inputs) -> torch.dtype:
     """Double precision, unless the network or its device has none: a part that was compiled by torch.jit, say."""
     try:
-        evaluate(network, images, at_least=torch.float64)
+        evaluate(Subject(subject.network, output=subject.output), inputs, at_least=torch.float64)
     except ValueError:
         return torch.float32
     return torch.float64
