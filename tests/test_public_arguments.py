@@ -45,7 +45,9 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
     "spectral_modules": (ml.spectral_modules, {"similarity": S, "variant": "paper"}),
     "similarity_matrices": (
         ml.similarity_matrices,
-        {"network": NETWORK, "images": IMAGES, "labels": LABELS, "layers": ["hidden1"], "measures": ["input_gradient"]},
+        {"network": NETWORK, "inputs": IMAGES, "labels": LABELS, "layers": ["hidden1"], "measures": ["output_hessian"]}
+        | {"units": {"hidden1": 1}, "positions": "average", "output": None, "loss": None, "curvature": "hessian"}
+        | {"inputs_at": None, "calls": {"hidden1": 0}, "batch_size": 3, "progress": False},
     ),
     "load_dataset": (ml.load_dataset, {"name": "mnist-5k"}),
     "TrainingConfig": (
@@ -115,6 +117,8 @@ def test_what_is_of_another_kind_is_refused_by_name(function: str, argument: str
         argument, given = "layers", {"network": WRONG[wrong]}
     else:
         given = {argument: WRONG[wrong]}
+    if (argument, wrong) == ("inputs", "three axes"):  # labels for as many
+        given |= {"labels": [0, 1]}
     with pytest.raises(ValueError, match=rf"^{argument}\b") as refusal:
         call(**(arguments | given))
     assert "\n" not in str(refusal.value)
@@ -125,7 +129,11 @@ def test_what_is_of_another_kind_is_refused_by_name(function: str, argument: str
 @pytest.mark.parametrize(("function", "argument"), places(*COUNTS))
 def test_a_count_that_is_no_whole_number_is_refused_by_name(function: str, argument: str, wrong: str) -> None:
     taken = {("seed", "too large"), ("workers", "too large"), ("workers", "None"), ("steps", "None")}
-    if (argument, wrong) in taken or (function, argument, wrong) == ("stored_network", "run", "too large"):
+    of_one = {
+        ("stored_network", "run", "too large"),
+        *(("similarity_matrices", "batch_size", size) for size in ("too large", "None")),
+    }
+    if (argument, wrong) in taken or (function, argument, wrong) in of_one:
         return
     call, arguments = DOORS[function]
     with pytest.raises(ValueError, match=f"^{argument} must be a whole number"):

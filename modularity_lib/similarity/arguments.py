@@ -17,9 +17,9 @@ CURVATURES = ("hessian", "gauss-newton")
 def images_of(data: Data, n_inputs: int) -> np.ndarray:
     """What a perceptron is given, (images, inputs); ValueError for another shape."""
     start = data.start
-    if len(start.arrays) != 1 or start.arrays[0].shape[1:] != (n_inputs,):
+    if start.arrays[0].shape[1:] != (n_inputs,):
         raise ValueError(
-            f"inputs must have shape (inputs, {n_inputs}) with at least one input, got {start.shown}. "
+            f"inputs must have shape (inputs, {n_inputs}) with at least one input, got shape {start.arrays[0].shape}. "
             "Images with rows and columns become flat by .reshape(len(inputs), -1)."
         )
     return data.in_memory().start.as_real().arrays[0]

@@ -83,12 +83,13 @@ def signed_averages(
     covariances = {layer.name: Covariance(rounding) for layer in layers if "input_covariance" in quantities}
     n_inputs = 0
     with evaluating(network):
+        graph = subject.upstream or subject.downstream or _needs_a_graph(subject, data)
         seen = evaluate(subject, data.first(1))
         size = batch_size or _chosen_batch_size(subject, seen, quantities)
         passes = sum(_n_passes(quantity, seen, layer, hessian) for layer in layers for quantity in quantities)
         with progress_bar(data.n_inputs * (1 + passes), "measuring", progress) as bar:
             for inputs, labels in data.batches(size):
-                evaluated = evaluate(subject, inputs)
+                evaluated = evaluate(subject, inputs, graph=graph)
                 if labels is not None and "output_hessian" in quantities and hessian.needs_labels:
                     check_labels(hessian.loss, labels, n_outputs_of(evaluated))
                 n_inputs += len(inputs)
@@ -113,6 +114,15 @@ def signed_averages(
         }
         for layer in layers
     }
+
+
+def _needs_a_graph(subject: Subject, data: Data) -> bool:
+    """Whether forward does what can only be done where derivatives are kept, such as to hook a tensor."""
+    try:
+        evaluate(subject, data.first(1), graph=False)
+    except ValueError:
+        return True
+    return False
 
 
 def _activity(evaluated: Evaluation, layer: Layer) -> np.ndarray:

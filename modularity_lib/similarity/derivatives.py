@@ -18,7 +18,7 @@ from modularity_lib.similarity.evaluation import (
     evaluate,
     is_about_change_in_place,
 )
-from modularity_lib.similarity.inputs import data_of
+from modularity_lib.similarity.inputs import data_of, label_array
 from modularity_lib.similarity.losses import CROSS_ENTROPY, Loss, check_labels, label_tensor
 from modularity_lib.similarity.places import Layer, layer_of, places_of
 from modularity_lib.similarity.surroundings import evaluating
@@ -152,7 +152,7 @@ def loss_hessian(network: torch.nn.Module, inputs: object, labels: np.ndarray, l
     """
     with evaluating(network):
         evaluated, seen = _evaluated(network, inputs, layer, downstream=True)
-        check_labels(CROSS_ENTROPY, labels, _outputs(evaluated).shape[1])
+        check_labels(CROSS_ENTROPY, label_array(labels, len(_outputs(evaluated))), n_outputs_of(evaluated))
         gradient = _loss_gradient(evaluated, seen, CROSS_ENTROPY, labels)
         return _stacked(row[:, 0] for row in _hessian_rows(gradient[:, 0], evaluated, seen))
 
@@ -162,7 +162,7 @@ def _evaluated(
 ) -> tuple[Evaluation, Layer]:
     data = data_of(inputs, None)
     subject = Subject(network)
-    place = places_of(network, {layer: layer}, {}, lambda n: evaluate(subject, data.first(n), differentiable=False))
+    place = places_of(network, {layer: layer}, {}, lambda n: evaluate(subject, data.first(n)))
     found = layer_of(place[layer], None, "average")
     return evaluate(Subject(network, (found,), upstream=upstream, downstream=downstream), data.start), found
 

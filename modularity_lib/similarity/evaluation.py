@@ -58,7 +58,7 @@ class Evaluation:
 
 
 def evaluate(
-    subject: Subject, inputs: Inputs, *, at_least: torch.dtype = torch.float32, differentiable: bool = True
+    subject: Subject, inputs: Inputs, *, at_least: torch.dtype = torch.float32, graph: bool = True
 ) -> Evaluation:
     """Run the network within `evaluating` and record the layers, as their outputs leave the hooks of the user.
 
@@ -66,14 +66,12 @@ def evaluate(
         subject: the network, and what is recorded of it.
         inputs: some inputs.
         at_least: the precision to work in, where that of the network is lower.
-        differentiable: keep what derivatives need.
+        graph: keep what derivatives need.
     Raises:
         ValueError: the network cannot be applied to the inputs, a layer gives another shape than it did before, or
             outputs are needed and not there, or not finite.
     """
     network, layers = subject.network, subject.layers
-    by_inputs = differentiable and subject.upstream and subject.inputs_at is None
-    by_units = differentiable and subject.downstream
     variables: list[torch.Tensor] = []
     activities: dict[str, torch.Tensor] = {}
     units: dict[str, torch.Tensor] = {}
@@ -84,7 +82,7 @@ def evaluate(
             raise CannotBeMeasured(
                 f"inputs_at must name a submodule that gives real numbers, but {place.name!r} gives {tensor.dtype}."
             )
-        if differentiable and not tensor.requires_grad:
+        if graph and not tensor.requires_grad:
             tensor = tensor.detach().requires_grad_()
         variables.append(tensor.movedim(place.inputs_axis, 0))
         return variables[-1].clone().movedim(0, place.inputs_axis)
@@ -92,7 +90,7 @@ def evaluate(
     def record(layer: Place, tensor: torch.Tensor) -> torch.Tensor:
         assert isinstance(layer, Layer)
         _check_shape(layer, tensor, len(inputs))
-        if by_units:
+        if graph and subject.downstream:
             if not tensor.is_floating_point():
                 raise CannotBeMeasured(
                     f"layer {layer.name!r} must have activities that can be differentiated by, got {tensor.dtype}. Of "
@@ -102,7 +100,7 @@ def evaluate(
             if is_first or not tensor.requires_grad:  # what comes before is not needed, and not kept
                 tensor = tensor.detach().requires_grad_()
         activities[layer.name] = units[layer.name] = tensor
-        if by_units and layer.is_shifted:
+        if graph and subject.downstream and layer.is_shifted:
             shift = units[layer.name] = layer.shift_of(tensor)
             return layer.shifted(tensor, shift)
         return tensor.clone()  # the network may change its copy in place
@@ -110,14 +108,15 @@ def evaluate(
     dtype = precision_of(network, inputs.arrays, at_least)
     device = next((tensor.device for tensor in chain(network.parameters(), network.buffers())), torch.device("cpu"))
     with ExitStack() as stack:
-        if not differentiable or not (subject.upstream or subject.downstream):
+        if not graph:
             stack.enter_context(torch.no_grad())
         if subject.inputs_at is not None:
             stack.enter_context(taken(network, [subject.inputs_at], start_at))
         stack.enter_context(taken(network, layers, record))
         given = inputs.tensors(device, dtype)
-        if by_inputs:
-            variables += [tensor.requires_grad_() for tensor in given if tensor.is_floating_point()]
+        real = [tensor.requires_grad_(graph) for tensor in given if tensor.is_floating_point()]
+        if subject.inputs_at is None:
+            variables += real
         try:
             with AtLeast(dtype, device.type) as precision:
                 returned = called(network, inputs, tuple(tensor.clone() for tensor in given))
@@ -215,9 +214,14 @@ def _way_to_outputs(outputs: Any, n_inputs: int) -> str:
 
 
 def _cannot_be_applied(inputs: Inputs, error: Exception) -> str:
-    text = f"network cannot be applied to inputs of {inputs.shown}: {str(error).rstrip('.')}."
+    text = f"{inputs.shown} cannot go through the network: {str(error).rstrip('.')}."
     if is_about_change_in_place(error):
         return f"{text} {CHANGE_A_COPY}"
+    if "Long" in str(error) and "Int" in str(error):
+        return (
+            f"{text} It looks numbers up in a table (torch.nn.Embedding), which takes whole numbers: pass token ids "
+            "with .astype(int) or .long()."
+        )
     if isinstance(error, TypeError) and "argument" in str(error):
         return (
             f"{text} A tuple of arrays is passed as several inputs, a dict by keywords; one array or a list is one "

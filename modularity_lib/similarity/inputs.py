@@ -35,6 +35,11 @@ class Inputs:
         return tuple(f"inputs[{place}]" for place in range(len(self.arrays))) if len(self.arrays) > 1 else ("inputs",)
 
     @property
+    def is_several(self) -> bool:
+        """Whether a network is given more than one argument, or by a keyword."""
+        return len(self.arrays) > 1 or self.keywords is not None
+
+    @property
     def whole(self) -> tuple[str, ...]:
         """Names of the arrays that hold whole numbers, of which there are no derivatives."""
         return tuple(name for name, array in zip(self.names, self.arrays, strict=True) if array.dtype.kind == "i")
@@ -46,9 +51,7 @@ class Inputs:
 
     @property
     def shown(self) -> str:
-        """Shapes, for errors: (3, 784), or that of each array."""
-        if len(self.arrays) == 1 and self.keywords is None:
-            return f"shape {self.arrays[0].shape}"
+        """What there is, for errors: "inputs of shape (3, 784)", or each array by its name."""
         return ", ".join(f"{name} of shape {array.shape}" for name, array in zip(self.names, self.arrays, strict=True))
 
     @property

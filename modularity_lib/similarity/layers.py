@@ -64,7 +64,7 @@ def chosen_paths(
     wanted: Any = [layers] if isinstance(layers, str | torch.nn.Module) else layers
     if isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | np.ndarray | Mapping):
         wanted = [names.get(id(each), each) if isinstance(each, torch.nn.Module) else each for each in wanted]
-        aliases = _with_wrappers(network, inner)
+        aliases = {name: path for name, path in _with_wrappers(network, inner).items() if path in known.values()}
         known |= {name: aliases[name] for name in wanted if isinstance(name, str) and name in aliases.keys() - known}
     usual = [name for name in default or () if name in known]  # unless some were deleted
     return {name: known[name] for name in chosen_names(argument, wanted, list(known), default=usual or None)}

@@ -143,7 +143,7 @@ def similarity_matrices(
 
     inner = without_wrappers(network)
     not_plain = why_not_plain(inner)
-    if any(given is not None for given in (units, output, inputs_at, calls)) or data.start.keywords is not None:
+    if any(given is not None for given in (units, output, inputs_at, calls)) or data.start.is_several:
         not_plain = not_plain or "its units, inputs or outputs are chosen"
     elif "output_hessian" in quantities and hessian.loss.root is None:
         not_plain = not_plain or "the loss is a function"

@@ -82,7 +82,7 @@ def gives_logits_of(parameters: Parameters, network: torch.nn.Module, images: np
         outputs = evaluate(Subject(network), Inputs((images,)), at_least=torch.float64).outputs
     if outputs is None:
         return False
-    logits, passed = outputs.cpu().numpy(), forward_pass(parameters, images)
+    logits, passed = outputs.detach().cpu().numpy(), forward_pass(parameters, images)
     largest = max(np.abs(values).max() for values in (*passed.activities, passed.logits, logits))
     return logits.shape == passed.logits.shape and bool(np.abs(logits - passed.logits).max() <= 1e-9 * largest)
 

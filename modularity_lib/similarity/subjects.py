@@ -48,9 +48,7 @@ def subject_of(
         by_inputs = upstream and not inputs_at
         data = _as_taken(network, data, by_inputs=by_inputs)
         alone = Subject(network)
-        places = places_of(
-            network, paths | inputs_at, chosen_calls, lambda n: evaluate(alone, data.first(n), differentiable=False)
-        )
+        places = places_of(network, paths | inputs_at, chosen_calls, lambda n: evaluate(alone, data.first(n)))
     layers = tuple(layer_of(places[name], axes.get(name), where) for name in paths)
     if where != "average" and all(len(layer.shape) == 1 for layer in layers):
         raise ValueError(f"positions must be 'average' where no layer has positions beside its units, got {where!r}.")
@@ -91,7 +89,7 @@ def _as_taken(network: torch.nn.Module, data: Data, *, by_inputs: bool) -> Data:
 def _refused(network: torch.nn.Module, data: Data) -> ValueError | None:
     """Why a network does not take inputs; None if it does."""
     try:
-        evaluate(Subject(network), data.first(2), differentiable=False)
+        evaluate(Subject(network), data.first(2))
     except ValueError as error:
         return error
     return None

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import oracles_derivatives as oracles
-from modularity_lib.similarity import closed_form, derivatives
+from modularity_lib.similarity import averages, closed_form, derivatives
+from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP, Parameters, initial_parameters, network_of
 
 STEP = 1e-5  # of central differences: their error is near 1e-10, of second differences near 1e-6
@@ -142,23 +143,24 @@ def test_images_of_any_shape_are_flattened_row_by_row() -> None:
 def test_averages_are_means_over_images_however_they_are_chunked(
     monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
 ) -> None:
-    monkeypatch.setattr(derivatives, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(averages, "_BATCH_BYTES", chunk_bytes)
     network, images, labels = perceptron_of(torch.nn.Tanh, 6, 5, 4, 3), random_images(7, 6), np.arange(7) % 3
+    found = measured(network, images, labels, "1")
     into = derivatives.input_jacobian(network, images, "1")
     np.testing.assert_allclose(
-        derivatives.average_input_gradient(network, images, "1"),
-        oracles.average_products(list(into)),
+        found["input_gradient"],
+        np.abs(oracles.average_products(list(into))),
         atol=1e-14,
     )
     out_of = derivatives.output_jacobian(network, images, "1")
     np.testing.assert_allclose(
-        derivatives.average_output_gradient(network, images, "1"),
-        oracles.average_products([jacobian.T for jacobian in out_of]),
+        found["output_gradient"],
+        np.abs(oracles.average_products([jacobian.T for jacobian in out_of])),
         atol=1e-14,
     )
     np.testing.assert_allclose(
-        derivatives.average_loss_hessian(network, images, labels, "1"),
-        derivatives.loss_hessian(network, images, labels, "1").mean(axis=0),
+        found["output_hessian"],
+        np.abs(derivatives.loss_hessian(network, images, labels, "1").mean(axis=0)),
         atol=1e-14,
     )
 
@@ -172,12 +174,8 @@ def test_a_long_chunk_is_cut_to_the_largest_number_of_images() -> None:
             return super().forward(images)
 
     network = torch.nn.Sequential(Counting(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 2))
-    derivatives.average_output_gradient(network, np.zeros((600, 2)), "1")
+    similarity_matrices(network, np.zeros((600, 2)), layers=["1"], measures=["output_gradient"])
     assert Counting.longest == 256
-
-
-def test_units_and_classes_are_seen_on_the_network() -> None:
-    assert derivatives.units_and_classes(WithImages(), random_images(2, 1, 4, 4), "hidden") == (3, 4)
 
 
 def test_a_change_in_place_after_the_layer_does_not_reach_its_activity() -> None:
@@ -218,18 +216,23 @@ def test_derivatives_are_found_where_the_caller_has_switched_them_off(without: C
             np.testing.assert_array_equal(derivatives.input_jacobian(network, given, "hidden1"), expected_jacobian)
 
 
+def measured(network: torch.nn.Module, images: np.ndarray, labels: np.ndarray, layer: str) -> dict[str, np.ndarray]:
+    return similarity_matrices(network, images, labels, layers=[layer])[layer]
+
+
 def every_function() -> list[Callable[[torch.nn.Module, np.ndarray, np.ndarray, str], Any]]:
     return [
         lambda network, images, labels, layer: derivatives.activity(network, images, layer),
         lambda network, images, labels, layer: derivatives.input_jacobian(network, images, layer),
         lambda network, images, labels, layer: derivatives.output_jacobian(network, images, layer),
         derivatives.loss_hessian,
-        lambda network, images, labels, layer: derivatives.average_input_gradient(network, images, layer),
-        lambda network, images, labels, layer: derivatives.average_output_gradient(network, images, layer),
-        derivatives.average_loss_hessian,
+        lambda network, images, labels, layer: measured(network, images, labels, layer)["input_gradient"],
+        lambda network, images, labels, layer: measured(network, images, labels, layer)["output_gradient"],
+        lambda network, images, labels, layer: measured(network, images, labels, layer)["output_hessian"],
     ]
 
 
+@pytest.mark.filterwarnings("ignore:layer 'hidden' is followed by sigmoid")
 @pytest.mark.parametrize("function", every_function())
 def test_dropout_is_off_and_the_network_is_left_as_it_was(function: Callable[..., Any]) -> None:
     network, images, labels = WithImages().double(), random_images(3, 1, 4, 4), np.array([0, 1, 2])
@@ -261,7 +264,9 @@ def test_dropout_is_off_and_the_network_is_left_as_it_was(function: Callable[...
 def test_the_network_is_left_as_it_was_when_its_forward_fails(function: Callable[..., Any]) -> None:
     network = WithImages().double()
     network.scale.eval()
-    with pytest.raises(ValueError, match=r"cannot be applied to images of shape .*shapes cannot be multiplied"):
+    with pytest.raises(
+        ValueError, match=r"inputs of shape .* cannot go through the network: .*shapes cannot be multiplied"
+    ):
         function(network, random_images(3, 1, 5, 5), np.array([0, 1, 2]), "hidden")
     assert [name for name, module in network.named_modules() if not module.training] == ["scale"]
     assert not network.hidden._forward_hooks
@@ -300,9 +305,7 @@ class Faulty(torch.nn.Module):
     [
         ("called twice", "hidden", "'hidden' is called 2 times in a forward pass, expected once"),
         ("none", "unused", "'unused' is called 0 times in a forward pass, expected once"),
-        ("one number per image", "hidden", r"logits of shape \(3, classes\) for 3 images, got shape \(3,\)"),
-        ("two outputs", "hidden", r"logits of shape \(3, classes\) for 3 images, got tuple"),
-        ("not finite", "hidden", "logits are not all finite"),
+        ("not finite", "hidden", "outputs are not all finite"),
     ],
 )
 def test_networks_that_cannot_be_measured_are_refused(fault: str, layer: str, message: str) -> None:
@@ -312,9 +315,8 @@ def test_networks_that_cannot_be_measured_are_refused(fault: str, layer: str, me
 
 @pytest.mark.parametrize("fault", ["cut after the layer", "past the layer"])
 def test_logits_that_do_not_depend_on_the_layer_have_no_derivative(fault: str) -> None:
-    for function in (derivatives.output_jacobian, derivatives.average_output_gradient):
-        with pytest.raises(ValueError, match=r"a derivative is not defined: .* cut, by detach"):
-            function(Faulty(fault), np.ones((3, 2)), "hidden")
+    with pytest.raises(ValueError, match=r"a derivative is not defined: .* cut, by detach"):
+        derivatives.output_jacobian(Faulty(fault), np.ones((3, 2)), "hidden")
     with pytest.raises(ValueError, match=r"a derivative is not defined: .* cut, by detach"):
         derivatives.loss_hessian(Faulty(fault), np.ones((3, 2)), np.zeros(3, dtype=int), "hidden")
 
@@ -330,18 +332,18 @@ def test_a_layer_that_does_not_depend_on_the_images_has_no_derivative() -> None:
 
 def test_images_that_the_network_cannot_take_are_refused() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(784, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
-    with pytest.raises(ValueError, match=r"cannot be applied to images of shape \(3, 100\): .*Give images as"):
+    with pytest.raises(ValueError, match=r"inputs of shape \(2, 100\) cannot go through the network: .*Give inputs as"):
         derivatives.activity(network, np.ones((3, 100)), "1")
 
 
 def test_a_layer_with_planes_instead_of_units_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"'filters' must have an output of shape \(3, units\) .* got shape \(3, 2, 2, 2\)"
+        ValueError, match=r"'filters' must have an output of shape \(inputs, units\), got \(inputs, 2, 2, 2\)"
     ):
         derivatives.activity(WithImages(), random_images(3, 1, 4, 4), "filters")
 
 
-def test_a_layer_that_gives_several_tensors_is_refused() -> None:
+def test_a_recurrent_layer_that_takes_inputs_for_time_steps_is_refused() -> None:
     class Recurrent(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -350,22 +352,22 @@ def test_a_layer_that_gives_several_tensors_is_refused() -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.hidden(images)[0]
 
-    with pytest.raises(ValueError, match=r"'hidden' must have an output of shape .* got tuple"):
-        derivatives.activity(Recurrent(), random_images(3, 2), "hidden")
+    with pytest.raises(ValueError, match="network must treat each input by itself"):
+        similarity_matrices(Recurrent(), random_images(3, 2), layers=["hidden"], measures=["input_covariance"])
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.zeros(4, dtype=int), r"labels must be 3 whole numbers, one per image, got int64 of shape \(4,\)"),
-        (np.zeros((3, 2), dtype=int), r"got int64 of shape \(3, 2\). One-hot labels go through"),
-        (np.zeros(3), "labels must be 3 whole numbers, one per image, got float64"),
-        (np.array([0, 1, 2]), r"labels must lie in 0..1, as the network has 2 logits, got 0..2"),
-        (np.array([0, 1, -1]), r"labels must lie in 0..1, as the network has 2 logits, got -1..1"),
+        (np.zeros(4, dtype=int), r"labels must hold one entry for each of 3 inputs, got int64 of shape \(4,\)"),
+        (np.zeros((3, 2), dtype=int), r"got int64 of shape \(3, 2\): .* One-hot labels go through"),
+        (np.zeros(3), "labels must be 3 whole numbers, one class for each input, got float64"),
+        (np.array([0, 1, 2]), r"labels must lie in 0..1, as the network has 2 outputs, got 0..2"),
+        (np.array([0, 1, -1]), r"labels must be at least 0, got -1"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels: np.ndarray, message: str) -> None:
-    for function in (derivatives.loss_hessian, derivatives.average_loss_hessian):
+    for function in (derivatives.loss_hessian, measured):
         with pytest.raises(ValueError, match=message):
             function(Faulty("none"), np.ones((3, 2)), labels, "hidden")
 

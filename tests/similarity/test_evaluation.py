@@ -259,11 +259,14 @@ def test_a_network_that_has_no_evaluation_mode_is_refused() -> None:
         measured(exported, "0")
 
 
-def test_token_ids_are_refused_with_the_way_out() -> None:
+def test_token_ids_have_no_input_gradient_but_by_their_embedding() -> None:
     network = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 4))
-    for dtype in (np.int64, np.float32):
-        with pytest.raises(ValueError, match=r"images are made real numbers, .*with the embeddings of the tokens"):
-            measured(network, "3", np.ones((14, 4), dtype))
+    with pytest.raises(ValueError, match=r"inputs must be real numbers for input_gradient, .* inputs_at='0', or leave"):
+        measured(network, "3", np.ones((14, 4), dtype=np.int64))
+    with pytest.raises(
+        ValueError, match=r"a table \(torch\.nn\.Embedding\), which takes whole numbers: .*astype\(int\)"
+    ):
+        measured(network, "3", np.ones((14, 4), dtype=np.float32))
 
 
 class Through(nn.Module):

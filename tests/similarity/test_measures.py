@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import oracles_derivatives as oracles
-from modularity_lib.similarity import closed_form, derivatives, measures
+from modularity_lib.similarity import averages, closed_form, derivatives, measures
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP, initial_parameters, network_of
 from modularity_lib.vocabulary import FAMILY, MEASURES
@@ -116,11 +116,12 @@ def test_a_subclass_with_its_own_forward_is_differentiated() -> None:
             return super().forward(images) ** 2
 
     network = Squared(SIZES).double()
+    jacobians = derivatives.output_jacobian(network, random_images(), "hidden1")
     found = similarity_matrices(network, random_images(), layers=["hidden1"], measures=["output_gradient"])
     np.testing.assert_allclose(
         found["hidden1"]["output_gradient"],
-        np.abs(derivatives.average_output_gradient(network, random_images(), "hidden1")),
-        atol=1e-14,
+        np.abs(oracles.average_products([jacobian.T for jacobian in jacobians])),
+        atol=1e-13,
     )
 
 
@@ -243,8 +244,8 @@ def test_chunks_of_images_make_no_difference(monkeypatch: pytest.MonkeyPatch, ch
         similarity_matrices(sequential_of(network), random_images(), random_labels(), layers=["3"]),
     ]
     monkeypatch.setattr(measures, "_CHUNK_BYTES", chunk_bytes)
-    monkeypatch.setattr(measures, "_CHUNK_IMAGES", 5)
-    monkeypatch.setattr(derivatives, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(averages, "_BATCH_INPUTS", 5)
+    monkeypatch.setattr(averages, "_BATCH_BYTES", chunk_bytes)
     assert_equal(similarity_matrices(network, random_images(), random_labels()), whole[0], 1e-13)
     in_chunks = similarity_matrices(sequential_of(network), random_images(), random_labels(), layers=["3"])
     assert_equal(in_chunks, whole[1], 1e-13)
@@ -434,18 +435,17 @@ def test_a_measure_asked_for_alone_is_the_same_and_nothing_else_is_computed(
     expected = similarity_matrices(network, random_images(), random_labels())
     quantity = name.removesuffix("_norm")
     functions = {
-        "input_covariance": ["activity"],
-        "input_gradient": ["input_gradient_sums", "average_input_gradient"],
-        "output_gradient": ["output_gradient_sums", "average_output_gradient"],
-        "output_hessian": ["loss_hessian_sums", "average_loss_hessian"],
+        "input_covariance": [(averages, "Covariance"), (measures, "Covariance")],
+        "input_gradient": [(averages, "input_gradient_sums"), (closed_form, "input_gradient_sums")],
+        "output_gradient": [(averages, "output_gradient_sums"), (closed_form, "output_gradient_sums")],
+        "output_hessian": [(averages, "loss_hessian_sums"), (closed_form, "loss_hessian_sums")],
     }
 
     def not_asked_for(*arguments: Any) -> None:
         raise AssertionError("not asked for")
 
     for other in functions.keys() - {quantity}:
-        for function in functions[other]:
-            module = closed_form if function.endswith("_sums") else derivatives
+        for module, function in functions[other]:
             monkeypatch.setattr(module, function, not_asked_for)
     found = similarity_matrices(network, random_images(), measures=[name], layers=["hidden2"])
     assert_equal(found, {"hidden2": {name: expected["hidden2"][name]}}, 0)
@@ -487,10 +487,11 @@ def test_unknown_measures_and_layers_are_refused_with_the_closest_name() -> None
     refuse(r"layers has no ''", generic, layers=[""])
 
 
-@pytest.mark.parametrize("names", ["hidden1", []])
+@pytest.mark.parametrize("names", [5, []])
 def test_names_that_are_no_list_are_refused(names: Any) -> None:
     refuse("layers must be a list of at least one name, got", layers=names)
     refuse("measures must be a list of at least one name, got", measures=names)
+    refuse("measures must be a list of at least one name, got", measures="input_gradient")
 
 
 def test_layers_are_required_for_other_networks() -> None:
@@ -509,14 +510,14 @@ def test_parameters_are_not_a_network() -> None:
     [
         (np.full((2, 8), np.nan), "must be finite, got NaN or infinity"),
         (np.full((2, 8), np.inf), "must be finite, got NaN or infinity"),
-        (random_images(pixels=7), r"shape \(images, 8\) with at least one image, got \(12, 7\)"),
+        (random_images(pixels=7), r"shape \(inputs, 8\) with at least one input, got shape \(12, 7\)"),
         (
             random_images().reshape(-1, 2, 4),
-            r"got \(12, 2, 4\). Images with rows and columns .*reshape\(len\(images\), -1\)",
+            r"got shape \(12, 2, 4\). Images with rows and columns .*reshape\(len\(inputs\), -1\)",
         ),
-        (random_images()[0], r"got \(8,\)"),
-        (random_images()[:0], r"with at least one image, got \(0, 8\)"),
-        (np.full((2, 8), "a"), "images must be real numbers, got <U1"),
+        (random_images()[0], r"got shape \(8,\)"),
+        (random_images()[:0], r"with at least one input, got \(0, 8\)"),
+        (np.full((2, 8), "a"), "inputs must be real numbers, got <U1"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(images: np.ndarray, message: str) -> None:
@@ -528,24 +529,27 @@ def test_images_of_other_networks_keep_their_own_scale_but_must_be_finite() -> N
     options: dict[str, Any] = {"layers": ["1"], "measures": ["input_gradient"]}
     similarity_matrices(generic, 300 * random_images() - 100, **options)
     refuse("must be finite", generic, np.full((2, 8), np.nan), **options)
-    refuse(r"shape \(images, ...\) with at least one image", generic, np.zeros((0, 8)), **options)
+    refuse(r"shape \(inputs, ...\) with at least one input", generic, np.zeros((0, 8)), **options)
 
 
 @pytest.mark.parametrize("generic", [False, True])
 def test_labels_that_do_not_fit_are_refused(generic: bool) -> None:
     network = float64_network(*SIZES)
-    options: dict[str, Any] = {"measures": ["input_gradient"], "layers": ["1" if generic else "hidden1"]}
+    options: dict[str, Any] = {"measures": ["output_hessian"], "layers": ["1" if generic else "hidden1"]}
     measured = sequential_of(network) if generic else network
     refuse(
-        r"labels must be 12 whole numbers, one per image, got int64 of shape \(11,\)",
+        r"labels must hold one entry for each of 12 inputs, got int64 of shape \(11,\)",
         measured,
         labels=random_labels(11),
         **options,
     )
     refuse(
-        "labels must be 12 whole numbers, one per image, got float64", measured, labels=random_labels() * 1.0, **options
+        "labels must be 12 whole numbers, one class for each input, got float64",
+        measured,
+        labels=random_labels() * 1.0,
+        **options,
     )
-    refuse(r"labels must lie in 0..2, as the network has 3 logits", measured, labels=random_labels() + 1, **options)
+    refuse(r"labels must lie in 0..2, as the network has 3 outputs", measured, labels=random_labels() + 1, **options)
 
 
 def test_labels_are_required_for_the_hessian_of_other_networks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -647,4 +651,6 @@ def test_a_network_that_diverged_is_refused(generic: bool) -> None:
     with torch.no_grad():
         network.hidden2.linear.weight[0, 0] = float("nan")
     measured, layer = (sequential_of(network), "1") if generic else (network, "hidden1")
-    refuse("logits are not all finite: did its training diverge", measured, layers=[layer], measures=["input_gradient"])
+    refuse(
+        "outputs are not all finite: did its training diverge", measured, layers=[layer], measures=["input_gradient"]
+    )

@@ -243,7 +243,7 @@ def test_an_output_of_another_width_is_the_one_that_counts() -> None:
     network = perceptron()
     network.output = nn.Linear(8, 2)
     assert similarity_matrices(network, IMAGES)["hidden2"]["output_hessian"].any()
-    with pytest.raises(ValueError, match=r"labels must lie in 0..1, as the network has 2 logits, got 0..3"):
+    with pytest.raises(ValueError, match=r"labels must lie in 0..1, as the network has 2 outputs, got 0..3"):
         similarity_matrices(network, IMAGES, CLASSES)
 
 

@@ -10,7 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from modularity_lib.similarity.evaluation import Subject
+from modularity_lib.similarity.inputs import Inputs
 from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.similarity.places import Layer
 from modularity_lib.similarity.pre_activations import PreActivations, warn_of_pre_activations
 
 IMAGES = np.random.default_rng(0).uniform(size=(6, 5))
@@ -288,7 +291,8 @@ def test_tensors_that_forward_writes_to_are_not_written_to_once_more() -> None:
         latest.resize_(values.shape).copy_(values.detach())
         return values
 
-    warn_of_pre_activations(Returning(keep), IMAGES, {"output": "output"}, stacklevel=1)
+    layer = Layer("output", "output", shape=(3,))
+    warn_of_pre_activations(Subject(Returning(keep), (layer,)), Inputs((IMAGES,)), stacklevel=1)
     assert 0 < latest.abs().max() < 5
 
 

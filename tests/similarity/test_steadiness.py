@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from modularity_lib.similarity.evaluation import random_states
 from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.similarity.surroundings import random_states
 
 IMAGES = np.random.default_rng(0).uniform(size=(9, 8))
 CLASSES = np.arange(9) % 3
@@ -123,7 +123,7 @@ def test_layers_that_are_dropped_now_and_then_are_seen(generator: Any, probabili
         dropping = Dropping(generator, probability, one=one)
         network, aside = Network(dropping), Aside(dropping)
         start = random_states(network)
-        refuse("it draws random numbers, and its logits differ when it is run again", network)
+        refuse("it draws random numbers, and its outputs differ when it is run again", network)
         refuse("it draws random numbers, and the activities of layer 'aside' differ", aside, layer="aside")
         assert random_states(network) == start
 
@@ -132,7 +132,7 @@ def test_noise_whose_source_is_not_seen_and_memory_are_refused() -> None:
     noise = np.random.default_rng(0)
     unseen = [noise_of_its_own(), memory(), lambda activity: activity * (noise.random() > 0.3)]
     for unsteady in unseen:
-        refuse("but its logits differ: it is random, or remembers earlier images", Network(unsteady))
+        refuse("but its outputs differ: it is random, or remembers earlier inputs", Network(unsteady))
         refuse("but the activities of layer 'aside' differ", Aside(unsteady), layer="aside")
 
 
@@ -148,8 +148,8 @@ MEETINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @pytest.mark.parametrize("name", MEETINGS)
 def test_images_that_meet_are_refused(name: str) -> None:
-    refuse(r"each image by itself, but its logits of an image differ .*averaged over axis 0", Network(MEETINGS[name]))
-    refuse("but the activities of layer 'aside' of an image differ", Aside(MEETINGS[name]), layer="aside")
+    refuse(r"each input by itself, but its outputs of an input differ .*averaged over axis 0", Network(MEETINGS[name]))
+    refuse("but the activities of layer 'aside' of an input differ", Aside(MEETINGS[name]), layer="aside")
     similarity_matrices(Aside(MEETINGS[name]), IMAGES, CLASSES, layers=["relu"])  # it touches nothing that is measured
 
 
@@ -168,7 +168,7 @@ LARGE_GROUPS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 @pytest.mark.parametrize("name", LARGE_GROUPS)
 def test_images_that_meet_in_large_groups_only_are_refused(name: str) -> None:
     many = np.random.default_rng(1).uniform(size=(70, 8))
-    with pytest.raises(ValueError, match="each image by itself, but its logits of an image differ"):
+    with pytest.raises(ValueError, match="each input by itself, but its outputs of an input differ"):
         similarity_matrices(Network(LARGE_GROUPS[name]), many, layers=["relu"], measures=["input_covariance"])
 
 
@@ -217,13 +217,13 @@ def test_derivatives_that_are_random_or_meet_are_refused(way: Callable[..., Any]
         (lambda gradient: gradient / (1 + gradient.norm()), "by itself, but the derivatives of"),
     ):
         network = Network(way(change))
-        for measure, what in (("output_gradient", "its logits by layer 'relu'"), ("output_hessian", "its logits")):
+        for measure, what in (("output_gradient", "its outputs by layer 'relu'"), ("output_hessian", "its outputs")):
             with pytest.raises(ValueError, match=f"{message} {what}"):
                 similarity_matrices(network, IMAGES, CLASSES, layers=["relu"], measures=[measure])
         similarity_matrices(network, IMAGES, layers=["relu"], measures=["input_covariance", "input_gradient"])
         beside = Aside(lambda activity: activity)
         beside.relu = nn.Sequential(nn.ReLU(), Applied(way(change)))
-        with pytest.raises(ValueError, match=f"{message} layer 'aside' by an image"):
+        with pytest.raises(ValueError, match=f"{message} layer 'aside' by an input"):
             similarity_matrices(beside, IMAGES, layers=["aside"], measures=["input_gradient"])
 
 
@@ -271,22 +271,22 @@ def test_two_images_are_enough_and_so_is_one(name: str) -> None:
     for n_images in (1, 2):
         images = IMAGES[:n_images]
         if name == "centred" or n_images == 2:
-            refuse("each image by itself", Network(MEETINGS[name]), images)
+            refuse("each input by itself", Network(MEETINGS[name]), images)
 
 
 def test_layers_that_mix_images_are_refused_with_their_usual_causes() -> None:
     statistics = nn.BatchNorm1d(6, track_running_stats=False)
     refuse("track_running_stats=False", Network(statistics))
     attention = nn.MultiheadAttention(6, 2)
-    refuse("attention runs over the images", Network(lambda activity: attention(activity, activity, activity)[0]))
+    refuse("attention runs over the inputs", Network(lambda activity: attention(activity, activity, activity)[0]))
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
 def test_networks_that_double_precision_is_closed_to_are_looked_at_in_their_own() -> None:
     compiled = torch.jit.script(nn.Linear(6, 6))  # its weights stay in float32
     similarity_matrices(Network(compiled), IMAGES, CLASSES, layers=["relu"])
-    refuse("each image by itself", Network(lambda activity: compiled(activity - activity.mean(0))))
-    refuse("and its logits differ", Network(lambda activity: compiled(activity * random.random())))
+    refuse("each input by itself", Network(lambda activity: compiled(activity - activity.mean(0))))
+    refuse("and its outputs differ", Network(lambda activity: compiled(activity * random.random())))
 
 
 def fixed_noise(activity: torch.Tensor) -> torch.Tensor:
