@@ -122,7 +122,8 @@ class Data:
         """The same, with all that a loader yields at hand."""
         if self.loader is None:
             return self
-        parts = list(_yielded(self.loader))
+        with torch.random.fork_rng(devices=[]):
+            parts = list(_yielded(self.loader))
         columns = zip(*(inputs.arrays for inputs, _ in parts), strict=True)
         arrays = tuple(np.concatenate(column) for column in columns)
         yielded = [part for _, part in parts if part is not None]
@@ -242,7 +243,7 @@ def _data_of_loader(given: Any, labels: Any) -> Data:
 
 def _has_plain_batches(loader: DataLoader) -> bool:
     """Whether a loader makes batches of what one sampler chooses."""
-    return type(loader.batch_sampler) is BatchSampler
+    return type(loader.batch_sampler) is BatchSampler and loader.batch_sampler.sampler is loader.sampler
 
 
 _SET_BATCH = 256  # items of a Dataset that are stacked at once

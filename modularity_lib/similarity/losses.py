@@ -95,8 +95,8 @@ def _of_one(loss: Callable[..., Any], outputs: torch.Tensor, labels: torch.Tenso
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ValueError(
             f"loss cannot be applied to outputs of shape {tuple(outputs.shape)} and labels of shape "
-            f"{tuple(labels.shape)} of {labels.dtype}, those of one input: {str(error).rstrip('.')}. Labels are passed as "
-            "the whole or real numbers that they came as. Real ones go through .astype(float)."
+            f"{tuple(labels.shape)} of {labels.dtype}, those of one input: {str(error).rstrip('.')}. Labels are passed "
+            "on as the whole or real numbers that they are. Real ones go through .astype(float)."
         ) from error
     if not isinstance(found, torch.Tensor) or found.numel() != 1 or not found.is_floating_point():
         is_tensor = isinstance(found, torch.Tensor)

@@ -235,7 +235,7 @@ def test_labels_are_looked_at_only_where_they_are_needed_and_then_first() -> Non
     network = network_with(3)
     network.register_forward_pre_hook(lambda module, given: pytest.fail("labels are looked at later"))
     for labels in (CLASSES[:3], TARGETS, CLASSES - 5, ["a"] * 6):
-        with pytest.raises(ValueError, match="^labels must"):
+        with pytest.raises(ValueError, match=r"^labels must"):
             measured(network, labels)
 
 
