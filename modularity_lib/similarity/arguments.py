@@ -14,13 +14,20 @@ from modularity_lib.vocabulary import did_you_mean
 CURVATURES = ("hessian", "gauss-newton")
 
 
-def images_of(data: Data, n_inputs: int) -> np.ndarray:
-    """What a perceptron is given, (images, inputs); ValueError for another shape."""
-    start = data.start
-    if start.arrays[0].shape[1:] != (n_inputs,):
+def images_of(data: Data, n_inputs: int, *, flat: bool) -> np.ndarray:
+    """What a perceptron is given, (images, inputs); ValueError for another shape.
+
+    If the perceptron makes its inputs flat, they may have any shape (images, ...) with as many numbers.
+    """
+    start, n_numbers = data.start, data.start.numbers_per_input
+    if start.arrays[0].ndim < 2 or (start.arrays[0].ndim > 2 and not flat) or n_numbers != n_inputs:
+        way_out = (
+            f"The network makes them flat, and its first linear map takes {n_inputs} numbers."
+            if flat
+            else "Images with rows and columns become flat by .reshape(len(inputs), -1)."
+        )
         raise ValueError(
-            f"inputs must have shape (inputs, {n_inputs}) with at least one input, got shape {start.arrays[0].shape}. "
-            "Images with rows and columns become flat by .reshape(len(inputs), -1)."
+            f"inputs must have shape (inputs, {n_inputs}) with at least one input, got {start.shown}. {way_out}"
         )
     return data.in_memory().start.as_real().arrays[0]
 

@@ -18,8 +18,8 @@ from modularity_lib.similarity.layers import chosen_paths, without_wrappers
 from modularity_lib.similarity.losses import Root, check_labels, check_labels_alone, check_outputs, loss_of
 from modularity_lib.similarity.perceptron import (
     gives_logits_of,
-    parameters_in_float64,
     perceptron_in,
+    plain_perceptron,
     why_not_plain,
 )
 from modularity_lib.similarity.places import Positions
@@ -147,26 +147,28 @@ def similarity_matrices(
         not_plain = not_plain or "its units, inputs or outputs are chosen"
     elif "output_hessian" in quantities and hessian.loss.root is None:
         not_plain = not_plain or "the loss is a function"
-    parameters = None if not_plain else parameters_in_float64(inner)
-    if parameters is not None:
-        images = images_of(data, parameters.sizes[0])
-        if not gives_logits_of(parameters, inner, images[:_N_COMPARED]):
+    mlp = perceptron_in(inner)
+    paths = chosen_paths("layers", network, layers, default=() if mlp is None else mlp.layers)
+    perceptron = None if not_plain else plain_perceptron(inner)
+    parameters = None
+    if perceptron is not None:
+        parameters, images = perceptron.parameters(), images_of(data, perceptron.n_inputs, flat=perceptron.flattens)
+        if not perceptron.hidden.keys() >= set(paths.values()):
+            parameters, not_plain = None, "a layer is no activity of hidden units after their ReLU"
+        elif not gives_logits_of(parameters, inner, images[:_N_COMPARED]):
             parameters, not_plain = None, "its outputs are not those of its weights"
 
-    perceptron = perceptron_in(inner)
-    hidden = () if perceptron is None else perceptron.layers
     wanted = [name for name in MEASURES if name in names]
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
-        if parameters is not None:
-            paths = chosen_paths("layers", network, layers, default=hidden, among=hidden)
+        if perceptron is not None and parameters is not None:
             if "output_hessian" in quantities:
                 check_outputs(hessian.loss, parameters.sizes[-1])
             if data.labels is not None:
                 check_labels(hessian.loss, data.labels, parameters.sizes[-1])
             with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
-                averages = _closed_form(parameters, images, paths, quantities, hessian.loss.root)
+                index_of = {layer: perceptron.hidden[path] for layer, path in paths.items()}
+                averages = _closed_form(parameters, images.reshape(len(images), -1), index_of, quantities, hessian.loss.root)
         else:
-            paths = chosen_paths("layers", network, layers, default=hidden)
             if (
                 "output_hessian" in quantities
                 and hessian.needs_labels
@@ -205,7 +207,7 @@ def similarity_matrices(
 def _closed_form(
     parameters: Parameters,
     images: np.ndarray,
-    layers: Mapping[str, str],
+    index_of: Mapping[str, int],
     quantities: Collection[str],
     root: Root | None,
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -217,11 +219,10 @@ def _closed_form(
     if root is not None:
         sums["output_hessian"] = partial(closed_form.loss_hessian_sums, root=root)
     sums = {quantity: function for quantity, function in sums.items() if quantity in quantities}
-    index_of = {layer: _index_of(path) for layer, path in layers.items()}
     units = {layer: parameters.sizes[index + 1] for layer, index in index_of.items()}
     totals = {layer: {quantity: np.zeros((n, n)) for quantity in sums} for layer, n in units.items()}
     rounding = float(np.finfo(np.float64).eps)
-    covariances = {layer: Covariance(rounding) for layer in layers if "input_covariance" in quantities}
+    covariances = {layer: Covariance(rounding) for layer in index_of if "input_covariance" in quantities}
 
     sizes, classes = parameters.sizes, parameters.sizes[-1]
     floats_per_image = 2 * sum(sizes) + 3 * classes * max(sizes[1:]) + 4 * classes**2
@@ -237,15 +238,10 @@ def _closed_form(
             for layer, index in index_of.items():
                 totals[layer][quantity] += matrices[index]
 
-    averages = {layer: {name: total / len(images) for name, total in totals[layer].items()} for layer in layers}
+    averages = {layer: {name: total / len(images) for name, total in totals[layer].items()} for layer in index_of}
     for layer, covariance in covariances.items():
         averages[layer]["input_covariance"] = covariance.result()
     return averages
-
-
-def _index_of(path: str) -> int:
-    """Which hidden layer of a perceptron this is, from 0."""
-    return int(path.rpartition(".")[-1].removeprefix("hidden")) - 1
 
 
 def _measure(averages: Mapping[str, np.ndarray], name: Measure, layer: str) -> np.ndarray:

@@ -1,10 +1,14 @@
-"""Whether a network is the plain perceptron that the closed forms hold for, at the moment it is measured.
+"""Whether a network is a plain perceptron, which the closed forms hold for, at the moment it is measured.
 
-Anything may have been done to a network since it was made: hooks, exchanged parts, other methods, parametrised weights.
-So it is compared part by part with what `MLP` builds, and its logits with those of its weights.
+An `MLP` is one, and so is a `torch.nn.Sequential` of such parts, nested or not: linear maps, a ReLU after each but the
+last, dropout and identities anywhere, a flattening before. Anything may have been done to a network since it was made:
+hooks, exchanged parts, other methods, parametrised weights. So it is read part by part, and its logits are compared
+with those of its weights.
 """
 
 import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,7 +21,38 @@ from modularity_lib.similarity.surroundings import evaluating
 from modularity_lib.training.networks import MLP, Parameters
 
 _BLOCK = {"": torch.nn.Sequential, ".linear": torch.nn.Linear, ".relu": torch.nn.ReLU, ".dropout": torch.nn.Dropout}
+_UNCHANGED = (torch.nn.Dropout, torch.nn.Identity, torch.nn.Flatten)  # what they give in evaluation, flat inputs given
+_KINDS = (MLP, torch.nn.Sequential, torch.nn.Linear, torch.nn.ReLU, *_UNCHANGED)
+_WRAPPED = "_orig_mod"  # how `torch.compile` calls the network that it wraps
 _ON_THE_WAY = ("__call__", "_wrapped_call_impl", "_call_impl", "__getattr__", "get_submodule", "forward")  # of a call
+
+
+@dataclass
+class Perceptron:
+    """The parts of a plain perceptron.
+
+    `hidden` holds the index of a hidden layer, 0 = nearest the inputs, by the name of each part of the network that
+    gives its activity after the ReLU; `flattens` tells whether inputs are made flat before the first linear map.
+    """
+
+    linear: list[torch.nn.Linear] = field(default_factory=list)
+    hidden: dict[str, int] = field(default_factory=dict)
+    flattens: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers the first linear map takes."""
+        return self.linear[0].in_features
+
+    def parameters(self) -> Parameters:
+        """Weights and biases in float64; a linear map without biases has biases of 0."""
+        return Parameters(
+            weights=tuple(_in_float64(module.weight) for module in self.linear),
+            biases=tuple(
+                np.zeros(len(module.weight)) if module.bias is None else _in_float64(module.bias)
+                for module in self.linear
+            ),
+        )
 
 
 def perceptron_in(network: torch.nn.Module) -> MLP | None:
@@ -28,52 +63,44 @@ def perceptron_in(network: torch.nn.Module) -> MLP | None:
 
 def why_not_plain(network: torch.nn.Module) -> str:
     """Why a network is not just its linear maps, with a ReLU after each hidden one; empty if it is."""
-    perceptron = _wrapped(network)
-    if type(perceptron) is not MLP:
-        return f"it is a {type(perceptron).__name__}, no MLP"
-    expected: list[tuple[str, type[torch.nn.Module]]] = [("", MLP)]
-    for layer in perceptron.layers:
-        expected += [(f"{layer}{part}", kind) for part, kind in _BLOCK.items()]
-    expected.append(("output", torch.nn.Linear))
-    if [(name, type(module)) for name, module in perceptron.named_modules()] != expected:
-        return "parts of it were exchanged, added or taken away"
-    if torch_module._has_any_global_hook():
-        return "hooks are registered for all modules"
-    for name, module in network.named_modules():  # the compiler's wrapper, if there is one, and all below it
-        named = repr(name) if name else "the network"
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
-            return f"{named} has a hook"
-        own = [key for key, value in vars(module).items() if _replaces(module, key, value)]
-        if own:
-            return f"{named} has a {own[0]} of its own"
-    for linear in perceptron.linear_layers():
-        for name in ("weight", "bias"):
-            tensor = linear._parameters.get(name)
-            if tensor is None and (name == "weight" or getattr(linear, name) is not None):
-                return "weights of it are computed"
-            if tensor is not None and not _is_plain(tensor):
-                return "weights of it are no plain numbers"
-    methods = [inspect.getattr_static(kind, name) for kind in (MLP, *_BLOCK.values()) for name in _ON_THE_WAY]
-    methods += [torch.nn.Sequential.__iter__, torch.nn.functional.relu, torch.nn.functional.dropout]
-    if any(_file_of(method) not in _FILES for method in methods):
-        return "methods of its classes were replaced"
+    try:
+        plain_perceptron(network)
+    except NotPlain as reason:
+        return str(reason)
     return ""
 
 
-def parameters_in_float64(network: torch.nn.Module) -> Parameters:
-    """Weights and biases of a network for which `why_not_plain` found nothing."""
-    perceptron = perceptron_in(network)
-    assert perceptron is not None
-    linear = perceptron.linear_layers()
-    weights = tuple(_in_float64(module.weight) for module in linear)
-    biases = tuple(
-        np.zeros(len(module.weight)) if module.bias is None else _in_float64(module.bias) for module in linear
-    )
-    return Parameters(weights=weights, biases=biases)
+def plain_perceptron(network: torch.nn.Module) -> Perceptron:
+    """The parts of a network that is a plain perceptron; raises `NotPlain`, which says why, for another one."""
+    whole = _wrapped(network)
+    if type(whole) not in (MLP, torch.nn.Sequential):
+        raise NotPlain(f"it is a {type(whole).__name__}, no MLP")
+    if torch_module._has_any_global_hook():
+        raise NotPlain("hooks are registered for all modules")
+    perceptron = _read(whole, "" if whole is network else _WRAPPED)
+    for name, module in network.named_modules():  # the compiler's wrapper, if there is one, and all below it
+        named = repr(name) if name else "the network"
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+            raise NotPlain(f"{named} has a hook")
+        own = [key for key, value in vars(module).items() if _replaces(module, key, value)]
+        if own:
+            raise NotPlain(f"{named} has a {own[0]} of its own")
+    for linear in perceptron.linear:
+        for name in ("weight", "bias"):
+            tensor = linear._parameters.get(name)
+            if tensor is None and (name == "weight" or getattr(linear, name) is not None):
+                raise NotPlain("weights of it are computed")
+            if tensor is not None and not _is_plain(tensor):
+                raise NotPlain("weights of it are no plain numbers")
+    methods = [inspect.getattr_static(kind, name) for kind in _KINDS for name in _ON_THE_WAY]
+    methods += [torch.nn.Sequential.__iter__, torch.nn.functional.relu, torch.nn.functional.dropout]
+    if any(_file_of(method) not in _FILES for method in methods):
+        raise NotPlain("methods of its classes were replaced")
+    return perceptron
 
 
-def _in_float64(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().to("cpu", torch.float64, copy=True).numpy()
+class NotPlain(Exception):
+    """A network is no plain perceptron; the message says why."""
 
 
 def gives_logits_of(parameters: Parameters, network: torch.nn.Module, images: np.ndarray) -> bool:
@@ -82,14 +109,77 @@ def gives_logits_of(parameters: Parameters, network: torch.nn.Module, images: np
         outputs = evaluate(Subject(network), Inputs((images,)), at_least=torch.float64).outputs
     if outputs is None:
         return False
-    logits, passed = outputs.detach().cpu().numpy(), forward_pass(parameters, images)
+    logits, passed = outputs.detach().cpu().numpy(), forward_pass(parameters, images.reshape(len(images), -1))
     largest = max(np.abs(values).max() for values in (*passed.activities, passed.logits, logits))
     return logits.shape == passed.logits.shape and bool(np.abs(logits - passed.logits).max() <= 1e-9 * largest)
 
 
+def _read(network: torch.nn.Module, path: str) -> Perceptron:
+    """What a network is made of, in the order of a forward pass; path is its own name."""
+    perceptron = Perceptron()
+    is_hidden = is_linear = False  # whether a ReLU, or a linear map, comes before what is read
+    seen: set[int] = set()
+    for name, part in _parts(network, path):
+        kind = type(part)
+        if id(part) in seen:
+            raise NotPlain(f"{name!r} is used more than once")
+        seen.add(id(part))
+        if kind is torch.nn.Flatten:
+            if (part.start_dim, part.end_dim) != (1, -1):
+                raise NotPlain(f"{name!r} does not flatten all that belongs to one input")
+            perceptron.flattens |= not perceptron.linear
+        elif isinstance(part, torch.nn.Linear):
+            if is_linear:
+                raise NotPlain(f"no ReLU comes between {name!r} and the linear map before it")
+            perceptron.linear.append(part)
+            is_hidden, is_linear = False, True
+        elif kind is torch.nn.ReLU:
+            if not perceptron.linear:
+                raise NotPlain(f"{name!r} comes before its first linear map")
+            if is_hidden:  # the derivative past this ReLU is 0 where the one before gave 0
+                last = len(perceptron.linear) - 1
+                perceptron.hidden = {path: index for path, index in perceptron.hidden.items() if index != last}
+            is_hidden, is_linear = True, False
+        if is_hidden:
+            perceptron.hidden[name] = len(perceptron.linear) - 1
+    if not is_linear or not perceptron.hidden:
+        raise NotPlain("a linear map with a ReLU, and one without, must come last")
+    return perceptron
+
+
+def _parts(part: torch.nn.Module, name: str) -> Iterator[tuple[str, torch.nn.Module]]:
+    """The modules of a network in the order in which a forward pass leaves them, the network itself at last.
+
+    These are the parts of a plain perceptron; for another kind of part `NotPlain` is raised.
+    """
+    if type(part) is MLP:
+        _check_parts(part)
+    elif type(part) is not torch.nn.Sequential and (type(part) not in _KINDS or part._modules):
+        raise NotPlain(f"{name!r} is a {type(part).__name__}, no part of an MLP")
+    for key, child in part._modules.items():
+        if child is None:
+            raise NotPlain(f"{name!r} has an empty place")
+        yield from _parts(child, f"{name}.{key}" if name else key)
+    yield name, part
+
+
+def _check_parts(perceptron: MLP) -> None:
+    """Raise `NotPlain` unless an `MLP` has the parts that it was made with, and no others."""
+    expected: list[tuple[str, type[torch.nn.Module]]] = [("", MLP)]
+    for layer in perceptron.layers:
+        expected += [(f"{layer}{part}", kind) for part, kind in _BLOCK.items()]
+    expected.append(("output", torch.nn.Linear))
+    if [(name, type(module)) for name, module in perceptron.named_modules()] != expected:
+        raise NotPlain("parts of it were exchanged, added or taken away")
+
+
+def _in_float64(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().to("cpu", torch.float64, copy=True).numpy()
+
+
 def _wrapped(network: torch.nn.Module) -> torch.nn.Module:
     """What `torch.compile` wraps, or the network itself."""
-    inner = getattr(network, "_orig_mod", None)
+    inner = getattr(network, _WRAPPED, None)
     is_compiled = hasattr(network, "_torchdynamo_orig_callable")
     return inner if is_compiled and isinstance(inner, torch.nn.Module) else network
 
@@ -116,6 +206,6 @@ def _file_of(function: object) -> str:
     return code.co_filename if code is not None else ""
 
 
-_FILES = {inspect.getfile(part) for kind in (MLP, *_BLOCK.values()) for part in kind.__mro__ if part is not object} | {
+_FILES = {inspect.getfile(part) for kind in _KINDS for part in kind.__mro__ if part is not object} | {
     inspect.getfile(torch.nn.functional)
 }

@@ -18,10 +18,14 @@ IMAGES.flags.writeable = False  # as those of every Dataset
 CLASSES = np.arange(14) % 4
 
 
+class AnyNetwork(nn.Sequential):
+    """Whatever is in it, nothing is known of its forward pass."""
+
+
 def chain(function: type[nn.Module] = nn.ReLU, scale: float = 1.0) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = nn.Sequential(nn.Linear(10, 7), function(), nn.Linear(7, 4))
+        network = AnyNetwork(nn.Linear(10, 7), function(), nn.Linear(7, 4))
     with torch.no_grad():
         network[2].weight.mul_(scale)
     return network
