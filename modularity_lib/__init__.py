@@ -39,7 +39,7 @@ _MODULES = {
     "studies.shipped": ("ResultsAltered",),
     "studies.store": ("Store",),
     "training.config": ("TrainingConfig",),
-    "training.networks": ("MLP", "Parameters"),
+    "training.networks": ("MLP", "Parameters", "network_of", "parameters_of"),
     "training.training": ("TrainedNetwork", "train"),
     "vocabulary": ("FAMILY", "MEASURES"),
 }
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from modularity_lib.studies.shipped import ResultsAltered
     from modularity_lib.studies.store import Store
     from modularity_lib.training.config import TrainingConfig
-    from modularity_lib.training.networks import MLP, Parameters
+    from modularity_lib.training.networks import MLP, Parameters, network_of, parameters_of
     from modularity_lib.training.training import TrainedNetwork, train
     from modularity_lib.vocabulary import FAMILY, MEASURES
 else:  # type checkers would believe that any name is there

@@ -65,6 +65,8 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
         },
     ),
     "MLP": (ml.MLP, {"sizes": [6, 3, 2], "dropout": 0.0}),
+    "network_of": (ml.network_of, {"parameters": ml.parameters_of(NETWORK), "dropout": 0.0}),
+    "parameters_of": (ml.parameters_of, {"network": NETWORK}),
     "Study": (
         ml.Study,
         STUDY
@@ -112,7 +114,11 @@ def places(*arguments: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("function", "argument"), places())
 def test_what_is_of_another_kind_is_refused_by_name(function: str, argument: str, wrong: str) -> None:
     call, arguments = DOORS[function]
-    if (argument, wrong) == ("network", "a network"):  # which is right, but for the layers
+    if (function, argument, wrong) == (
+        "similarity_matrices",
+        "network",
+        "a network",
+    ):  # which is right, but for the layers
         arguments = arguments | {"layers": 5}
         argument, given = "layers", {"network": WRONG[wrong]}
     else:

@@ -51,8 +51,7 @@ def check_network(network: object) -> None:
     """Raise ValueError unless network is a module of PyTorch with numbers in it, and its parts can be watched."""
     if not isinstance(network, torch.nn.Module):
         raise ValueError(
-            f"network must be a torch.nn.Module, got {type(network).__name__}. Parameters become one by "
-            "modularity_lib.training.networks.network_of()."
+            f"network must be a torch.nn.Module, got {type(network).__name__}. Parameters become one by network_of()."
         )
     if isinstance(network, torch.jit.ScriptModule):
         raise ValueError(

@@ -167,7 +167,9 @@ def similarity_matrices(
                 check_labels(hessian.loss, data.labels, parameters.sizes[-1])
             with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
                 index_of = {layer: perceptron.hidden[path] for layer, path in paths.items()}
-                averages = _closed_form(parameters, images.reshape(len(images), -1), index_of, quantities, hessian.loss.root)
+                averages = _closed_form(
+                    parameters, images.reshape(len(images), -1), index_of, quantities, hessian.loss.root
+                )
         else:
             if (
                 "output_hessian" in quantities

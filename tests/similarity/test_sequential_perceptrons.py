@@ -154,7 +154,7 @@ def test_a_chain_takes_the_closed_form_under_the_names_of_its_parts(name: str, m
     build, hidden = CHAINS[name]
     network = build()
     assert plain_perceptron(network).hidden == hidden
-    monkeypatch.setattr(measures, "_differentiated", differentiated)
+    monkeypatch.setattr(measures, "signed_averages", differentiated)
     found = similarity_matrices(network, INPUTS, layers=list(hidden))
     assert list(found) == list(hidden)
     assert all(module.training for module in network.modules())
@@ -340,5 +340,5 @@ def test_a_compiled_chain_is_a_chain() -> None:
 
 
 def test_inputs_of_another_width_are_refused_with_what_is_expected() -> None:
-    with pytest.raises(ValueError, match=r"shape \(images, 12\)"):
+    with pytest.raises(ValueError, match=r"shape \(inputs, 12\)"):
         similarity_matrices(chain(), INPUTS[:, :11], layers=["1"])
