@@ -1,6 +1,6 @@
 """Layers as the caller names them, also within what wraps a network, and what else is said by their names."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,10 +8,11 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from modularity_lib.arrays import shown
-from modularity_lib.similarity.places import Positions
+from modularity_lib.similarity.nodes import CannotBeTraced, Node
+from modularity_lib.similarity.places import Positions, Where
+from modularity_lib.similarity.surroundings import COMPILED
 from modularity_lib.vocabulary import chosen_names, did_you_mean
 
-_COMPILED = "_orig_mod"  # how `torch.compile` calls the network that it wraps
 _WRAPPERS = (  # of which "module" is the network
     torch.nn.DataParallel,
     torch.nn.parallel.DistributedDataParallel,
@@ -35,7 +36,7 @@ def paths_of(network: torch.nn.Module) -> dict[str, str]:
         kept = [
             part
             for place, part in enumerate(parts)
-            if part != _COMPILED and not (part == "module" and ".".join(parts[:place]) in wrappers)
+            if part != COMPILED and not (part == "module" and ".".join(parts[:place]) in wrappers)
         ]
         found.setdefault(".".join(kept), path)
     return found
@@ -46,28 +47,45 @@ def chosen_paths(
     network: torch.nn.Module,
     layers: Iterable[str | torch.nn.Module] | str | torch.nn.Module | None,
     *,
+    functions: Callable[[], Mapping[str, Node]],
     default: Sequence[str] | None = None,
-    among: Collection[str] | None = None,
-) -> dict[str, str]:
-    """{layer as the caller names it: its name in the network without wrappers around it}; by default all hidden ones.
+) -> dict[str, Where]:
+    """{layer as the caller names it: its name in the network without wrappers around it, or a function in forward}.
 
     Args:
         argument: how errors call what the layers were given as.
         network: the network as it came, with its wrappers.
-        layers: names of submodules, or submodules of the network; one or several.
+        layers: names of submodules or functions, or submodules of the network; one or several.
+        functions: gives what forward computes by functions; it is only called if a name is that of no submodule.
         default: names to take if there are none.
-        among: names that can be chosen; all by default.
     """
     inner = without_wrappers(network)
-    known = {name: path for name, path in paths_of(inner).items() if name and (among is None or name in among)}
-    names = {id(inner.get_submodule(path)): name for name, path in known.items()}
+    paths = {name: path for name, path in paths_of(inner).items() if name}
+    known: dict[str, Where] = dict(paths)
+    names = {id(inner.get_submodule(path)): name for name, path in paths.items()}
     wanted: Any = [layers] if isinstance(layers, str | torch.nn.Module) else layers
     if isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | np.ndarray | Mapping):
         wanted = [names.get(id(each), each) if isinstance(each, torch.nn.Module) else each for each in wanted]
         aliases = {name: path for name, path in _with_wrappers(network, inner).items() if path in known.values()}
         known |= {name: aliases[name] for name in wanted if isinstance(name, str) and name in aliases.keys() - known}
+        unknown = next((name for name in wanted if isinstance(name, str) and name not in known), None)
+        if unknown is not None:
+            known |= _functions_too(argument, unknown, known, functions)
     usual = [name for name in default or () if name in known]  # unless some were deleted
     return {name: known[name] for name in chosen_names(argument, wanted, list(known), default=usual or None)}
+
+
+def _functions_too(
+    argument: str, unknown: str, known: Collection[str], functions: Callable[[], Mapping[str, Node]]
+) -> Mapping[str, Node]:
+    """The functions that can be named beside submodules; ValueError if a network cannot be traced to find them."""
+    try:
+        return functions()
+    except CannotBeTraced as error:
+        raise ValueError(
+            f"{argument} has no {unknown!r}; expected some of {', '.join(known)}.{did_you_mean(unknown, known)} Only "
+            f"submodules can be named, and no functions in forward, as torch.fx cannot trace this network: {error}."
+        ) from error
 
 
 def _with_wrappers(network: torch.nn.Module, inner: torch.nn.Module) -> dict[str, str]:

@@ -25,7 +25,7 @@ from modularity_lib.similarity.perceptron import (
 from modularity_lib.similarity.places import Positions
 from modularity_lib.similarity.pre_activations import warn_of_pre_activations
 from modularity_lib.similarity.steadiness import check_is_function_of_one_input
-from modularity_lib.similarity.subjects import look_at, subject_of
+from modularity_lib.similarity.subjects import functions_of, look_at, subject_of
 from modularity_lib.training.networks import Parameters
 from modularity_lib.vocabulary import MEASURES, Measure, chosen_names, is_normalised, quantity_of
 
@@ -148,7 +148,9 @@ def similarity_matrices(
     elif "output_hessian" in quantities and hessian.loss.root is None:
         not_plain = not_plain or "the loss is a function"
     mlp = perceptron_in(inner)
-    paths = chosen_paths("layers", network, layers, default=() if mlp is None else mlp.layers)
+    functions = partial(functions_of, inner, data)
+    default = () if mlp is None else mlp.layers
+    paths = chosen_paths("layers", network, layers, functions=functions, default=default)
     perceptron = None if not_plain else plain_perceptron(inner)
     parameters = None
     if perceptron is not None:
@@ -166,7 +168,7 @@ def similarity_matrices(
             if data.labels is not None:
                 check_labels(hessian.loss, data.labels, parameters.sizes[-1])
             with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
-                index_of = {layer: perceptron.hidden[path] for layer, path in paths.items()}
+                index_of = {layer: perceptron.hidden[str(path)] for layer, path in paths.items()}
                 averages = _closed_form(
                     parameters, images.reshape(len(images), -1), index_of, quantities, hessian.loss.root
                 )
@@ -190,7 +192,9 @@ def similarity_matrices(
                 units=units,
                 positions=positions,
                 output=output,
-                inputs_at={} if inputs_at is None else chosen_paths("inputs_at", network, inputs_at),
+                inputs_at={}
+                if inputs_at is None
+                else chosen_paths("inputs_at", network, inputs_at, functions=functions),
                 calls=calls,
                 upstream="input_gradient" in quantities,
                 downstream=not quantities.isdisjoint({"output_gradient", "output_hessian"}),
@@ -201,7 +205,7 @@ def similarity_matrices(
             if data.labels is not None and hessian.needs_labels:
                 check_labels(hessian.loss, data.labels, n_outputs)
             check_is_function_of_one_input(subject, data)
-            warn_of_pre_activations(subject, data.first(1), stacklevel=2)
+            warn_of_pre_activations(subject, data.first(1), functions, stacklevel=2)
             averages = signed_averages(subject, data, quantities, hessian, batch_size=batch_size, progress=progress)
         return {layer: {name: _measure(averages[layer], name, layer) for name in wanted} for layer in paths}
 

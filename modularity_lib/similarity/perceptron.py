@@ -17,13 +17,12 @@ from torch.nn.modules import module as torch_module
 from modularity_lib.similarity.closed_form import forward_pass
 from modularity_lib.similarity.evaluation import Subject, evaluate
 from modularity_lib.similarity.inputs import Inputs
-from modularity_lib.similarity.surroundings import evaluating
+from modularity_lib.similarity.surroundings import COMPILED, as_written, evaluating
 from modularity_lib.training.networks import MLP, Parameters
 
 _BLOCK = {"": torch.nn.Sequential, ".linear": torch.nn.Linear, ".relu": torch.nn.ReLU, ".dropout": torch.nn.Dropout}
 _UNCHANGED = (torch.nn.Dropout, torch.nn.Identity, torch.nn.Flatten)  # what they give in evaluation, flat inputs given
 _KINDS = (MLP, torch.nn.Sequential, torch.nn.Linear, torch.nn.ReLU, *_UNCHANGED)
-_WRAPPED = "_orig_mod"  # how `torch.compile` calls the network that it wraps
 _ON_THE_WAY = ("__call__", "_wrapped_call_impl", "_call_impl", "__getattr__", "get_submodule", "forward")  # of a call
 
 
@@ -57,7 +56,7 @@ class Perceptron:
 
 def perceptron_in(network: torch.nn.Module) -> MLP | None:
     """The `MLP` that a network is, or that `torch.compile` wraps; None for another network."""
-    wrapped = _wrapped(network)
+    wrapped = as_written(network)
     return wrapped if isinstance(wrapped, MLP) else None
 
 
@@ -72,12 +71,12 @@ def why_not_plain(network: torch.nn.Module) -> str:
 
 def plain_perceptron(network: torch.nn.Module) -> Perceptron:
     """The parts of a network that is a plain perceptron; raises `NotPlain`, which says why, for another one."""
-    whole = _wrapped(network)
+    whole = as_written(network)
     if type(whole) not in (MLP, torch.nn.Sequential):
         raise NotPlain(f"it is a {type(whole).__name__}, no MLP")
     if torch_module._has_any_global_hook():
         raise NotPlain("hooks are registered for all modules")
-    perceptron = _read(whole, "" if whole is network else _WRAPPED)
+    perceptron = _read(whole, "" if whole is network else COMPILED)
     for name, module in network.named_modules():  # the compiler's wrapper, if there is one, and all below it
         named = repr(name) if name else "the network"
         if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
@@ -175,13 +174,6 @@ def _check_parts(perceptron: MLP) -> None:
 
 def _in_float64(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().to("cpu", torch.float64, copy=True).numpy()
-
-
-def _wrapped(network: torch.nn.Module) -> torch.nn.Module:
-    """What `torch.compile` wraps, or the network itself."""
-    inner = getattr(network, _WRAPPED, None)
-    is_compiled = hasattr(network, "_torchdynamo_orig_callable")
-    return inner if is_compiled and isinstance(inner, torch.nn.Module) else network
 
 
 def _replaces(module: torch.nn.Module, name: str, value: object) -> bool:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, Literal
 
 import torch
 
 from modularity_lib.similarity.nested import replaced, tensors_in
+from modularity_lib.similarity.nodes import Node, nodes_taken, unseen
 
+Where = str | Node  # the name of a submodule in its network, or a function in forward
 Positions = Literal["average", "pool"] | int
 
 _N_SEEN = (2, 3)  # inputs that go through a network together, to see which axis of an output they are
@@ -19,8 +22,8 @@ _N_SEEN = (2, 3)  # inputs that go through a network together, to see which axis
 class Place:
     """Where a tensor is among all that a network computes."""
 
-    name: str  # as the caller calls the submodule
-    path: str  # as the network does
+    name: str  # as the caller calls it
+    where: Where
     call: int = 0  # of those of the submodule in one forward pass
     tensor: int = 0  # among those that it returns
     inputs_axis: int = 0
@@ -90,40 +93,38 @@ class Layer(Place):
 
 def places_of(
     network: torch.nn.Module,
-    paths: Mapping[str, str],
+    paths: Mapping[str, Where],
     calls: Mapping[str, int],
     run: Callable[[int], object],
 ) -> dict[str, Place]:
-    """Where the submodules give numbers for each input, seen when a few inputs go through the network.
+    """Where submodules and functions give numbers for each input, seen when a few inputs go through the network.
 
     Args:
         network: the network.
-        paths: {name as the caller calls a submodule: its name in the network}.
+        paths: {name as the caller calls it: the submodule's name in the network, or the function}.
         calls: {name: which call of the submodule counts}; needed for those that are called several times.
         run: sends so many inputs through the network.
     """
     fewer, more = (_seen(network, paths, run, n_inputs) for n_inputs in _N_SEEN)
-    return {name: _place_of(name, path, calls, [fewer[name], more[name]]) for name, path in paths.items()}
+    return {name: _place_of(name, where, calls, [fewer[name], more[name]]) for name, where in paths.items()}
 
 
 def _seen(
-    network: torch.nn.Module, paths: Mapping[str, str], run: Callable[[int], object], n_inputs: int
+    network: torch.nn.Module, paths: Mapping[str, Where], run: Callable[[int], object], n_inputs: int
 ) -> dict[str, list[list[torch.Tensor]]]:
-    """Per submodule and call the tensors that it gives, without their numbers."""
+    """Per name and call the tensors that are given, without their numbers."""
     outputs: dict[str, list[list[torch.Tensor]]] = {name: [] for name in paths}
-    with ExitStack() as stack:
-        for name, path in paths.items():
 
-            def keep(module: Any, given: Any, output: Any, name: str = name) -> None:
-                outputs[name].append([tensor.detach().to("meta") for tensor in tensors_in(output)])
+    def keep(name: str, output: Any) -> None:
+        outputs[name].append([tensor.detach().to("meta") for tensor in tensors_in(output)])
 
-            stack.callback(network.get_submodule(path).register_forward_hook(keep).remove)
+    with _hooked(network, [(where, partial(keep, name)) for name, where in paths.items()]):
         run(n_inputs)
     return outputs
 
 
 def _place_of(
-    name: str, path: str, calls: Mapping[str, int], seen: Sequence[Sequence[Sequence[torch.Tensor]]]
+    name: str, where: Where, calls: Mapping[str, int], seen: Sequence[Sequence[Sequence[torch.Tensor]]]
 ) -> Place:
     n_calls = len(seen[-1])
     if n_calls == 0 or (n_calls > 1 and name not in calls) or len(seen[0]) != n_calls:
@@ -154,7 +155,7 @@ def _place_of(
         )
     tensor, axis = more[number], axes[number] or 0
     shape = (*tensor.shape[:axis], *tensor.shape[axis + 1 :])
-    return Place(name, path, call, number, axis, shape, tensor.dtype)
+    return Place(name, where, call, number, axis, shape, tensor.dtype)
 
 
 def _axis_of_inputs(fewer: torch.Tensor, more: torch.Tensor) -> int | None:
@@ -231,16 +232,32 @@ def taken(
     network: torch.nn.Module, places: Iterable[Place], take: Callable[[Place, torch.Tensor], torch.Tensor | None]
 ) -> Iterator[None]:
     """Call a function with the tensor at each place when it is computed; what it returns goes on in its stead."""
+    with _hooked(network, [(place.where, _hook(place, take)) for place in places]):
+        yield
+
+
+@contextmanager
+def _hooked(network: torch.nn.Module, hooks: Sequence[tuple[Where, Callable[[Any], Any]]]) -> Iterator[None]:
+    """Call functions with what submodules and functions of a network give; what they return goes on in its stead."""
+    of_nodes = [(where, hook) for where, hook in hooks if isinstance(where, Node)]
     with ExitStack() as stack:
-        for place in places:
-            stack.callback(network.get_submodule(place.path).register_forward_hook(_hook(place, take)).remove)
+        if of_nodes:
+            stack.enter_context(nodes_taken(network, of_nodes))
+        for where, hook in hooks:
+            if isinstance(where, str):
+
+                def call(module: Any, given: Any, output: Any, hook: Callable[[Any], Any] = hook) -> Any:
+                    with unseen():
+                        return hook(output)
+
+                stack.callback(network.get_submodule(where).register_forward_hook(call).remove)
         yield
 
 
 def _hook(place: Place, take: Callable[[Place, torch.Tensor], torch.Tensor | None]) -> Any:
     n_calls = 0
 
-    def hook(module: Any, given: Any, output: Any) -> Any:
+    def hook(output: Any) -> Any:
         nonlocal n_calls
         n_calls += 1
         if n_calls != place.call + 1:

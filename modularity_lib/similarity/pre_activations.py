@@ -5,12 +5,12 @@ scale, shift or rearrange it, up to the first function that changes each number 
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from modularity_lib.similarity.evaluation import Subject, evaluate
 from modularity_lib.similarity.inputs import Inputs
 from modularity_lib.similarity.nested import alike, is_in_place, replaced, tensors_in
+from modularity_lib.similarity.nodes import CannotBeTraced, Node, calls_seen, unseen
 from modularity_lib.similarity.places import Place, taken
 from modularity_lib.similarity.surroundings import evaluating
 
@@ -26,7 +27,9 @@ class PreActivations(UserWarning):
     """What is measured is the activity before an activation function, as what comes after it has no name."""
 
 
-def warn_of_pre_activations(subject: Subject, inputs: Inputs, *, stacklevel: int) -> None:
+def warn_of_pre_activations(
+    subject: Subject, inputs: Inputs, functions: Callable[[], Mapping[str, Node]], *, stacklevel: int
+) -> None:
     """Warn of layers whose output goes straight into an activation function that is no module of its own.
 
     A function counts once more than its average over units or inputs is used, so that the activity of a layer may be
@@ -35,21 +38,49 @@ def warn_of_pre_activations(subject: Subject, inputs: Inputs, *, stacklevel: int
     Args:
         subject: the network and its layers.
         inputs: of which one is run through it.
+        functions: gives what can be named of what forward computes by functions.
         stacklevel: as in `warnings.warn`, counted from the caller of this function.
     """
     with evaluating(subject.network), _watched(subject) as watch:
         evaluate(subject, inputs.part([0, 0, 0]))
-    for layer, (function, module) in watch.followed.items():
-        if module and watch.calls[module] == 1:
-            continue  # what comes after it is the output of that module
+    followed = {  # a module that is called once can be named, and gives what comes after
+        layer: found for layer, found in watch.followed.items() if not found.module or watch.calls[found.module] > 1
+    }
+    names = _names_of(functions) if followed else {}
+    for layer, (function, module, call, place) in followed.items():
         by = f"module {module!r}, which is called {watch.calls[module]} times" if module else f"{function}()"
+        if module:
+            way_out = f"name it in layers, and the call in calls={{{module!r}: {call}}}."
+        elif place in names:
+            way_out = f"name {names[place]!r} in layers."
+        else:
+            way_out = (
+                "write the function as a module of its own, such as self.act1 = torch.nn.ReLU() for relu, call it "
+                "once in forward, and name it in layers."
+            )
         warnings.warn(
             f"layer {layer!r} is followed by {by}, so its pre-activations are measured: what comes before that "
-            "function, not after it. To measure what comes after, write the function as a module of its own, such as "
-            "self.act1 = torch.nn.ReLU() for relu, call it once in forward, and name it in layers.",
+            f"function, not after it. To measure what comes after, {way_out}",
             PreActivations,
             stacklevel=stacklevel + 1,
         )
+
+
+def _names_of(functions: Callable[[], Mapping[str, Node]]) -> dict[tuple[str, int], str]:
+    """By function and number of its call, the name in forward; empty where there are none."""
+    try:
+        return {(node.function, node.call): name for name, node in functions().items()}
+    except CannotBeTraced:
+        return {}
+
+
+class _Followed(NamedTuple):
+    """What the output of a layer goes into."""
+
+    function: str
+    module: str  # that the function is, or empty
+    call: int  # of the module
+    place: tuple[str, int] | None  # the function and call that give what comes after
 
 
 class _Kind(Enum):
@@ -93,7 +124,8 @@ class _Operation:
         if is_written_elsewhere or any(part in self.name for part in _MIXING):
             return _Kind.MIXING  # to try it would change what is not ours
         try:
-            return self._tried()
+            with unseen():
+                return self._tried()
         except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
             return _Kind.MIXING
 
@@ -143,7 +175,17 @@ class _Trace:
 
     function: str = ""  # the first that was applied; empty as long as there was none
     module: str = ""  # in which it was
+    call: int = 0  # of that module
+    shape: tuple[int, ...] = ()  # of the layer's output
+    made: torch.Tensor | None = None  # what the function gave, or what was made of that in the shape of the layer
     is_reduced: bool = False
+
+    def then(self, output: torch.Tensor) -> "_Trace":
+        """The trace after one more operation, which may be a part of a function that is written by hand."""
+        assert self.made is not None
+        is_like_the_layer = tuple(output.shape) == self.shape or tuple(self.made.shape) != self.shape
+        is_new = output.shape != self.made.shape or not bool(alike(output, self.made).all())
+        return replace(self, made=output) if is_like_the_layer and is_new else self
 
 
 class _Watch(TorchFunctionMode):
@@ -151,9 +193,10 @@ class _Watch(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.followed: dict[str, tuple[str, str]] = {}
+        self.followed: dict[str, _Followed] = {}
         self.calls: dict[str, int] = {}
         self.inside: list[str] = []  # modules without parts that are running
+        self.place_of: dict[int, tuple[str, int]] = {}  # function and call that gave a tensor
         self._kept: dict[int, torch.Tensor] = {}  # those that depend on the inputs; no other gets their identity
         self._made: dict[int, _Operation | None] = {}
         self._traces: dict[int, dict[str, _Trace]] = {}
@@ -168,14 +211,15 @@ class _Watch(TorchFunctionMode):
         self.start_at(output)
         made = self._made[id(output)]
         if made is None or not made.start()[1]:
-            self._traces.setdefault(id(output), {})[layer] = _Trace()
+            self._traces.setdefault(id(output), {})[layer] = _Trace(shape=tuple(output.shape))
 
     def use(self, tensor: torch.Tensor) -> None:
         """Take note that something is made of a tensor."""
         for layer, trace in self._traces.get(id(tensor), {}).items():
             if trace.function and not trace.is_reduced:
                 is_within = bool(self.inside) and self.inside[-1] == trace.module
-                self.followed.setdefault(layer, (trace.function, "" if is_within else trace.module))
+                module, place = "" if is_within else trace.module, self.place_of.get(id(trace.made))
+                self.followed.setdefault(layer, _Followed(trace.function, module, trace.call, place))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
@@ -217,14 +261,17 @@ class _Watch(TorchFunctionMode):
         is_alone = len(known) == len(traces)
         if changed is None:
             if is_alone and operation.kind is not _Kind.MIXING:
-                is_affine = operation.kind is _Kind.AFFINE
-                return _Trace() if is_affine else _Trace(_shown(operation), self.inside[-1] if self.inside else "")
+                if operation.kind is _Kind.AFFINE:
+                    return known[0]
+                module = self.inside[-1] if self.inside else ""
+                call = self.calls.get(module, 1) - 1
+                return replace(known[0], function=_shown(operation), module=module, call=call, made=outputs[0])
             return _Trace(is_reduced=True) if operation.name in _REDUCING else None
         is_each_by_itself = outputs[0].numel() == operation.inputs[0].numel() and not any(
             part in operation.name for part in _MIXING
         )
         if is_alone and is_each_by_itself:
-            return changed
+            return changed.then(outputs[0])
         if operation.name in _REDUCING:
             return replace(changed, is_reduced=True)
         for each in operation.inputs:
@@ -270,5 +317,10 @@ def _watched(subject: Subject) -> Iterator[_Watch]:
         stack.callback(network.register_forward_pre_hook(start, with_kwargs=True).remove)
         stack.enter_context(taken(network, subject.layers, follow))
         stack.callback(network.register_forward_hook(end).remove)
+
+        def see(function: str, call: int, result: Any) -> None:
+            watch.place_of |= {id(tensor): (function, call) for tensor in tensors_in(result)}
+
+        stack.enter_context(calls_seen(network, see))
         with watch:
             yield watch

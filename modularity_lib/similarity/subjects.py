@@ -1,5 +1,6 @@
 """From arguments to what is measured: the layers of a network found, its inputs in the kind of number that it takes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -9,19 +10,20 @@ from modularity_lib.similarity.derivatives import n_outputs_of
 from modularity_lib.similarity.evaluation import Output, Subject, evaluate
 from modularity_lib.similarity.inputs import Data
 from modularity_lib.similarity.layers import checked_by_layer, checked_positions
-from modularity_lib.similarity.places import layer_of, places_of
+from modularity_lib.similarity.nodes import Node, nodes_of
+from modularity_lib.similarity.places import Where, layer_of, places_of
 from modularity_lib.similarity.surroundings import evaluating
 
 
 def subject_of(
     network: torch.nn.Module,
     data: Data,
-    paths: dict[str, str],
+    paths: dict[str, Where],
     *,
     units: object,
     positions: object,
     output: Output | None,
-    inputs_at: dict[str, str],
+    inputs_at: dict[str, Where],
     calls: object,
     upstream: bool,
     downstream: bool,
@@ -31,7 +33,7 @@ def subject_of(
     Args:
         network: without wrappers.
         data: all inputs.
-        paths: {layer: its name in the network}.
+        paths: {layer: its name in the network, or a function in forward}.
         units, positions, calls: as in `similarity_matrices`.
         output: as in `similarity_matrices`.
         inputs_at: {name: name in the network} of the submodule that input_gradient is taken by, or empty.
@@ -40,7 +42,7 @@ def subject_of(
     Raises:
         ValueError: an argument does not fit the network, or the network not the inputs.
     """
-    check_layers(network, [*paths.values(), *inputs_at.values()])
+    check_layers(network, [path for path in (*paths.values(), *inputs_at.values()) if isinstance(path, str)])
     axes = checked_by_layer("units", units, paths)
     chosen_calls = checked_by_layer("calls", calls, paths | inputs_at, at_least=0)
     where = checked_positions(positions)
@@ -93,6 +95,17 @@ def _refused(network: torch.nn.Module, data: Data) -> ValueError | None:
     except ValueError as error:
         return error
     return None
+
+
+def functions_of(network: torch.nn.Module, data: Data) -> Mapping[str, Node]:
+    """What a network computes by functions in forward, by the names of torch.fx.
+
+    Raises:
+        CannotBeTraced: torch.fx cannot follow forward.
+    """
+    with evaluating(network):
+        some = _as_taken(network, data, by_inputs=False).first(2)
+        return nodes_of(network, lambda: evaluate(Subject(network), some, differentiable=False))
 
 
 def look_at(subject: Subject, data: Data) -> int:

@@ -18,6 +18,8 @@ from torch.nn.modules import module as torch_module
 
 from modularity_lib.similarity.precision import without_autocast
 
+COMPILED = "_orig_mod"  # how `torch.compile` calls the network that it wraps
+
 
 @contextmanager
 def evaluating(network: torch.nn.Module) -> Iterator[None]:
@@ -57,6 +59,13 @@ def _kernels_with_two_derivatives(network: torch.nn.Module) -> Iterator[None]:
         if any(isinstance(module, torch.nn.RNNBase) for module in network.modules()):
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         yield
+
+
+def as_written(network: torch.nn.Module) -> torch.nn.Module:
+    """What `torch.compile` wraps, or the network itself."""
+    inner = getattr(network, COMPILED, None)
+    is_compiled = hasattr(network, "_torchdynamo_orig_callable")
+    return inner if is_compiled and isinstance(inner, torch.nn.Module) else network
 
 
 def random_states(network: torch.nn.Module) -> list[Any]:

@@ -1,5 +1,6 @@
 """A layer whose activation function cannot be named is measured before it, and the caller is told so."""
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,21 @@ def told(network: nn.Module, *layers: str) -> list[str]:
     return [str(warning.message) for warning in caught]
 
 
+def until_all_are_small(values: torch.Tensor) -> torch.Tensor:
+    return functional.relu(values) if values.sum() < 1e9 else values
+
+
+def made_on_the_way(values: torch.Tensor) -> torch.Tensor:
+    return nn.ReLU()(values)
+
+
+def beside_a_mean(values: torch.Tensor) -> torch.Tensor:
+    return torch.stack([values, values], 2).mean(2) + values.relu()
+
+
+CANNOT_BE_TRACED = (until_all_are_small, made_on_the_way, torch.Tensor.relu, torch.Tensor.relu_, torch.Tensor.sigmoid)
+
+
 @pytest.mark.parametrize(
     ("function", "name"),
     [
@@ -58,8 +74,8 @@ def told(network: nn.Module, *layers: str) -> list[str]:
         (lambda values: values * (values > 0), "gt"),
         (lambda values: values * torch.sigmoid(values), "sigmoid"),
         (lambda values: functional.relu(functional.dropout(values.view(-1, 4), 0.5, False)), "relu"),
-        (lambda values: nn.ReLU()(values), "relu"),
-        (lambda values: functional.relu(values) if values.sum() < 1e9 else values, "relu"),  # cannot be traced
+        (made_on_the_way, "relu"),
+        (until_all_are_small, "relu"),
         # written by hand
         (lambda values: torch.max(values, torch.zeros(())), "max"),
         (lambda values: values * torch.sigmoid(1.702 * values), "sigmoid"),
@@ -85,7 +101,7 @@ def told(network: nn.Module, *layers: str) -> list[str]:
         (lambda values: torch.minimum(torch.ones(()), values), "minimum"),
         (lambda values: values.add_(1).mul_(2).relu_(), "relu"),
         (lambda values: values.reshape(-1).tanh().view(-1, 4), "tanh"),
-        (lambda values: torch.stack([values, values], 2).mean(2) + values.relu(), "relu"),
+        (beside_a_mean, "relu"),
         (lambda values: Spikes.apply(values), "gt"),
         (lambda values: 2 * Spikes.apply(3 * values), "gt"),
     ],
@@ -93,8 +109,19 @@ def told(network: nn.Module, *layers: str) -> list[str]:
 def test_a_function_that_follows_is_named(function: Callable[[torch.Tensor], torch.Tensor], name: str) -> None:
     first, second = told(Network(function), "first", "second")
     assert first.startswith(f"layer 'first' is followed by {name}(), so its pre-activations are measured")
-    assert "torch.nn.ReLU()" in first
     assert second.startswith("layer 'second'")
+    named = re.search("To measure what comes after, name '([a-z0-9_]+)' in layers.$", first)
+    if named is None:
+        assert "torch.nn.ReLU()" in first
+        assert function in CANNOT_BE_TRACED
+        return
+    network = Network(function)
+    found = similarity_matrices(network, IMAGES, layers=[named[1]], measures=["input_covariance"])[named[1]]
+    with torch.no_grad():
+        applied = torch.relu if function is beside_a_mean else function
+        activity = applied(network.first.float()(torch.tensor(IMAGES).float())).double()
+    expected = np.abs(np.cov(activity.numpy().T, bias=True))
+    np.testing.assert_allclose(found["input_covariance"], expected, atol=1e-6)
     assert told(Network(function), "output") == []
 
 
@@ -257,6 +284,9 @@ def test_a_module_that_is_used_once_can_be_named_and_one_that_is_reused_cannot(k
     assert told(once, "0", "1") == []
     [message] = told(Network(kind()), "first")
     assert message.startswith("layer 'first' is followed by module 'function', which is called 2 times, so its pre-")
+    assert message.endswith("name it in layers, and the call in calls={'function': 0}.")
+    [message] = told(Network(kind()), "second")
+    assert message.endswith("name it in layers, and the call in calls={'function': 1}.")
 
 
 class Swish(nn.Module):
@@ -292,7 +322,7 @@ def test_tensors_that_forward_writes_to_are_not_written_to_once_more() -> None:
         return values
 
     layer = Layer("output", "output", shape=(3,))
-    warn_of_pre_activations(Subject(Returning(keep), (layer,)), Inputs((IMAGES,)), stacklevel=1)
+    warn_of_pre_activations(Subject(Returning(keep), (layer,)), Inputs((IMAGES,)), dict, stacklevel=1)
     assert 0 < latest.abs().max() < 5
 
 
