@@ -27,7 +27,8 @@ def images_of(data: Data, n_inputs: int, *, flat: bool) -> np.ndarray:
             else "Images with rows and columns become flat by .reshape(len(inputs), -1)."
         )
         raise ValueError(
-            f"inputs must have shape (inputs, {n_inputs}) with at least one input, got {start.shown}. {way_out}"
+            f"inputs must have shape (inputs, {n_inputs}) with at least one input, got shape "
+            f"{start.arrays[0].shape}. {way_out}"
         )
     return data.in_memory().start.as_real().arrays[0]
 

@@ -105,7 +105,7 @@ def functions_of(network: torch.nn.Module, data: Data) -> Mapping[str, Node]:
     """
     with evaluating(network):
         some = _as_taken(network, data, by_inputs=False).first(2)
-        return nodes_of(network, lambda: evaluate(Subject(network), some, differentiable=False))
+        return nodes_of(network, lambda: evaluate(Subject(network), some))
 
 
 def look_at(subject: Subject, data: Data) -> int:
