@@ -24,8 +24,9 @@ _MODULES = {
         "transfer",
         "variation_of_information",
     ),
-    "clustering.modularity": ("AllUnitsDead", "modularity_score"),
+    "clustering.bound": ("modularity_bound",),
     "clustering.clusterings": ("Clustering",),
+    "clustering.modularity": ("AllUnitsDead", "modularity_score"),
     "clustering.paper_search": ("spectral_modules",),
     "clustering.search": ("find_modules",),
     "findings.comparison": ("compare_with_paper",),
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         transfer,
         variation_of_information,
     )
+    from modularity_lib.clustering.bound import modularity_bound
     from modularity_lib.clustering.clusterings import Clustering
     from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
     from modularity_lib.clustering.paper_search import spectral_modules

@@ -42,6 +42,10 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
         partial(ml.find_modules, method="paper"),
         {"similarity": S, "seed": 0, "restarts": 1, "steps": 50, "target_entropy": 0.15},
     ),
+    "modularity_bound": (
+        ml.modularity_bound,
+        {"similarity": S, "seconds": 1.0, "resolution": 1.0, "signed": False, "progress": None},
+    ),
     "spectral_modules": (ml.spectral_modules, {"similarity": S, "variant": "paper"}),
     "similarity_matrices": (
         ml.similarity_matrices,
@@ -102,7 +106,16 @@ WRONG: dict[str, Any] = {
 NUMBERS = {"NaN": np.nan, "below 0": -1, "True": True, "text": "3", "too large": 10**400, "None": None, "half": 2.5}
 COUNTS = ["permutations", "seed", "restarts", "steps", "run", "epochs", "batch_size", "runs", "untrained"]
 COUNTS += ["search_steps", "workers"]
-REALS = ["target_entropy", "l1", "l2", "dropout", "learning_rate", "min_test_accuracy", "largest_analysed_l1"]
+REALS = [
+    "seconds",
+    "target_entropy",
+    "l1",
+    "l2",
+    "dropout",
+    "learning_rate",
+    "min_test_accuracy",
+    "largest_analysed_l1",
+]
 
 
 def places(*arguments: str) -> list[tuple[str, str]]:

@@ -2,24 +2,15 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
 
 import igraph
 import networkx as nx
 import numpy as np
 import pandas as pd
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.clustering.modularity import (
-    AllUnitsDead,
-    dead_units,
-    modularity_matrix,
-    modularity_score,
-    to_adjacency,
-)
+from modularity_lib.clustering.bound import modularity_bound
+from modularity_lib.clustering.modularity import AllUnitsDead, dead_units, modularity_score, to_adjacency
 from modularity_lib.clustering.paper_search import paper_modules, spectral_modules
 from modularity_lib.findings.synthetic import noise, planted
 from modularity_lib.studies.archive import Archive
@@ -30,7 +21,7 @@ Method = Callable[[np.ndarray, int], np.ndarray]  # similarity matrix and seed -
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {kind: {name: similarity matrix}}
 
 NO_MODULES = 1e-9  # a Q up to here is 0 but for rounding: all units are in one module
-MOST_UNITS = 24  # of which the best partition can be proven in a minute
+_SECONDS_OF_A_PROOF = 60.0
 
 
 def matrices_by_family(
@@ -66,51 +57,23 @@ def matrices_to_search(
 
 
 def best_partition(similarity: np.ndarray) -> tuple[float, np.ndarray]:
-    """Find the partition with the largest Q, proven by integer programming. For at most 24 units.
+    """The partition with the largest Q there is: that Q, and the module of each unit.
 
-    With x_ij = 1 where units i and j are together, maximise  Σ_i B_ii + 2 Σ_{i<j} B_ij x_ij  under
-    x_ij + x_jk - x_ik <= 1  for every three units, in every order: who is together with one is together with all.
-
-    Returns:
-        Q, and the module of each unit.
     Raises:
-        ValueError: more units, or none that is similar to another (`AllUnitsDead`).
-        RuntimeError: not proven within two minutes; noise of 24 units takes half of one, matrices of networks a second.
-    Source: Brandes et al. (2008), IEEE TKDE 20:172; solved by HiGHS in scipy.
+        AllUnitsDead: as `modularity_bound`.
+        RuntimeError: not proven within a minute.
 
     >>> best, modules = best_partition(np.kron(np.eye(2), np.ones((2, 2))))
     >>> best, modules.tolist()
     (0.5, [0, 0, 1, 1])
     """
-    units = len(similarity)
-    if units > MOST_UNITS:
-        raise ValueError(
-            f"similarity must have at most {MOST_UNITS} units, got {units}: the proof takes too long. Choose some."
+    bound = modularity_bound(similarity, seconds=_SECONDS_OF_A_PROOF, progress=False)
+    if not bound.proven:
+        raise RuntimeError(
+            f"The best partition of {len(similarity)} units was not proven within {_SECONDS_OF_A_PROOF:g} seconds: "
+            f"there may be one with a Q above {bound.score:.6f}, by {bound.gap:.1e} at most. Choose fewer units."
         )
-    gain = modularity_matrix(similarity)
-    i, j = np.triu_indices(units, k=1)
-    pair = np.zeros((units, units), dtype=int)
-    pair[i, j] = pair[j, i] = np.arange(len(i))
-    triples = np.array(list(combinations(range(units), 3)), dtype=int).reshape(-1, 3)
-    ij, jk, ik = (pair[triples[:, a], triples[:, b]] for a, b in ((0, 1), (1, 2), (0, 2)))
-    variables = np.concatenate([np.stack(order, axis=1) for order in ((ij, jk, ik), (jk, ik, ij), (ij, ik, jk))])
-    rows = np.repeat(np.arange(len(variables)), 3)
-    together = coo_array(
-        (np.tile([1.0, 1.0, -1.0], len(variables)), (rows, variables.ravel())), shape=(len(variables), len(i))
-    )
-    solved = milp(
-        -2 * gain[i, j],
-        integrality=np.ones(len(i)),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(together.tocsr(), -np.inf, 1.0) if len(triples) else [],
-        options={"time_limit": 120.0, "mip_rel_gap": 0.0},
-    )
-    if solved.status != 0:
-        raise RuntimeError(f"The best partition of {units} units was not found: {solved.message} Choose fewer units.")
-    joined = np.zeros((units, units), dtype=bool)
-    joined[i, j] = np.round(solved.x).astype(bool)
-    _, labels = connected_components(csr_array(joined), directed=False)
-    return modularity_score(similarity, labels), labels
+    return bound.score, bound.labels
 
 
 def _graph_of(similarity: np.ndarray) -> np.ndarray:
