@@ -1,11 +1,20 @@
 """A clustering: the module of each unit of a layer, and how the modules were found."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modularity_lib.arrays import shown
+from modularity_lib.clustering.keeping import facts_to_names, names_to_facts, read_record, write_record
 from modularity_lib.clustering.modularity import all_units_dead
+from modularity_lib.clustering.pictures import draw_modules
+from modularity_lib.extras import need_extra
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,10 +22,13 @@ class Clustering:
     """Modules of the units of one layer, and how they were found.
 
     A layer whose units are all dead has no modules: `status` is "all_units_dead", the labels are all -1, and Q is NaN.
-    Where an array is wanted, by a score of agreement or by NumPy, a clustering is its labels.
+    Where an array is wanted, by a score of agreement or by NumPy, a clustering is its labels. Two are equal if all
+    their fields are.
     """
 
-    labels: np.ndarray  # module of each unit, 0, 1, ... in order of first appearance; -1 = dead unit; read-only
+    # Module of each unit, -1 = dead unit; read-only. Modules are numbered 0, 1, ... in order of first appearance, but
+    # by `match_modules` as in the clustering before: then numbers may be missing.
+    labels: np.ndarray
     score: float  # modularity Q of the labels
     method: str  # "best", "paper", "spectral-paper" or "spectral-newman"
     spectral_score: float | None = None  # Q of the spectral start; None where there was none
@@ -31,6 +43,14 @@ class Clustering:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.labels, dtype=dtype, copy=copy)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Clustering):
+            return NotImplemented
+        return all(_equal(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+
+    def __hash__(self) -> int:
+        return hash(self.labels.tobytes())
 
     @property
     def status(self) -> str:
@@ -59,7 +79,7 @@ class Clustering:
         """
         if self.status != "ok":
             return 0.0
-        shares = np.bincount(self.labels[self.labels >= 0]) / len(self.labels)
+        shares = np.unique(self.labels[self.labels >= 0], return_counts=True)[1] / len(self.labels)
         return float(np.exp(-np.sum(shares * np.log(shares))))
 
     def communities(self) -> list[set[int]]:
@@ -73,8 +93,89 @@ class Clustering:
         [{0, 1}, {2, 3}]
         """
         return [
-            set(np.flatnonzero(self.labels == module).tolist()) for module in range(self.labels.max(initial=-1) + 1)
+            set(np.flatnonzero(self.labels == module).tolist()) for module in np.unique(self.labels[self.labels >= 0])
         ]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A table with a row per unit: `unit`, its name, or its number where it has none, and `module`, -1 = dead.
+
+        >>> from modularity_lib.clustering.search import find_modules
+        >>> find_modules(np.kron(np.eye(2), np.ones((2, 2)))).to_frame()["module"].tolist()
+        [0, 0, 1, 1]
+        """
+        import pandas as pd  # only tables need it
+
+        units = np.arange(len(self.labels)) if self.names is None else pd.Index(self.names, tupleize_cols=False)
+        return pd.DataFrame({"unit": units, "module": self.labels})
+
+    def plot(self, axes: "Axes | None" = None) -> "Axes":
+        """Draw the similarity matrix in the order of the modules, dead units last, with lines between them.
+
+        The diagonal counts as 0, as in the search. Up to 40 units are named one by one.
+
+        Args:
+            axes: of matplotlib, to draw on; None = those of a new figure.
+        Returns:
+            the axes; `modules.plot().figure.savefig("modules.png")` keeps the picture.
+        Raises:
+            ExtraMissing: matplotlib is not installed.
+            ValueError: the clustering does not know its similarity, or axes are none.
+        """
+        need_extra("plot", "Clustering.plot takes", "matplotlib")
+        import matplotlib.pyplot as plt
+        from matplotlib.axes import Axes
+
+        if self.similarity is None:
+            raise ValueError("similarity must be kept in a clustering to be drawn, got None. Use that of find_modules.")
+        if axes is None:
+            _, axes = plt.subplots(figsize=(5.2, 4.4), layout="constrained")
+        elif not isinstance(axes, Axes):
+            raise ValueError(f"axes must be those of matplotlib, as of plt.subplots()[1], got {shown(axes)}.")
+        image = draw_modules(axes, self.similarity, self.labels, self.names)
+        dead = int(np.count_nonzero(self.labels < 0))
+        found = f"Q = {self.score:.3f}, {_count(len(self.communities()), 'module')}" if self.status == "ok" else ""
+        axes.set_title(", ".join(filter(None, [found, f"{_count(dead, 'dead unit')}" if dead else ""])), fontsize=10)
+        axes.figure.colorbar(image, ax=axes, shrink=0.8, label="similarity, share of the largest")
+        return axes
+
+    def save(self, path: "str | PathLike[str]") -> None:
+        """Write the clustering to a file, whole or not at all, which `load_modules` reads.
+
+        Args:
+            path: of the file, of any name; one that is there is replaced.
+        Raises:
+            ValueError: the file cannot be written there, or a name of a unit is no text, number or tuple of these.
+            OSError: writing fails, as on a full disk; what was there before is still there.
+        """
+        facts = {one.name: getattr(self, one.name) for one in fields(self)}
+        arrays = {name: facts.pop(name) for name, value in list(facts.items()) if isinstance(value, np.ndarray)}
+        if self.names is not None:
+            facts["names"] = names_to_facts(self.names)
+        write_record(path, "Clustering", facts, arrays)
+
+
+def load_modules(path: "str | PathLike[str]") -> Clustering:
+    """The clustering that `Clustering.save` wrote to a file, equal in every field.
+
+    The file is NumPy's .npz with a checksum; nothing in it is run.
+
+    Raises:
+        ValueError: there is no such file, something else wrote it, a newer version of this library did, or it is
+            damaged.
+        OSError: the file cannot be read.
+
+    >>> import tempfile, pathlib
+    >>> from modularity_lib.clustering.search import find_modules
+    >>> modules = find_modules(np.kron(np.eye(2), np.ones((2, 2))))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     modules.save(pathlib.Path(folder, "layer4.modules"))
+    ...     load_modules(pathlib.Path(folder, "layer4.modules")) == modules
+    True
+    """
+    facts, arrays = read_record(path, "Clustering")
+    if facts["names"] is not None:
+        facts["names"] = facts_to_names(facts["names"])
+    return Clustering(**(facts | {name: unchangeable(array) for name, array in arrays.items()}))
 
 
 def in_order_of_appearance(labels: np.ndarray) -> np.ndarray:
@@ -90,3 +191,13 @@ def unchangeable(array: np.ndarray) -> np.ndarray:
     """The array itself, read-only: a record that says how it was made must not change afterwards."""
     array.setflags(write=False)
     return array
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return type(a) is type(b) and np.array_equal(a, b)
+    return bool(a is b or a == b or (a != a and b != b))  # NaN too: Q of dead units
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.measures import draw_matrix
+from modularity_lib.clustering.pictures import draw_matrix
 from modularity_lib.figures.style import LOOKS, STYLE
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
 

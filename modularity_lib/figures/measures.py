@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
+from modularity_lib.clustering.pictures import draw_matrix, in_order_of_modules
 from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, Measure
@@ -151,32 +151,12 @@ def _labels(rows: pd.DataFrame, name: str) -> np.ndarray:
     return labels
 
 
-def _in_order(labels: np.ndarray) -> np.ndarray:
-    """Units sorted by their modules, dead ones last."""
-    return np.argsort(np.where(labels < 0, np.iinfo(int).max, labels), kind="stable")
-
-
 def _draw_membership(axes: Axes, labels: np.ndarray, sorting: np.ndarray | None, *, colour: str) -> None:
     """Units by modules, coloured where a unit is in a module: one mark per row, none for a dead unit."""
-    order = np.arange(len(labels)) if sorting is None else _in_order(sorting)
+    order = np.arange(len(labels)) if sorting is None else in_order_of_modules(sorting)
     member = labels[order][:, None] == np.arange(max(labels.max() + 1, 1))
     axes.imshow(member, cmap=ListedColormap(["white", colour]), vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_box_aspect(1 / STRIP)  # as high as the matrix beside it
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, linewidth=0.5, color="#999999")
-
-
-def draw_matrix(axes: Axes, matrix: np.ndarray, labels: np.ndarray | None) -> AxesImage:
-    """One similarity matrix, sorted by the modules of its units if there are any, with lines between modules."""
-    off_diagonal = matrix * (1 - np.eye(len(matrix)))  # the module search ignores the diagonal, so the picture does too
-    shown = off_diagonal / max(off_diagonal.max(), np.finfo(float).tiny)
-    if labels is not None:
-        order = _in_order(labels)
-        shown = shown[np.ix_(order, order)]
-        for border in np.flatnonzero(np.diff(labels[order])) + 0.5:
-            axes.axhline(border, color="white", linewidth=0.8)
-            axes.axvline(border, color="white", linewidth=0.8)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    return axes.imshow(shown, vmin=0, vmax=1, cmap="magma", interpolation="nearest")
