@@ -25,7 +25,9 @@ _MODULES = {
         "variation_of_information",
     ),
     "clustering.bound": ("modularity_bound",),
-    "clustering.clusterings": ("Clustering",),
+    "clustering.clusterings": ("Clustering", "load_modules"),
+    "clustering.consensus": ("consensus_modules",),
+    "clustering.matching": ("match_modules",),
     "clustering.modularity": ("AllUnitsDead", "modularity_score"),
     "clustering.paper_search": ("spectral_modules",),
     "clustering.search": ("find_modules",),
@@ -63,7 +65,9 @@ if TYPE_CHECKING:
         variation_of_information,
     )
     from modularity_lib.clustering.bound import modularity_bound
-    from modularity_lib.clustering.clusterings import Clustering
+    from modularity_lib.clustering.clusterings import Clustering, load_modules
+    from modularity_lib.clustering.consensus import consensus_modules
+    from modularity_lib.clustering.matching import match_modules
     from modularity_lib.clustering.modularity import AllUnitsDead, modularity_score
     from modularity_lib.clustering.paper_search import spectral_modules
     from modularity_lib.clustering.search import find_modules

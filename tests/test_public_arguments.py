@@ -42,6 +42,13 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
         partial(ml.find_modules, method="paper"),
         {"similarity": S, "seed": 0, "restarts": 1, "steps": 50, "target_entropy": 0.15},
     ),
+    "consensus_modules": (
+        ml.consensus_modules,
+        {"similarity": S, "searches": 2, "seed": 0, "method": "best", "resolution": 1.0, "signed": False}
+        | {"progress": None},
+    ),
+    "match_modules": (ml.match_modules, {"clusterings": [LABELS, LABELS]}),
+    "load_modules": (ml.load_modules, {"path": "modules"}),
     "modularity_bound": (
         ml.modularity_bound,
         {"similarity": S, "seconds": 1.0, "resolution": 1.0, "signed": False, "progress": None},
@@ -105,7 +112,7 @@ WRONG: dict[str, Any] = {
 }
 NUMBERS = {"NaN": np.nan, "below 0": -1, "True": True, "text": "3", "too large": 10**400, "None": None, "half": 2.5}
 COUNTS = ["permutations", "seed", "restarts", "steps", "run", "epochs", "batch_size", "runs", "untrained"]
-COUNTS += ["search_steps", "workers"]
+COUNTS += ["search_steps", "searches", "workers"]
 REALS = [
     "seconds",
     "target_entropy",

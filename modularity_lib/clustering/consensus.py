@@ -1,0 +1,200 @@
+"""What many searches agree on: consensus modules, and how sure each unit is of its company."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse.csgraph import connected_components
+
+from modularity_lib.arrays import flag, names_of, shown, whole_number
+from modularity_lib.clustering.best_search import best_modules
+from modularity_lib.clustering.clusterings import in_order_of_appearance, unchangeable
+from modularity_lib.clustering.modularity import adjacency_of, checked_resolution, modularity_score
+from modularity_lib.clustering.paper_search import paper_modules
+from modularity_lib.clustering.search import METHODS
+from modularity_lib.progress import progress_bar
+
+CORE_SHARE = 0.95  # of the searches in which the units of a core are together
+_MOST_ROUNDS = 20  # of consensus; a handful are needed
+
+
+@dataclass(frozen=True, eq=False)
+class ConsensusModules:
+    """Modules that many searches agree on. Where an array is wanted, they are their labels."""
+
+    labels: np.ndarray  # module of each unit, 0, 1, ... in order of first appearance; -1 = dead unit; read-only
+    score: float  # modularity Q of the labels
+    confidence: np.ndarray  # of each unit, in [0, 1]: see `consensus_modules`; NaN = dead unit; read-only
+    core: np.ndarray  # whether a unit is of the core of its module; read-only
+    n_partitions: int  # how many different ones the searches ended in
+    scores: np.ndarray = field(repr=False)  # Q of each search; read-only
+    searches: int
+    seed: int
+    method: str
+    resolution: float = 1.0
+    signed: bool = False
+    names: tuple[Any, ...] | None = None  # of the units, where the similarity had some
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.labels, dtype=dtype, copy=copy)
+
+
+def consensus_modules(
+    similarity: ArrayLike,
+    *,
+    searches: int = 100,
+    seed: int = 0,
+    method: str = "best",
+    resolution: float = 1.0,
+    signed: bool = False,
+    progress: bool | None = None,
+) -> ConsensusModules:
+    """Modules that many searches agree on, and how sure each unit is of its company.
+
+    Each search ends in a partition that no move of a unit and no merge of modules makes better: with "best" where the
+    way up ends that starts from single units, in an order drawn at random; with "paper" where the search of the paper
+    ends. `find_modules` goes on from there and hides how many such ends there are. Where the structure is clear all
+    searches end alike; where modules of nearly the same Q compete, they do not.
+
+    D_ij = share of the searches in which i and j are together. What is no more than of units at random counts as 0, D
+    is searched in place of S as often, and so on until all searches of D agree.
+
+    The confidence of unit i, whose module M holds it and its company, is the mean over searches of
+    |M ∩ M'| / |M ∪ M'|, without i itself, where M' is its module in the search; 1 where it is alone in both. The core
+    of a module are its units that are together in at least 95 % of the searches, directly or through others: the
+    largest such group, of at least two.
+
+    Args:
+        similarity: S, shape (units, units), as `find_modules` takes it.
+        searches: how many, at least 2.
+        seed: fixes the random numbers: the same arguments give the same modules.
+        method: "best" or "paper".
+        resolution, signed: as in `find_modules`.
+        progress: show a bar; None = where standard error is a terminal.
+    Returns:
+        ConsensusModules: `labels`, `confidence` and `core`, shape (units,); `score`, Q of the labels, which may be
+        below that of `find_modules`; `scores` of the searches, `n_partitions`. Dead units have the label -1, the
+        confidence NaN and are of no core; where all units are dead Q is NaN.
+    Raises:
+        ValueError: similarity is refused by `find_modules`, or another argument is out of its range.
+    Source: Lancichinetti & Fortunato (2012), Sci. Rep. 2:336; the threshold: Bassett et al. (2013), Chaos 23:013142;
+        cores: Seifi et al. (2013), Complex Networks, Studies in Computational Intelligence 424:87.
+
+    >>> agreed = consensus_modules(np.kron(np.eye(2), np.ones((3, 3))), searches=10)
+    >>> agreed.labels, agreed.confidence, agreed.n_partitions
+    (array([0, 0, 0, 1, 1, 1]), array([1., 1., 1., 1., 1., 1.]), 1)
+    """
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f'method must be "best" or "paper", got {shown(method)}.')
+    resolution, signed = checked_resolution(resolution), flag("signed", signed)
+    if method == "paper" and (resolution != 1.0 or signed):
+        named = "signed" if signed else "resolution"
+        raise ValueError(f'{named} must be left out with method="paper", which has none. Take method="best".')
+    searches = whole_number("searches", searches, at_least=2, at_most=10**5)
+    seed = whole_number("seed", seed, at_least=0)
+    progress = None if progress is None else flag("progress", progress)
+    adjacency = adjacency_of("similarity", similarity, signed=signed)
+    live = np.flatnonzero(adjacency.any(axis=1))
+    made_by: dict[str, Any] = {"searches": searches, "seed": seed, "method": method, "resolution": resolution}
+    made_by |= {"signed": signed, "names": names_of(similarity)}
+    unknown = np.full(len(adjacency), np.nan)
+    if not len(live):
+        labels, core = unchangeable(np.full(len(adjacency), -1)), unchangeable(np.zeros(len(adjacency), dtype=bool))
+        return ConsensusModules(labels, np.nan, unchangeable(unknown), core, 0, unchangeable(np.empty(0)), **made_by)
+    found = np.empty((searches, len(live)), dtype=int)
+    with progress_bar(searches, "searching", progress) as bar:
+        for place in range(searches):
+            if method == "paper":
+                one = paper_modules(adjacency, seed=seed + place).labels
+            else:
+                one = _way_up(adjacency, seed, place, resolution=resolution, signed=signed)
+            found[place] = in_order_of_appearance(one[live])
+            bar.update()
+    agreed, together = _agreed(found, seed), _together(found)
+    labels = np.full(len(adjacency), -1)
+    labels[live] = agreed
+    unknown[live] = _confidence(agreed, found)
+    core = np.zeros(len(adjacency), dtype=bool)
+    core[live] = _core(agreed, together)
+    every = np.full((searches, len(adjacency)), -1)
+    every[:, live] = found
+    different, which = np.unique(every, axis=0, return_inverse=True)
+    scores = [modularity_score(adjacency, one, resolution=resolution, signed=signed) for one in different]
+    return ConsensusModules(
+        in_order_of_appearance(labels),
+        modularity_score(adjacency, labels, resolution=resolution, signed=signed),
+        unchangeable(unknown),
+        unchangeable(core),
+        len(different),
+        unchangeable(np.array(scores)[which]),
+        **made_by,
+    )
+
+
+def _way_up(adjacency: np.ndarray, seed: int, place: int, *, resolution: float, signed: bool) -> np.ndarray:
+    drawn = int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0])
+    return best_modules(adjacency, seed=drawn, restarts=1, resolution=resolution, signed=signed, rounds=False)[0]
+
+
+def _together(found: np.ndarray) -> np.ndarray:
+    """D: share of the partitions in which two units are together, shape (units, units)."""
+    together = np.zeros((found.shape[1], found.shape[1]))
+    for labels in found:
+        together += labels[:, None] == labels[None, :]
+    return together / len(found)
+
+
+def _agreed(found: np.ndarray, seed: int) -> np.ndarray:
+    """One partition from many: the matrix D of who is together is searched as often, until all searches agree."""
+    searches, units = found.shape
+    for round_ in range(_MOST_ROUNDS):
+        if (found == found[0]).all():
+            break
+        weight = _together(found)
+        np.fill_diagonal(weight, 0.0)
+        nearest = weight.argmax(axis=1), weight.max(axis=1)
+        sizes = np.array([np.bincount(labels, minlength=units) for labels in found])
+        by_chance = float((sizes * (sizes - 1)).sum() / (searches * units * max(units - 1, 1)))
+        weight[weight <= by_chance] = 0.0
+        alone = np.flatnonzero(~weight.any(axis=1))  # such a unit keeps its strongest link
+        weight[alone, nearest[0][alone]] = weight[nearest[0][alone], alone] = nearest[1][alone]
+        if not weight.any():
+            break
+        found = np.array(
+            [
+                in_order_of_appearance(
+                    _alone_if_dead(_way_up(weight, seed + round_ + 1, place, resolution=1.0, signed=False))
+                )
+                for place in range(searches)
+            ]
+        )
+    most_often, how_often = np.unique(found, axis=0, return_counts=True)
+    return np.asarray(most_often[how_often.argmax()])
+
+
+def _alone_if_dead(labels: np.ndarray) -> np.ndarray:
+    """A unit that is together with none is a module of its own."""
+    return np.where(labels < 0, labels.max() + 1 + np.arange(len(labels)), labels)
+
+
+def _confidence(agreed: np.ndarray, found: np.ndarray) -> np.ndarray:
+    total = np.zeros(len(agreed))
+    for labels in found:
+        both = np.zeros((agreed.max() + 1, labels.max() + 1))
+        np.add.at(both, (agreed, labels), 1.0)
+        common = both[agreed, labels] - 1.0
+        either = both.sum(axis=1)[agreed] + both.sum(axis=0)[labels] - 2.0 - common
+        total += np.divide(common, either, out=np.ones_like(common), where=either > 0.0)
+    return total / len(found)
+
+
+def _core(agreed: np.ndarray, together: np.ndarray) -> np.ndarray:
+    same = (agreed[:, None] == agreed[None, :]) & (together >= CORE_SHARE)
+    _, group = connected_components(same, directed=False)
+    core = np.zeros(len(agreed), dtype=bool)
+    for module in range(agreed.max() + 1):
+        groups, sizes = np.unique(group[agreed == module], return_counts=True)
+        if sizes.max() > 1:
+            core |= group == groups[sizes.argmax()]
+    return core
