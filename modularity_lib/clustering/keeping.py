@@ -1,4 +1,4 @@
-"""Files that hold records: arrays and facts in NumPy's .npz, with a checksum and without pickle."""
+"""Files that hold records: arrays and facts in an .npz of NumPy, with a checksum, and nothing that is run."""
 
 import hashlib
 import io
