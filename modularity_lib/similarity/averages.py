@@ -21,6 +21,7 @@ from modularity_lib.similarity.derivatives import (
     input_gradient_sums,
     loss_hessian_sums,
     n_outputs_of,
+    numbers_by_input,
     output_gradient_sums,
 )
 from modularity_lib.similarity.evaluation import Evaluation, Subject, evaluate
@@ -147,6 +148,6 @@ def _chosen_batch_size(subject: Subject, seen: Evaluation, quantities: Collectio
     """How many inputs go through the network together, from what one of them takes."""
     needed = seen.n_bytes
     if "input_gradient" in quantities:  # of one position, in its own precision and in double
-        widths = sum(variable[0].numel() * (variable.element_size() + 8) for variable in seen.variables)
-        needed += widths * max(layer.n_units for layer in subject.layers)
+        bytes_of_one = 8 + max(variable.element_size() for variable in seen.variables)
+        needed += bytes_of_one * max(layer.n_units * numbers_by_input(seen, layer) for layer in subject.layers)
     return max(1, min(_BATCH_INPUTS, _BATCH_BYTES // max(1, needed)))

@@ -6,7 +6,7 @@ gives the same averages much faster.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from modularity_lib.similarity.evaluation import (
     is_about_change_in_place,
 )
 from modularity_lib.similarity.inputs import data_of, label_array
+from modularity_lib.similarity.linear_entry import LinearEntry, linear_entry
 from modularity_lib.similarity.losses import CROSS_ENTROPY, Loss, check_labels, label_tensor
 from modularity_lib.similarity.places import Layer, layer_of, places_of
 from modularity_lib.similarity.surroundings import evaluating
@@ -30,12 +31,38 @@ Step = Callable[[], object]  # is called after each pass backwards
 def input_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.ndarray:
     """Sum over inputs and positions of ⟨∂h_i/∂x, ∂h_j/∂x⟩, float64, shape (units, units)."""
     units = layer.units_of(evaluated.activities[layer.name])
-    total = np.zeros((layer.n_units, layer.n_units))
-    for position in range(units.shape[1]):
-        rows = list(_counted(_rows(units[:, position], evaluated.variables, layer.name), step))
-        flat = _in_float64(torch.stack(rows)).reshape(len(rows), -1)
-        total += flat @ flat.T
+    entry = _entry(evaluated, layer)
+    by: Sequence[Any] = evaluated.variables if entry is None else [entry.edge]
+    root = None if entry is None else entry.root()
+    n_units = layer.n_units
+    total, rows, at = np.zeros((n_units, n_units)), np.empty((n_units, 0)), 0
+    for block in _blocks(units.flatten(1), by, evaluated, layer.name):  # one position after the other
+        for gradients in zip(*block, strict=True):
+            values = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).cpu().numpy()
+            if root is not None:
+                values = values.astype(np.float64) @ root.T
+            if rows.shape[1] != values.size:
+                rows = np.empty((n_units, values.size))
+            rows[at] = values.ravel()  # in double precision from here on
+            at = (at + 1) % n_units
+            if at == 0:
+                total += rows @ rows.T
+            step()
     return total
+
+
+def numbers_by_input(evaluated: Evaluation, layer: Layer) -> int:
+    """How many derivatives of each unit `input_gradient_sums` takes for one input."""
+    entry = _entry(evaluated, layer)
+    return sum(variable[0].numel() for variable in evaluated.variables) if entry is None else entry.n_z
+
+
+def _entry(evaluated: Evaluation, layer: Layer) -> LinearEntry | None:
+    """The linear map that inputs enter through, if to differentiate by what comes out of it is less work."""
+    if len(evaluated.variables) != 1:
+        return None
+    entry = linear_entry(evaluated.activities[layer.name], evaluated.variables[0])
+    return entry if entry is not None and entry.saves(layer.n_units) else None
 
 
 def output_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.ndarray:
@@ -132,7 +159,7 @@ def input_jacobian(network: torch.nn.Module, inputs: object, layer: str) -> np.n
     """
     with evaluating(network):
         evaluated, _ = _evaluated(network, inputs, layer, upstream=True)
-        return _stacked(_rows(evaluated.activities[layer], evaluated.variables, layer))
+        return _stacked(_rows(evaluated.activities[layer], evaluated.variables, evaluated, layer))
 
 
 def output_jacobian(network: torch.nn.Module, inputs: object, layer: str) -> np.ndarray:
@@ -142,7 +169,7 @@ def output_jacobian(network: torch.nn.Module, inputs: object, layer: str) -> np.
     """
     with evaluating(network):
         evaluated, _ = _evaluated(network, inputs, layer, downstream=True)
-        return _stacked(_rows(_outputs(evaluated), [evaluated.units[layer]], layer))
+        return _stacked(_rows(_outputs(evaluated), [evaluated.units[layer]], evaluated, layer))
 
 
 def loss_hessian(network: torch.nn.Module, inputs: object, labels: np.ndarray, layer: str) -> np.ndarray:
@@ -170,21 +197,36 @@ def _evaluated(
 # --- rows ---
 
 
-def _rows(outputs: torch.Tensor, variables: Tensors, layer: str) -> Iterator[torch.Tensor]:
-    """Derivative of each column of outputs by the variables, flattened: shape (inputs, entries) each.
+def _rows(outputs: torch.Tensor, variables: Tensors, evaluated: Evaluation, layer: str) -> Iterator[torch.Tensor]:
+    """Derivative of each column of outputs by the variables, flattened: shape (inputs, entries) each."""
+    for block in _blocks(outputs, variables, evaluated, layer):
+        for row in range(len(block[0])):
+            yield _joined([gradient[row] for gradient in block])
 
-    Inputs do not meet inside the network, so the gradient of a column's sum holds the gradient of every input.
-    """
-    for column in range(outputs.shape[1]):
-        yield _joined(_gradients(outputs[:, column].sum(), variables, layer))
+
+def _blocks(
+    outputs: torch.Tensor, variables: Sequence[Any], evaluated: Evaluation, layer: str, *, may_be_constant: bool = False
+) -> Iterator[Tensors]:
+    """Derivatives of some columns of outputs after the other, by each variable: shape (columns, inputs, ...)."""
+    if not outputs.requires_grad:
+        raise ValueError(_not_defined(layer))
+    try:
+        for n_columns, block in evaluated.backward.columns(outputs, variables):
+            if all(gradient is None for gradient in block) and not may_be_constant:
+                raise ValueError(_not_defined(layer))
+            yield [
+                variable.new_zeros(n_columns, *variable.shape) if gradient is None else gradient
+                for gradient, variable in zip(block, variables, strict=True)
+            ]
+    except RuntimeError as error:
+        raise ValueError(_cannot_be_differentiated(layer, error)) from error
 
 
 def _output_rows(evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
     """Derivative of each output by the units: shape (inputs, positions, units)."""
-    outputs = _outputs(evaluated)
-    for output in range(outputs.shape[1]):
-        (gradient,) = _gradients(outputs[:, output].sum(), [evaluated.units[layer.name]], layer.name)
-        yield layer.derivative_of(gradient)
+    for (block,) in _blocks(_outputs(evaluated), [evaluated.units[layer.name]], evaluated, layer.name):
+        for gradient in block:
+            yield layer.derivative_of(gradient)
 
 
 def _combined_rows(evaluated: Evaluation, layer: Layer, weights: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -214,9 +256,12 @@ def _loss_gradient(evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.n
 def _hessian_rows(gradient: torch.Tensor, evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
     """Derivative of each column of a gradient, (inputs, units), by the units: shape (inputs, positions, units)."""
     variable = evaluated.units[layer.name]
-    for column in range(gradient.shape[1]):
-        found = _gradients_or_none(gradient[:, column].sum(), [variable], layer.name)
-        yield layer.derivative_of(torch.zeros_like(variable) if found is None else found[0])  # a constant slope
+    if not gradient.requires_grad:  # a constant slope
+        yield from [layer.derivative_of(torch.zeros_like(variable))] * gradient.shape[1]
+        return
+    for (block,) in _blocks(gradient, [variable], evaluated, layer.name, may_be_constant=True):
+        for row in block:
+            yield layer.derivative_of(row)
 
 
 def _hessian_by_outputs(evaluated: Evaluation, loss: Loss, labels: np.ndarray) -> torch.Tensor:
@@ -242,10 +287,7 @@ def _loss(outputs: torch.Tensor, is_column: bool, loss: Loss, labels: np.ndarray
 def _gradients(output: torch.Tensor, variables: Tensors, layer: str, *, differentiable: bool = False) -> Tensors:
     gradients = _gradients_or_none(output, variables, layer, differentiable=differentiable)
     if gradients is None:
-        raise ValueError(
-            f"a derivative is not defined: between inputs, layer {layer!r} and outputs something is cut, by "
-            "detach() or no_grad() in forward, by whole numbers, or as the outputs do not come from that layer."
-        )
+        raise ValueError(_not_defined(layer))
     return gradients
 
 
@@ -267,6 +309,13 @@ def _gradients_or_none(
         torch.zeros_like(variable) if gradient is None else gradient
         for gradient, variable in zip(found, variables, strict=True)
     ]
+
+
+def _not_defined(layer: str) -> str:
+    return (
+        f"a derivative is not defined: between inputs, layer {layer!r} and outputs something is cut, by "
+        "detach() or no_grad() in forward, by whole numbers, or as the outputs do not come from that layer."
+    )
 
 
 def _cannot_be_differentiated(layer: str, error: Exception) -> str:

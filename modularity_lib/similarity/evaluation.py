@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from modularity_lib.similarity.backward import Backward
 from modularity_lib.similarity.inputs import Inputs
 from modularity_lib.similarity.places import Layer, Place, shape_of, taken
 from modularity_lib.similarity.precision import AtLeast, precision_of
@@ -47,6 +48,7 @@ class Evaluation:
         outputs: (inputs, outputs); None if the network gives something else and no one needs them.
         is_column: whether the outputs came as (inputs,).
         n_bytes: about what the operations of the pass gave, all together.
+        backward: the passes backwards.
     """
 
     variables: tuple[torch.Tensor, ...]
@@ -55,6 +57,7 @@ class Evaluation:
     outputs: torch.Tensor | None
     is_column: bool
     n_bytes: int
+    backward: Backward
 
 
 def evaluate(
@@ -135,6 +138,7 @@ def evaluate(
         None if outputs is None else outputs.reshape(len(inputs), -1),
         outputs is not None and outputs.ndim == 1,
         precision.n_bytes,
+        Backward(precision.n_bytes),
     )
 
 

@@ -1,0 +1,82 @@
+"""Derivatives of many numbers of every input, by passes backwards of which several go together.
+
+Inputs do not meet inside the network, so the gradient of a column's sum over inputs holds the gradient of every input.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+Gradient = torch.Tensor | None
+_BYTES = 64_000_000  # of intermediate numbers of the passes that go together; few of them are there at a time
+_ROUNDING = 1e-3  # of the largest derivative, in single precision; what does not go together is off by far more
+# What operations raise that cannot be done for several passes at once, such as the user's own.
+_NOT_TOGETHER = (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, IndexError, AssertionError)
+
+
+class Backward:
+    """Passes backwards through one batch of inputs, as many together as 64 MB of intermediate numbers allow.
+
+    Args:
+        n_bytes: of the intermediate numbers of the batch.
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        self._at_once = max(1, _BYTES // max(1, n_bytes))
+        self._is_tried = False
+
+    def columns(self, outputs: torch.Tensor, variables: Sequence[Any]) -> Iterator[tuple[int, list[Gradient]]]:
+        """How many columns of outputs, (inputs, columns), come next, and their derivatives by each variable.
+
+        These have shape (columns, inputs, ...), or are None for a variable that the columns do not depend on. Raises
+        RuntimeError if there are no such derivatives.
+        """
+        n_columns, column = outputs.shape[1], 0
+        while column < n_columns:
+            some = range(column, min(column + self._at_once, n_columns))
+            found = self._together(outputs, variables, some) if len(some) > 1 else None
+            if found is None:
+                some = range(column, column + 1)
+                found = [None if one is None else one[None] for one in _alone(outputs, variables, column)]
+            yield len(some), found
+            column = some.stop
+
+    def _together(self, outputs: torch.Tensor, variables: Sequence[Any], some: range) -> list[Gradient] | None:
+        """Several passes at once; None, and never tried again, if they do not give what each gives alone."""
+        chosen = torch.zeros(len(some), *outputs.shape, dtype=outputs.dtype, device=outputs.device)
+        chosen[range(len(some)), :, list(some)] = 1
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of operations that are done one after the other all the same
+                found: list[Gradient] = list(
+                    torch.autograd.grad(
+                        outputs, variables, chosen, retain_graph=True, allow_unused=True, is_grads_batched=True
+                    )
+                )
+        except _NOT_TOGETHER:
+            self._at_once = 1
+            return None
+        if not self._is_tried:
+            self._is_tried = True
+            if not _are_alike(
+                _alone(outputs, variables, some.start), [one if one is None else one[0] for one in found]
+            ):
+                self._at_once = 1
+                return None
+        return found
+
+
+def _alone(outputs: torch.Tensor, variables: Sequence[Any], column: int) -> list[Gradient]:
+    return list(torch.autograd.grad(outputs[:, column].sum(), variables, retain_graph=True, allow_unused=True))
+
+
+def _are_alike(one: Sequence[Gradient], other: Sequence[Gradient]) -> bool:
+    for a, b in zip(one, other, strict=True):
+        if a is None or b is None:
+            if a is not b:
+                return False
+        elif a.shape != b.shape or bool(((a - b).abs() > _ROUNDING * a.abs().max()).any()):
+            return False
+    return True

@@ -1,0 +1,97 @@
+"""Networks whose inputs enter through one linear map: derivatives by the inputs from those by what comes out of it.
+
+With z = Wx + b and G = ∂h/∂z, (∂h/∂x)(∂h/∂x)ᵀ = G WWᵀ Gᵀ: as in `closed_form`, the many inputs cost nothing. The map is
+read off what automatic differentiation keeps, so it does not matter how the network is written.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd.graph import GradientEdge
+
+# What leaves the numbers of each input as they are and in their order, as automatic differentiation calls it.
+_REARRANGING = {f"{name}Backward0" for name in ("Clone", "View", "ReshapeAlias", "UnsafeView", "Alias")}
+_PLACE_OF_INPUTS = {"AddmmBackward0": 1, "MmBackward0": 0}  # among the arguments of b + x Wᵀ, and of x Wᵀ
+_ROUNDING = 1e-3  # of the largest derivative, in single precision; a wrong map is off by far more
+
+
+@dataclass(frozen=True)
+class LinearEntry:
+    """The linear map that inputs enter through: what comes out of it, to differentiate by, and Wᵀ, (numbers, z)."""
+
+    edge: GradientEdge
+    weight: torch.Tensor
+
+    @property
+    def n_z(self) -> int:
+        """How many numbers come out."""
+        return self.weight.shape[1]
+
+    def root(self) -> np.ndarray:
+        """R in float64 with RᵀR = WWᵀ, so that (∂h/∂x)(∂h/∂x)ᵀ = (GRᵀ)(GRᵀ)ᵀ."""
+        return np.asarray(np.linalg.qr(self.weight.cpu().numpy().astype(np.float64), mode="r"))
+
+    def saves(self, n_units: int) -> bool:
+        """Whether it is less work to differentiate by z; products in double precision count twice."""
+        n_numbers = len(self.weight)
+        return self.n_z * (2 * self.n_z + n_units) < n_numbers * (self.n_z + n_units)
+
+
+def linear_entry(outputs: torch.Tensor, variable: torch.Tensor) -> LinearEntry | None:
+    """The one linear map that all of a variable, (inputs, ...), goes into, and nothing else; None if there is none.
+
+    Args:
+        outputs: what is differentiated.
+        variable: by what it is differentiated.
+    """
+    if outputs.grad_fn is None or variable.grad_fn is not None:
+        return None
+    users: dict[Any, list[tuple[Any, int]]] = {}
+    leaf = None
+    for user, place, used in _edges(outputs.grad_fn):
+        users.setdefault(used, []).append((user, place))
+        if getattr(used, "variable", None) is variable:
+            leaf = used
+    node, place = leaf, 0
+    while node is not None and (node is leaf or node.name() in _REARRANGING):
+        after = users.get(node, [])
+        node, place = after[0] if len(after) == 1 else (None, 0)
+    if node is None or _PLACE_OF_INPUTS.get(node.name()) != place or getattr(node, "_saved_alpha", 1) != 1:
+        return None
+    weight = node._saved_mat2.detach()
+    if len(weight) != variable[0].numel() or weight.dtype != variable.dtype:
+        return None
+    entry = LinearEntry(GradientEdge(node, 0), weight)
+    return entry if _is_right(entry, outputs, variable) else None
+
+
+def _edges(node: Any) -> Iterator[tuple[Any, int, Any]]:
+    """All (operation, place, operation whose result is used there) that a result depends on."""
+    seen, waiting = {node}, [node]
+    while waiting:
+        user = waiting.pop()
+        for place, (used, _) in enumerate(user.next_functions):
+            if used is not None:
+                yield user, place, used
+                if used not in seen:
+                    seen.add(used)
+                    waiting.append(used)
+
+
+def _is_right(entry: LinearEntry, outputs: torch.Tensor, variable: torch.Tensor) -> bool:
+    """Whether one derivative by the variable is that through z: hooks on a tensor, which cannot be seen, change it."""
+    weights = torch.arange(1, outputs.numel() + 1, dtype=outputs.dtype, device=outputs.device).cos()
+    combined = (outputs * weights.reshape(outputs.shape)).sum()
+    try:
+        by: list[Any] = [variable, entry.edge]
+        by_variable, by_z = torch.autograd.grad(combined, by, retain_graph=True, allow_unused=True)
+    except RuntimeError:
+        return False
+    if by_variable is None or by_z is None or by_z.shape != (len(variable), entry.n_z):
+        return False
+    expected = by_variable.flatten(1)
+    allowed = _ROUNDING * expected.abs().max()
+    return bool(((by_z @ entry.weight.T - expected).abs() <= allowed).all())
