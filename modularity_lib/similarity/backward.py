@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from modularity_lib.similarity.linear_maps import LinearExit, linear_exit
+
 Gradient = torch.Tensor | None
 _BYTES = 64_000_000  # of intermediate numbers of the passes that go together; few of them are there at a time
 _ROUNDING = 1e-3  # of the largest derivative, in single precision; what does not go together is off by far more
@@ -34,25 +36,34 @@ class Backward:
         RuntimeError if there are no such derivatives.
         """
         n_columns, column = outputs.shape[1], 0
+        end = linear_exit(outputs) if self._at_once > 1 else None
+        if end is not None and any(getattr(variable, "node", None) is end.node for variable in variables):
+            end = None  # what is differentiated by lies behind the map, and not before
         while column < n_columns:
             some = range(column, min(column + self._at_once, n_columns))
-            found = self._together(outputs, variables, some) if len(some) > 1 else None
+            found = self._together(outputs, variables, some, end) if len(some) > 1 else None
             if found is None:
                 some = range(column, column + 1)
-                found = [None if one is None else one[None] for one in _alone(outputs, variables, column)]
+                found = [None if one is None else one[None] for one in _alone(outputs[:, column].sum(), variables)]
             yield len(some), found
             column = some.stop
 
-    def _together(self, outputs: torch.Tensor, variables: Sequence[Any], some: range) -> list[Gradient] | None:
+    def _together(
+        self, outputs: torch.Tensor, variables: Sequence[Any], some: range, end: LinearExit | None
+    ) -> list[Gradient] | None:
         """Several passes at once; None, and never tried again, if they do not give what each gives alone."""
-        chosen = torch.zeros(len(some), *outputs.shape, dtype=outputs.dtype, device=outputs.device)
-        chosen[range(len(some)), :, list(some)] = 1
+        start: Any = outputs
+        if end is not None:
+            start, chosen = end.edge, end.starts(some)
+        else:
+            chosen = torch.zeros(len(some), *outputs.shape, dtype=outputs.dtype, device=outputs.device)
+            chosen[range(len(some)), :, list(some)] = 1
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of operations that are done one after the other all the same
                 found: list[Gradient] = list(
                     torch.autograd.grad(
-                        outputs, variables, chosen, retain_graph=True, allow_unused=True, is_grads_batched=True
+                        [start], variables, [chosen], retain_graph=True, allow_unused=True, is_grads_batched=True
                     )
                 )
         except _NOT_TOGETHER:
@@ -60,16 +71,17 @@ class Backward:
             return None
         if not self._is_tried:
             self._is_tried = True
-            if not _are_alike(
-                _alone(outputs, variables, some.start), [one if one is None else one[0] for one in found]
-            ):
+            weights = torch.arange(1, len(some) + 1, dtype=outputs.dtype, device=outputs.device).cos()
+            part = (outputs[:, some.start : some.stop] * weights).sum()
+            combined = [one if one is None else torch.tensordot(weights, one, dims=1) for one in found]
+            if not _are_alike(_alone(part, variables), combined):
                 self._at_once = 1
                 return None
         return found
 
 
-def _alone(outputs: torch.Tensor, variables: Sequence[Any], column: int) -> list[Gradient]:
-    return list(torch.autograd.grad(outputs[:, column].sum(), variables, retain_graph=True, allow_unused=True))
+def _alone(output: torch.Tensor, variables: Sequence[Any]) -> list[Gradient]:
+    return list(torch.autograd.grad(output, variables, retain_graph=True, allow_unused=True))
 
 
 def _are_alike(one: Sequence[Gradient], other: Sequence[Gradient]) -> bool:

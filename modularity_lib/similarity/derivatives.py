@@ -19,7 +19,7 @@ from modularity_lib.similarity.evaluation import (
     is_about_change_in_place,
 )
 from modularity_lib.similarity.inputs import data_of, label_array
-from modularity_lib.similarity.linear_entry import LinearEntry, linear_entry
+from modularity_lib.similarity.linear_maps import LinearEntry, linear_entry
 from modularity_lib.similarity.losses import CROSS_ENTROPY, Loss, check_labels, label_tensor
 from modularity_lib.similarity.places import Layer, layer_of, places_of
 from modularity_lib.similarity.surroundings import evaluating
@@ -36,7 +36,9 @@ def input_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.n
     root = None if entry is None else entry.root()
     n_units = layer.n_units
     total, rows, at = np.zeros((n_units, n_units)), np.empty((n_units, 0)), 0
-    for block in _blocks(units.flatten(1), by, evaluated, layer.name):  # one position after the other
+    activity = evaluated.activities[layer.name]
+    columns = activity if activity.ndim == 2 and layer.units_axis == 1 else units.flatten(1)
+    for block in _blocks(columns, by, evaluated, layer.name):  # one position after the other
         for gradients in zip(*block, strict=True):
             values = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).cpu().numpy()
             if root is not None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from modularity_lib.similarity import averages, backward, derivatives
 from modularity_lib.similarity.backward import Backward
-from modularity_lib.similarity.linear_entry import linear_entry
+from modularity_lib.similarity.linear_maps import linear_entry, linear_exit
 from modularity_lib.similarity.measures import similarity_matrices
 
 INPUTS = np.random.default_rng(0).normal(size=(7, 40))
@@ -135,6 +135,61 @@ def test_dead_units_have_no_gradient_through_a_linear_entry() -> None:
     assert found[0, 0] > 0
 
 
+# --- out of one linear map ---
+
+
+def with_hook_on_z(network: nn.Module, h: torch.Tensor) -> torch.Tensor:
+    z = network(h)
+    z.register_hook(lambda gradient: gradient * (1 + torch.arange(5)))
+    return z.tanh()
+
+
+def with_hook_on_the_output(network: nn.Module, h: torch.Tensor) -> torch.Tensor:
+    values = network(h).tanh()
+    values.register_hook(lambda gradient: 3 * gradient)
+    return values
+
+
+EXIT: dict[str, tuple[bool, Callable[[nn.Module, torch.Tensor], torch.Tensor]]] = {
+    "linear": (True, lambda network, h: network(h)),
+    "tanh": (True, lambda network, h: network(h).tanh()),
+    "relu in place": (True, lambda network, h: functional.relu(network(h), inplace=True)),
+    "gelu of sigmoid": (True, lambda network, h: functional.gelu(network(h).sigmoid())),
+    "elu, rearranged": (True, lambda network, h: functional.elu(network(h)).view(-1).view(len(h), 5)),
+    "softplus": (True, lambda network, h: functional.softplus(network(h), beta=2.0)),
+    "of its own inputs": (True, lambda network, h: functional.leaky_relu(network(h.sigmoid()))),
+    "softmax": (False, lambda network, h: network(h).softmax(1)),
+    "normalised": (False, lambda network, h: functional.layer_norm(network(h), (5,))),
+    "by hand": (False, lambda network, h: network(h) * torch.sigmoid(network(h))),
+    "with a skip connection": (False, lambda network, h: (network(h) + h[:, :5]).tanh()),
+    "a part": (False, lambda network, h: torch.cat([network(h)[:, :3], h[:, :2]], 1)),
+    "in another order": (False, lambda network, h: network(h).tanh().flip(1)),
+    "a hook on z": (True, with_hook_on_z),
+    "a hook on the output": (True, with_hook_on_the_output),
+}
+
+
+@pytest.mark.parametrize("name", EXIT)
+def test_a_linear_exit_is_seen_where_there_is_one_and_changes_nothing(name: str) -> None:
+    is_exit, leave = EXIT[name]
+    last = nn.Linear(6, 5).double()
+    x = torch.randn(7, 6, dtype=torch.float64, requires_grad=True)
+    outputs = leave(last, x.clone().tanh())
+    assert (linear_exit(outputs) is not None) == is_exit
+    rows = [torch.autograd.grad(outputs[:, at].sum(), x, retain_graph=True)[0] for at in range(5)]
+    found = torch.cat([part for _, (part,) in Backward(n_bytes=1).columns(outputs, [x]) if part is not None])
+    torch.testing.assert_close(found, torch.stack(rows), rtol=1e-12, atol=1e-14)
+
+
+def test_what_lies_behind_the_linear_exit_is_differentiated_by_all_the_same() -> None:
+    network = nn.Sequential(nn.Linear(40, 6), nn.Tanh(), nn.Linear(6, 3)).double()  # entry and exit are one map
+    found = similarity_matrices(network, INPUTS, CLASSES, layers=["0", "1"])
+    expected = average_of_products(network, 1, INPUTS)
+    np.testing.assert_allclose(found["1"]["input_gradient"], expected, atol=1e-13)
+    weight = network[0].weight.detach().numpy()
+    np.testing.assert_allclose(found["0"]["input_gradient"], np.abs(weight @ weight.T), atol=1e-13)
+
+
 # --- several at once ---
 
 
@@ -223,7 +278,7 @@ def test_many_go_together_if_memory_allows(monkeypatch: pytest.MonkeyPatch) -> N
     outputs = nn.Linear(8, 10)(x).tanh()
     blocks = list(Backward(n_bytes=16_000_000).columns(outputs, [x]))
     assert [n_columns for n_columns, _ in blocks] == [4, 4, 2]
-    assert passes == [True, False, True, True]  # the second compares
+    assert passes == [False, True, False, True, True]  # the first is of the tanh, the third compares
     with pytest.raises(ValueError, match="not defined"):
         list(derivatives._blocks(outputs.detach(), [x], None, "act"))  # type: ignore[arg-type]
 

@@ -1,7 +1,9 @@
-"""Networks whose inputs enter through one linear map: derivatives by the inputs from those by what comes out of it.
+"""Linear maps at both ends of what is differentiated, whose derivatives are known and need no pass backwards.
 
-With z = Wx + b and G = ∂h/∂z, (∂h/∂x)(∂h/∂x)ᵀ = G WWᵀ Gᵀ: as in `closed_form`, the many inputs cost nothing. The map is
-read off what automatic differentiation keeps, so it does not matter how the network is written.
+Where inputs enter through one linear map z = Wx + b, with G = ∂h/∂z, (∂h/∂x)(∂h/∂x)ᵀ = G WWᵀ Gᵀ: as in `closed_form`,
+the many inputs cost nothing. Where each unit is a function of one number, h_i = f(z_i), with z = Wg + b, the derivative
+of a unit by g is f'(z_i) W_i, and a pass backwards can start there. Both are read off what automatic differentiation
+keeps, so it does not matter how the network is written.
 """
 
 from collections.abc import Iterator
@@ -15,6 +17,11 @@ from torch.autograd.graph import GradientEdge
 # What leaves the numbers of each input as they are and in their order, as automatic differentiation calls it.
 _REARRANGING = {f"{name}Backward0" for name in ("Clone", "View", "ReshapeAlias", "UnsafeView", "Alias")}
 _PLACE_OF_INPUTS = {"AddmmBackward0": 1, "MmBackward0": 0}  # among the arguments of b + x Wᵀ, and of x Wᵀ
+# Functions of each number by itself.
+_FUNCTIONS = {
+    f"{name}Backward0"
+    for name in ("Tanh", "Relu", "Sigmoid", "Gelu", "Silu", "LeakyRelu", "Elu", "Softplus", "Hardtanh", "Mish")
+}
 _ROUNDING = 1e-3  # of the largest derivative, in single precision; a wrong map is off by far more
 
 
@@ -66,6 +73,45 @@ def linear_entry(outputs: torch.Tensor, variable: torch.Tensor) -> LinearEntry |
         return None
     entry = LinearEntry(GradientEdge(node, 0), weight)
     return entry if _is_right(entry, outputs, variable) else None
+
+
+@dataclass(frozen=True)
+class LinearExit:
+    """The linear map that outputs come out of, but for a function f of each number; weight is Wᵀ, (g, outputs).
+
+    `edge` is what goes into the map, to differentiate from, and `slopes` is f'(z).
+    """
+
+    node: Any
+    edge: GradientEdge
+    weight: torch.Tensor
+    slopes: torch.Tensor  # (inputs, outputs)
+
+    def starts(self, some: range) -> torch.Tensor:
+        """∂h/∂g of some outputs, (some outputs, inputs, g)."""
+        part = slice(some.start, some.stop)
+        return self.slopes[:, part].T[:, :, None] * self.weight[:, part].T[:, None, :]
+
+
+def linear_exit(outputs: torch.Tensor) -> LinearExit | None:
+    """The linear map that all outputs, (inputs, outputs), come out of; None if there is none."""
+    node = outputs.grad_fn
+    while node is not None and node.name() in _FUNCTIONS | _REARRANGING:
+        before = [used for used, _ in node.next_functions if used is not None]
+        node = before[0] if len(before) == 1 else None
+    place = None if node is None else _PLACE_OF_INPUTS.get(node.name())
+    if node is None or place is None or getattr(node, "_saved_alpha", 1) != 1:
+        return None
+    used, number = node.next_functions[place]
+    weight = getattr(node, "_saved_mat2", None)
+    if used is None or weight is None or weight.shape[1] != outputs.shape[1] or weight.dtype != outputs.dtype:
+        return None
+    try:
+        (slopes,) = torch.autograd.grad(outputs.sum(), [GradientEdge(node, 0)], retain_graph=True)
+    except RuntimeError:
+        return None
+    is_whole = slopes.shape == outputs.shape
+    return LinearExit(node, GradientEdge(used, number), weight.detach(), slopes) if is_whole else None
 
 
 def _edges(node: Any) -> Iterator[tuple[Any, int, Any]]:
