@@ -17,6 +17,7 @@ from modularity_lib.progress import progress_bar
 from modularity_lib.similarity.covariance import Covariance
 from modularity_lib.similarity.derivatives import (
     Step,
+    check_derivatives,
     gauss_newton_sums,
     input_gradient_sums,
     loss_hessian_sums,
@@ -86,6 +87,7 @@ def signed_averages(
     with evaluating(network):
         graph = subject.upstream or subject.downstream or _needs_a_graph(subject, data)
         seen = evaluate(subject, data.first(1))
+        check_derivatives(seen, subject)
         size = batch_size or _chosen_batch_size(subject, seen, quantities)
         passes = sum(_n_passes(quantity, seen, layer, hessian) for layer in layers for quantity in quantities)
         with progress_bar(data.n_inputs * (1 + passes), "measuring", progress) as bar:

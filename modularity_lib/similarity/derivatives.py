@@ -126,6 +126,16 @@ def combined_derivatives(evaluated: Evaluation, subject: Subject) -> dict[str, t
     return found
 
 
+def check_derivatives(evaluated: Evaluation, subject: Subject) -> None:
+    """Raise ValueError if a derivative that is asked for is not there."""
+    for layer in subject.layers:
+        if subject.upstream:
+            units = layer.units_of(evaluated.activities[layer.name])
+            _gradients(_combined(units), evaluated.variables, layer.name)
+        if subject.downstream:
+            _gradients(_combined(_outputs(evaluated)), [evaluated.units[layer.name]], layer.name)
+
+
 def _combined(values: torch.Tensor) -> torch.Tensor:
     flat = values.flatten(1)
     columns = torch.arange(1, flat.shape[1] + 1, dtype=values.dtype, device=values.device)
@@ -252,7 +262,25 @@ def _loss_gradient(evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.n
     """∂L/∂h, differentiable, shape (inputs, positions, units)."""
     total = _loss(_outputs(evaluated), evaluated.is_column, loss, labels)
     (gradient,) = _gradients(total, [evaluated.units[layer.name]], layer.name, differentiable=True)
+    if gradient.grad_fn is not None and _ends_in_an_error(gradient.grad_fn):
+        raise ValueError(
+            f"layer {layer.name!r} must be followed by functions with two derivatives for output_hessian, but one of "
+            "them is marked with once_differentiable. curvature='gauss-newton' needs one derivative."
+        )
     return layer.derivative_of(gradient)
+
+
+def _ends_in_an_error(start: Any) -> bool:
+    """Whether a gradient was made of something without a derivative, which PyTorch leaves out without a word."""
+    found, left = {start}, [start]
+    while left:
+        node = left.pop()
+        if node.name() == "torch::autograd::Error":
+            return True
+        new = {following for following, _ in node.next_functions if following is not None} - found
+        found |= new
+        left += new
+    return False
 
 
 def _hessian_rows(gradient: torch.Tensor, evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
@@ -316,7 +344,9 @@ def _gradients_or_none(
 def _not_defined(layer: str) -> str:
     return (
         f"a derivative is not defined: between inputs, layer {layer!r} and outputs something is cut, by "
-        "detach() or no_grad() in forward, by whole numbers, or as the outputs do not come from that layer."
+        "detach() or no_grad() in forward, by whole numbers, or as the outputs do not come from that layer. Of several "
+        "tensors that a layer returns the first counts: a network that reads the state h_n of a recurrent layer can "
+        "read output[:, -1]."
     )
 
 
@@ -325,7 +355,7 @@ def _cannot_be_differentiated(layer: str, error: Exception) -> str:
         return f"layer {layer!r} cannot be differentiated. {CHANGE_A_COPY}"
     return (
         f"layer {layer!r} cannot be differentiated as a measure needs it: {error}. input_covariance needs no "
-        "derivatives, input_gradient and output_gradient no second ones."
+        "derivatives; input_gradient, output_gradient and curvature='gauss-newton' need no second ones."
     )
 
 

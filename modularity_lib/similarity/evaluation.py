@@ -93,12 +93,12 @@ def evaluate(
     def record(layer: Place, tensor: torch.Tensor) -> torch.Tensor:
         assert isinstance(layer, Layer)
         _check_shape(layer, tensor, len(inputs))
+        if (subject.upstream or subject.downstream) and not tensor.is_floating_point():
+            raise CannotBeMeasured(
+                f"layer {layer.name!r} must have activities that can be differentiated, got {tensor.dtype}. Of whole "
+                "numbers, or of True and False, input_covariance alone is defined."
+            )
         if graph and subject.downstream:
-            if not tensor.is_floating_point():
-                raise CannotBeMeasured(
-                    f"layer {layer.name!r} must have activities that can be differentiated by, got {tensor.dtype}. Of "
-                    "whole numbers, or of True and False, input_covariance alone is defined."
-                )
             is_first = not subject.upstream and not units
             if is_first or not tensor.requires_grad:  # what comes before is not needed, and not kept
                 tensor = tensor.detach().requires_grad_()
@@ -207,7 +207,7 @@ def _way_to_outputs(outputs: Any, n_inputs: int) -> str:
         if outputs.ndim > 2 and len(outputs) == n_inputs:
             example = "y.flatten(1), or output=lambda y: y[:, -1] for one position"
         else:
-            example = "y, with the inputs as axis 0"
+            return f"Return one row of outputs for each input, the inputs as axis 0. {needed}."
     elif isinstance(outputs, Mapping) and outputs:
         example = f"y[{next(iter(outputs))!r}]"
     elif isinstance(outputs, tuple | list):

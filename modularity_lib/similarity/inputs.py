@@ -157,10 +157,11 @@ def data_of(inputs: Any, labels: Any) -> Data:
     else:
         one, labels = in_one_order(inputs=inputs, labels=labels)
         read = Inputs((_array("inputs", one),))
-    return Data(read, None if labels is None else label_array(labels, len(read)))
+    several = " Several inputs go into a tuple: a list is one array." if isinstance(inputs, list) else ""
+    return Data(read, None if labels is None else label_array(labels, len(read), several))
 
 
-def label_array(labels: object, n_inputs: int) -> np.ndarray:
+def label_array(labels: object, n_inputs: int, way_out: str = "") -> np.ndarray:
     """Labels as an array, one entry for each input."""
     values = numbers_of("labels", labels, _LABELS)
     if values.ndim == 0 and not hasattr(labels, "shape"):  # NumPy makes an array of any object
@@ -168,7 +169,7 @@ def label_array(labels: object, n_inputs: int) -> np.ndarray:
     if values.ndim == 0 or len(values) != n_inputs:
         raise ValueError(
             f"labels must hold one entry for each of {n_inputs} inputs, got {values.dtype} of shape {values.shape}. "
-            "Inputs and labels must be the same part of the data."
+            f"Inputs and labels must be the same part of the data.{way_out}"
         )
     return values
 

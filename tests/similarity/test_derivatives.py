@@ -330,6 +330,38 @@ def test_a_layer_that_does_not_depend_on_the_images_has_no_derivative() -> None:
         derivatives.input_jacobian(Constant("none"), np.ones((3, 2)), "hidden")
 
 
+class Once(torch.autograd.Function):
+    """A ReLU that can be differentiated once."""
+
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        context.save_for_backward(values)
+        return values.clamp(min=0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return gradient * (context.saved_tensors[0] > 0)
+
+
+@pytest.mark.parametrize("beside", [0.0, 1.0])
+def test_functions_that_can_be_differentiated_once_have_no_hessian(beside: float) -> None:
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.below, self.act, self.above = torch.nn.Linear(6, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            hidden = self.act(self.below(images))
+            return self.above(Once.apply(hidden) + beside * hidden**2)
+
+    network, images, labels = Network().double(), random_images(4, 6), np.arange(4) % 3
+    with pytest.raises(ValueError, match=r"'act' must be followed by functions with two .* curvature='gauss-newton'"):
+        similarity_matrices(network, images, labels, layers=["act"])
+    found = similarity_matrices(network, images, layers=["act"], curvature="gauss-newton")
+    assert found["act"]["output_hessian"].any()
+
+
 def test_images_that_the_network_cannot_take_are_refused() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(784, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     with pytest.raises(ValueError, match=r"inputs of shape \(2, 100\) cannot go through the network: .*Give inputs as"):

@@ -302,9 +302,7 @@ def test_activities_that_are_true_or_false_have_a_covariance_and_no_derivative()
     np.testing.assert_allclose(
         found["act"]["input_covariance"], np.abs(np.cov(spikes.T, bias=True)), rtol=1e-6, atol=1e-12
     )
-    with pytest.raises(
-        ValueError, match=r"can be differentiated by, got torch\.bool.*input_covariance alone is defined"
-    ):
+    with pytest.raises(ValueError, match=r"can be differentiated, got torch\.bool.*input_covariance alone is defined"):
         similarity_matrices(network, VECTORS, layers=["act"], measures=["output_gradient"])
 
 

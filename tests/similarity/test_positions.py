@@ -420,6 +420,19 @@ def test_positions_that_are_not_there_are_refused() -> None:
     )
 
 
+def test_a_state_that_is_read_in_place_of_the_outputs_is_told_before_the_work() -> None:
+    class State(Recurrent):
+        def forward(self, series: torch.Tensor) -> torch.Tensor:
+            return self.output(self.rnn(self.act(self.first(series)))[1][-1])
+
+    options: Any = {"layers": ["rnn"], "units": {"rnn": 2}, "positions": -1}
+    network = State(nn.GRU).double()
+    refuse(
+        r"Of several tensors .* the state h_n of a recurrent layer can read output\[:, -1\]", network, SERIES, **options
+    )
+    assert similarity_matrices(network, SERIES, measures=["input_gradient"], **options)["rnn"]["input_gradient"].any()
+
+
 def test_a_layer_without_an_axis_of_inputs_is_refused_with_both_shapes() -> None:
     class Flat(Recurrent):
         def forward(self, series: torch.Tensor) -> torch.Tensor:
