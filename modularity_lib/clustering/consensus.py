@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
 from modularity_lib.arrays import flag, names_of, shown, whole_number
-from modularity_lib.clustering.best_search import best_modules
 from modularity_lib.clustering.clusterings import in_order_of_appearance, unchangeable
-from modularity_lib.clustering.modularity import adjacency_of, checked_resolution, modularity_score
+from modularity_lib.clustering.modularity import adjacency_of, checked_resolution, modularity_matrix, modularity_score
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.clustering.search import METHODS
 from modularity_lib.progress import progress_bar
@@ -102,14 +101,15 @@ def consensus_modules(
     if not len(live):
         labels, core = unchangeable(np.full(len(adjacency), -1)), unchangeable(np.zeros(len(adjacency), dtype=bool))
         return ConsensusModules(labels, np.nan, unchangeable(unknown), core, 0, unchangeable(np.empty(0)), **made_by)
+    matrix = modularity_matrix(adjacency, resolution=resolution, signed=signed)[np.ix_(live, live)]
     found = np.empty((searches, len(live)), dtype=int)
     with progress_bar(searches, "searching", progress) as bar:
         for place in range(searches):
             if method == "paper":
-                one = paper_modules(adjacency, seed=seed + place).labels
+                one = paper_modules(adjacency, seed=seed + place).labels[live]
             else:
-                one = _way_up(adjacency, seed, place, resolution=resolution, signed=signed)
-            found[place] = in_order_of_appearance(one[live])
+                one = _way_up(matrix, seed, place)
+            found[place] = in_order_of_appearance(one)
             bar.update()
     agreed, together = _agreed(found, seed), _together(found)
     labels = np.full(len(adjacency), -1)
@@ -132,9 +132,13 @@ def consensus_modules(
     )
 
 
-def _way_up(adjacency: np.ndarray, seed: int, place: int, *, resolution: float, signed: bool) -> np.ndarray:
-    drawn = int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0])
-    return best_modules(adjacency, seed=drawn, restarts=1, resolution=resolution, signed=signed, rounds=False)[0]
+def _way_up(matrix: np.ndarray, seed: int, place: int) -> np.ndarray:
+    """Labels of the local optimum where a way up from single units ends, for the quality matrix B."""
+    from modularity_lib.clustering.compiled_best import search  # Numba is loaded only where modules are searched
+
+    matrix = matrix.copy()
+    np.fill_diagonal(matrix, 0.0)  # which is the same in every partition
+    return np.asarray(search(matrix, np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0], 0))
 
 
 def _together(found: np.ndarray) -> np.ndarray:
@@ -161,21 +165,12 @@ def _agreed(found: np.ndarray, seed: int) -> np.ndarray:
         weight[alone, nearest[0][alone]] = weight[nearest[0][alone], alone] = nearest[1][alone]
         if not weight.any():
             break
+        matrix = modularity_matrix(weight)
         found = np.array(
-            [
-                in_order_of_appearance(
-                    _alone_if_dead(_way_up(weight, seed + round_ + 1, place, resolution=1.0, signed=False))
-                )
-                for place in range(searches)
-            ]
+            [in_order_of_appearance(_way_up(matrix, seed + round_ + 1, place)) for place in range(searches)]
         )
     most_often, how_often = np.unique(found, axis=0, return_counts=True)
     return np.asarray(most_often[how_often.argmax()])
-
-
-def _alone_if_dead(labels: np.ndarray) -> np.ndarray:
-    """A unit that is together with none is a module of its own."""
-    return np.where(labels < 0, labels.max() + 1 + np.arange(len(labels)), labels)
 
 
 def _confidence(agreed: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 import modularity_lib as ml
 from modularity_lib.clustering import consensus
 from modularity_lib.clustering.consensus import consensus_modules
-from modularity_lib.clustering.modularity import adjacency_of
+from modularity_lib.clustering.modularity import modularity_matrix
 from modularity_lib.findings.synthetic import noise, planted
 
 
@@ -96,7 +96,7 @@ def test_the_same_arguments_give_the_same_and_another_seed_other_searches(option
 
 def test_a_search_ends_where_no_move_of_a_unit_raises_q() -> None:
     similarity = noise(20, seed=5)
-    labels = consensus._way_up(adjacency_of("similarity", similarity), 0, 0, resolution=1.0, signed=False)
+    labels = consensus._way_up(modularity_matrix(similarity), 0, 0)
     score = ml.modularity_score(similarity, labels)
     for unit in range(20):
         for module in range(labels.max() + 2):
