@@ -528,6 +528,26 @@ def common_mode(store: Path | None) -> None:
         ship(Archive("v1", opened).tables_at_hand(), opened)
 
 
+@main.command()
+@_stops_at_once
+def bounds() -> None:
+    """Bound the modularity of all partitions, for matrices of v1, and ship the table in data/bounds.
+
+    Takes some minutes of one core.
+
+    \b
+    Example:
+      modularity bounds
+    """
+    from threadpoolctl import threadpool_limits
+
+    from modularity_lib.findings.bounds import ship
+    from modularity_lib.studies.archive import Archive
+
+    with threadpool_limits(1, user_api="blas"):  # as one core of any machine would
+        ship(Archive("v1").tables_at_hand())
+
+
 @main.group()
 def data() -> None:
     """Get the images that studies are made of."""

@@ -19,7 +19,7 @@ from made_up_results import made_up_results
 from modularity_lib import cli
 from modularity_lib.book import cover, pdf, readme, rerun
 from modularity_lib.book.execution import ChapterFailed
-from modularity_lib.findings import common_mode, reaffirm
+from modularity_lib.findings import bounds, common_mode, reaffirm
 from modularity_lib.images import dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies import archive, measurement, shipping, status
@@ -264,6 +264,13 @@ def test_common_mode_is_measured_on_the_networks_of_the_given_store(
     assert shipped == [("v1", tmp_path)]
 
 
+def test_bounds_are_computed_for_v1(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped: list[str] = []
+    monkeypatch.setattr(bounds, "ship", lambda results: shipped.append(results.study.name))
+    assert modularity("bounds").exit_code == 0
+    assert shipped == ["v1"]
+
+
 def test_data_fetch_names_what_is_at_hand() -> None:
     shown = modularity("data", "fetch", "mnist-5k")
     assert f"4,000 training and 1,000 test images, SHA-256 {dataset_of_study('mnist-5k').sha256}" in shown.output
@@ -323,6 +330,7 @@ FIRST_OF = {
     ("reaffirm",): (reaffirm, "reaffirm"),
     ("readme",): (readme, "shipped_results"),
     ("common-mode",): (common_mode, "ship"),
+    ("bounds",): (bounds, "ship"),
     ("pdf",): (pdf, "build_single_page"),
     ("data", "fetch", "mnist-5k"): (dataset, "load_dataset"),
 }
