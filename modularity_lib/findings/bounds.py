@@ -71,12 +71,12 @@ def table_at_hand(results: Results, *, seconds: float = 1.0) -> pd.DataFrame:
         return bound_table(results, seconds=seconds)
     table = read_entry(folder).tables["bounds"]
     matrices = _matrices(results, DROPOUTS)
-    for row in table.itertuples():
-        similarity = matrices[row.dropout, row.layer, row.measure]
-        if abs(modularity_score(similarity, row.labels) - row.score) > _SAME:
+    places = zip(table["dropout"], table["layer"], table["measure"], strict=True)
+    for place, labels, score in zip(places, table["labels"], table["score"], strict=True):
+        if abs(modularity_score(matrices[place], labels) - score) > _SAME:
             warnings.warn(
-                f"the table in {folder} is of other matrices, so bounds are computed now, for {seconds:g} seconds each. "
-                "`make bounds` computes them at length.",
+                f"the table in {folder} is of other matrices, so bounds are computed now, for {seconds:g} seconds "
+                "each. `make bounds` computes them at length.",
                 OtherMatrices,
                 stacklevel=2,
             )
@@ -102,8 +102,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """How many matrices are proven, and how far the search of the study stays below: a row per dropout.
 
     Returns:
-        `dropout`, `matrices`; `proven`, and `proven_soon` = within ten seconds; `largest_gap` = (upper - score) / score;
-        `search_gap` and `largest_search_gap` = mean and largest (score - search) / score of those that are proven;
+        `dropout`, `matrices`; `proven`, and `proven_soon` = within ten seconds; `largest_gap` = upper / score - 1;
+        `search_gap` and `largest_search_gap` = mean and largest 1 - search / score of those that are proven;
         `search_reaches` = in how many of these the search found the best.
     """
     rows = []
