@@ -16,14 +16,13 @@ _PATIENCE = 3
 
 
 def best_modules(
-    adjacency: np.ndarray, *, seed: int, restarts: int, resolution: float, signed: bool, rounds: bool = True
+    adjacency: np.ndarray, *, seed: int, restarts: int, resolution: float, signed: bool
 ) -> tuple[np.ndarray, float]:
     """Module of each unit, -1 for dead ones, and Q of the best partition that was found; NaN if all units are dead.
 
     Args:
         adjacency: A, as `modularity.adjacency_of` gives it.
         seed, restarts, resolution, signed: as in `search.find_modules`.
-        rounds: False = stop at the first local optimum, from units that are alone.
     """
     signed = signed and bool((adjacency < 0.0).any())
     parts = _signed_part(adjacency, resolution) if signed else _parts(adjacency, resolution)
@@ -32,7 +31,7 @@ def best_modules(
     seeds = np.random.SeedSequence(seed).generate_state(restarts, np.uint64)
     for one in seeds if restarts == 1 else progress_over(seeds, "searching modules"):
         for index, part in enumerate(parts):
-            found = part.searched(one, rounds)
+            found = part.searched(one)
             score = part.score(found)
             if score > scores[index]:
                 labels[part.units], scores[index] = found + index * len(labels), score
@@ -49,12 +48,12 @@ class _DensePart(NamedTuple):
     units: np.ndarray
     matrix: np.ndarray
 
-    def searched(self, seed: int, rounds: bool) -> np.ndarray:
+    def searched(self, seed: int) -> np.ndarray:
         from modularity_lib.clustering.compiled_best import search  # Numba is loaded only where modules are searched
 
         matrix = self.matrix.copy()
         np.fill_diagonal(matrix, 0.0)  # which is the same in every partition
-        return np.asarray(search(matrix, seed, int(rounds)))
+        return np.asarray(search(matrix, seed, 1))
 
     def score(self, labels: np.ndarray) -> float:
         return float(self.matrix[labels[:, None] == labels].sum())
@@ -67,7 +66,7 @@ class _SparsePart(NamedTuple):
     share: csr_array  # Ã
     strength: np.ndarray  # s
 
-    def searched(self, seed: int, rounds: bool) -> np.ndarray:
+    def searched(self, seed: int) -> np.ndarray:
         """Units that several descents agree to join are one from then on, and those groups are searched.
 
         Source: Ovelgönne & Geyer-Schulz (2013), Contemp. Math. 588:187.
@@ -75,10 +74,9 @@ class _SparsePart(NamedTuple):
         from modularity_lib.clustering import compiled_best
 
         links = (self.share.indptr.astype(np.int64), self.share.indices.astype(np.int64), self.share.data)
-        group, alone = np.zeros(len(self.units), np.int64), np.arange(len(self.units))
-        if not rounds:
-            return self._connected(compiled_best.descend_on_links(*links, self.strength, alone, seed))
+        group = np.zeros(len(self.units), np.int64)
         for number in range(_DESCENTS):
+            alone = np.arange(len(group))
             found = compiled_best.descend_on_links(*links, self.strength, alone, seed + np.uint64(number))
             _, group = np.unique(group * len(group) + found, return_inverse=True)
         n_groups = int(group.max()) + 1
