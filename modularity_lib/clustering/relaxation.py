@@ -64,14 +64,12 @@ class Relaxation:
         twice[:, 1:] = leaves[:, 1:] == leaves[:, :-1]
         stars[:, 1:] = np.sort(np.where(twice, -1, leaves), axis=1)[:, ::-1]
         kept = (stars[:, 2] >= 0) & ~(stars[:, 1:] == stars[:, :1]).any(axis=1)
-        at_least_0 = _summed(self.at_least_0, i, j)
-        np.fill_diagonal(at_least_0, 0.0)
         return replace(
             self,
             quality=_summed(self.quality, i, j),
             apart=_summed(self.apart.astype(float), i, j) > 0.0,
             together=self.together[np.ix_(first, first)],
-            at_least_0=at_least_0,
+            at_least_0=_summed(self.at_least_0, i, j),
             slack=_summed(self.slack, i, j),
             stars=stars[kept],
             multipliers=self.multipliers[kept],

@@ -122,8 +122,28 @@ def test_a_joined_problem_has_the_partitions_that_join_them_and_a_parted_one_the
             child.improve(SOON)
         assert expected - 1e-12 <= child.upper <= expected + 1e-3
     assert problem.joined(1, 4).joined(0, 1).quality.sum() == pytest.approx(matrix.sum())
-    leaves = problem.joined(1, 4).stars[:, 1:]
-    assert all(len(set(row[row >= 0])) == (row >= 0).sum() >= 2 for row in leaves)
+
+
+def test_stars_of_joined_groups_are_stars_again_or_left_out() -> None:
+    problem = Relaxation.of(np.zeros((6, 6)))
+    stars = [[0, 2, 3], [0, 1, 4], [1, 0, 4], [0, 1, 2, 4], [5, 1, 3, 4]]
+    problem.stars = np.array([[*star, *[-1] * (17 - len(star))] for star in stars])
+    problem.multipliers = np.arange(1.0, 6.0)
+    joined = problem.joined(4, 1)  # 4 becomes 1, and 5 becomes 4
+    assert [(star[0], *sorted(star[star >= 0][1:])) for star in joined.stars] == [(0, 2, 3), (0, 1, 2), (4, 1, 3)]
+    assert joined.multipliers.tolist() == [1.0, 4.0, 5.0]
+    assert (np.diff((joined.stars >= 0).astype(int), axis=1) <= 0).all()  # -1 up to the end alone
+
+
+def test_where_nothing_is_left_to_be_decided_the_bound_is_exact_at_once() -> None:
+    matrix = modularity_matrix(random_similarity(4, 0))
+    parted = joined = Relaxation.of(matrix)
+    for i, j in combinations(range(4), 2):
+        parted = parted.parted(i, j)
+    for _ in range(3):
+        joined = joined.joined(0, 1)
+    assert parted.upper == pytest.approx(np.trace(matrix))
+    assert joined.upper == pytest.approx(0.0)  # the sum of B
 
 
 def test_parts_without_a_link_are_bounded_one_by_one_and_dead_units_have_no_module() -> None:
@@ -148,6 +168,19 @@ def test_time_that_runs_out_is_an_answer() -> None:
     assert not later.proven
     assert soon.seconds < 1.0
     assert soon.gap == soon.upper - soon.score
+
+
+def test_past_the_deadline_there_is_one_step_and_no_search_for_stars(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+    monkeypatch.setattr(
+        Relaxation, "_step", lambda self, *given, true=Relaxation._step: steps.append(1) or true(self, *given)
+    )
+    problem = Relaxation.of(modularity_matrix(noise(30, seed=0)))
+    problem.improve(-1.0)
+    assert (len(steps), len(problem.stars)) == (1, 0)
+    problem.improve(SOON)
+    assert len(steps) == 101
+    assert len(problem.stars) > 0
 
 
 def test_planted_blocks_are_the_best_partition() -> None:
