@@ -1,8 +1,8 @@
-"""Covariance of the units of a layer, from one batch of inputs after the other."""
+"""Covariance of units, from one batch after the other, and the similarity that is made of an average: sign, norm."""
 
 import numpy as np
 
-_CONSTANT = 16  # rounding errors of its largest activity that the standard deviation of a constant unit may reach
+CONSTANT = 16  # rounding errors of its largest activity that the standard deviation of a constant unit may reach
 
 
 class Covariance:
@@ -43,10 +43,27 @@ class Covariance:
         covariance -= np.outer(mean[0], mean[0]) if n_positions == 1 else mean.T @ mean / n_positions
         variance = covariance.diagonal()[np.newaxis] if n_positions == 1 else self._squares / self._n_inputs - mean**2
         deviation = np.sqrt(np.maximum(variance, 0.0))
-        constant = (deviation <= _CONSTANT * self._rounding * self._peak).all(axis=0)
+        constant = (deviation <= CONSTANT * self._rounding * self._peak).all(axis=0)
         covariance[constant, :] = 0.0
         covariance[:, constant] = 0.0
         return covariance
+
+
+def similarity_of_average(average: np.ndarray, *, normalised: bool, signed: bool = False) -> np.ndarray:
+    """|S|, or |S_ij / √(S_ii S_jj)|, which is 0 where S_ii or S_jj is 0; with the sign if it is wanted.
+
+    Args:
+        average: S, shape (units, units), symmetric but for rounding; finite.
+    """
+    similarity = (average + average.T) / 2
+    if normalised:
+        diagonal = np.abs(similarity.diagonal())
+        scale = np.where(diagonal > 0, np.sqrt(diagonal), np.inf)
+        own = np.sign(similarity.diagonal())
+        similarity = similarity / scale / scale[:, np.newaxis]  # one after the other: their product may underflow
+        similarity = (similarity + similarity.T) / 2
+        np.fill_diagonal(similarity, own)  # exactly 1, not 1 up to rounding
+    return similarity if signed else np.abs(similarity)
 
 
 def check_finite(values: np.ndarray, what: str, cause: str) -> None:

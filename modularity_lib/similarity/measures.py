@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from modularity_lib.similarity import closed_form
 from modularity_lib.similarity.arguments import check_network, check_settings, images_of
 from modularity_lib.similarity.averages import Curvature, Hessian, signed_averages
-from modularity_lib.similarity.covariance import Covariance, check_finite
+from modularity_lib.similarity.covariance import Covariance, check_finite, similarity_of_average
 from modularity_lib.similarity.evaluation import Output
 from modularity_lib.similarity.inputs import data_of
 from modularity_lib.similarity.layers import chosen_paths, without_wrappers
@@ -251,19 +251,11 @@ def _closed_form(
 
 
 def _measure(averages: Mapping[str, np.ndarray], name: Measure, layer: str) -> np.ndarray:
-    """The named measure, |S| or |S_ij / √(S_ii S_jj)|, from the signed averages S of a layer."""
+    """The named measure from the signed averages S of a layer."""
     signed = averages[quantity_of(name)]
     overflow = "activities" if name.startswith("input_covariance") else "derivatives"
     cause = f"{overflow} or their products overflow, or are not defined, as that of √ at 0; rescale weights or inputs"
     check_finite(signed, f"{quantity_of(name)} of layer {layer!r}", cause)
-    similarity = np.abs(signed + signed.T) / 2  # symmetric but for rounding
-    if not is_normalised(name):
-        return similarity
-    diagonal = similarity.diagonal()
-    live = diagonal > 0
-    scale = np.where(live, np.sqrt(diagonal), np.inf)
-    similarity = similarity / scale / scale[:, np.newaxis]  # one after the other: their product may underflow
-    similarity = (similarity + similarity.T) / 2
-    np.fill_diagonal(similarity, live)  # exactly 1, not 1 up to rounding
+    similarity = similarity_of_average(signed, normalised=is_normalised(name))
     check_finite(similarity, f"{name} of layer {layer!r}", "S_ii of a unit is too small to divide by")
     return similarity
