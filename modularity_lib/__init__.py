@@ -35,6 +35,7 @@ _MODULES = {
     "images.dataset": ("Dataset", "load_dataset"),
     "images.sources": ("DatasetAltered", "DatasetUnavailable"),
     "similarity.measures": ("similarity_matrices",),
+    "similarity.recordings": ("similarity_of_activity", "similarity_of_gradients"),
     "studies.archive": ("stored_matrices", "stored_network"),
     "studies.catalogue": ("STUDIES", "Study"),
     "studies.results": ("Results", "StudyIncomplete"),
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from modularity_lib.images.dataset import Dataset, load_dataset
     from modularity_lib.images.sources import DatasetAltered, DatasetUnavailable
     from modularity_lib.similarity.measures import similarity_matrices
+    from modularity_lib.similarity.recordings import similarity_of_activity, similarity_of_gradients
     from modularity_lib.studies.archive import stored_matrices, stored_network
     from modularity_lib.studies.catalogue import STUDIES, Study
     from modularity_lib.studies.results import Results, StudyIncomplete

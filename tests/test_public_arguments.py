@@ -60,6 +60,8 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
         | {"units": {"hidden1": 1}, "positions": "average", "output": None, "loss": None, "curvature": "hessian"}
         | {"inputs_at": None, "calls": {"hidden1": 0}, "batch_size": 3, "progress": False},
     ),
+    "similarity_of_activity": (ml.similarity_of_activity, {"activity": IMAGES, "signed": False}),
+    "similarity_of_gradients": (ml.similarity_of_gradients, {"gradients": np.ones((2, 3, 4)), "signed": False}),
     "load_dataset": (ml.load_dataset, {"name": "mnist-5k"}),
     "TrainingConfig": (
         ml.TrainingConfig,
@@ -133,6 +135,8 @@ def places(*arguments: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize(("function", "argument"), places())
 def test_what_is_of_another_kind_is_refused_by_name(function: str, argument: str, wrong: str) -> None:
+    if (argument, wrong) == ("gradients", "three axes"):
+        pytest.skip("it is right")
     call, arguments = DOORS[function]
     if (function, argument, wrong) == (
         "similarity_matrices",
