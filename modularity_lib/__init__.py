@@ -24,6 +24,7 @@ _MODULES = {
         "transfer",
         "variation_of_information",
     ),
+    "analysis.significance": ("ModuleTest", "test_modules"),
     "clustering.bound": ("modularity_bound",),
     "clustering.clusterings": ("Clustering", "load_modules"),
     "clustering.consensus": ("consensus_modules",),
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         transfer,
         variation_of_information,
     )
+    from modularity_lib.analysis.significance import ModuleTest, test_modules
     from modularity_lib.clustering.bound import modularity_bound
     from modularity_lib.clustering.clusterings import Clustering, load_modules
     from modularity_lib.clustering.consensus import consensus_modules

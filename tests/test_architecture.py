@@ -18,12 +18,13 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"images"},
     "alignment": {"clustering"},
     "similarity": {"training.networks"},
+    "analysis": STEPS,
     "studies": STEPS,
-    "findings": STEPS | {"studies"},
+    "findings": STEPS | {"analysis", "studies"},
     "figures": {"findings", "studies.results", "studies.catalogue", "clustering"},
     "book": STEPS | {"studies", "findings", "figures"},
     "cli": STEPS | {"studies", "findings", "figures", "book"},
-    "__init__": STEPS | {"studies", "findings", "compiled_code"},
+    "__init__": STEPS | {"analysis", "studies", "findings", "compiled_code"},
 }
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from tqdm import tqdm
 
+from modularity_lib.analysis.draws import random_directions, shuffled
 from modularity_lib.clustering.modularity import dead_units
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings.synthetic import block_of, planted
@@ -83,36 +84,6 @@ def shifted(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarr
     _check_level(level, lowest=0.0)
     added = brentq(lambda added: np.clip(similarity[pairs] + added, 0.0, 1.0).mean() - level, -1.0, 1.0, xtol=1e-13)
     return np.clip(similarity + added, 0.0, 1.0)
-
-
-def shuffled(similarity: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    """Null: assign the similarities to pairs of units at random. The histogram stays, the arrangement goes."""
-    upper = np.triu_indices(len(similarity), k=1)
-    return _symmetric(source.permutation(similarity[upper]), len(similarity))
-
-
-def random_directions(similarity: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    """Null: absolute cosines of random vectors, one for each unit, in a space of as few dimensions.
-
-    There are d = 1 / (mean of S_ij² over i != j) dimensions, as the squared cosine of isotropic vectors is 1 / d on
-    average; where d is not whole, one more axis counts in part. Units that are like a third one are like each other,
-    the more so the fewer the dimensions. Shuffling destroys that; this null keeps it, and has no modules.
-
-    Args:
-        similarity: S, shape (units, units), in [0, 1]; some pair is neither 0 nor 1.
-    Returns:
-        same shape, in [0, 1], diagonal 0.
-    """
-    upper = np.triu_indices(len(similarity), k=1)
-    dimensions = 1.0 / np.mean(np.square(similarity[upper]))
-    whole = int(dimensions)
-    # Variances 1, ..., 1, v with participation ratio (whole + v)² / (whole + v²) = dimensions.
-    rest = max(whole**2 - (dimensions - 1) * whole * (dimensions - whole), 0.0)
-    partial = (whole - np.sqrt(rest)) / (dimensions - 1) if dimensions > 1 else 0.0
-    vectors = source.standard_normal((len(similarity), whole + 1))
-    vectors[:, -1] *= np.sqrt(partial)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return _symmetric(np.abs(vectors @ vectors.T)[upper], len(similarity))
 
 
 def confounds(similarity: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -349,12 +320,6 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
-
-
-def _symmetric(upper: np.ndarray, units: int) -> np.ndarray:
-    matrix = np.zeros((units, units))
-    matrix[np.triu_indices(units, k=1)] = upper
-    return matrix + matrix.T
 
 
 def split_table(table: pd.DataFrame, results: Results, regulariser: Regulariser) -> pd.DataFrame:

@@ -40,22 +40,7 @@ def similarity_of_activity(activity: Any, *, signed: bool = False) -> dict[str, 
     array([[ 1., -1.],
            [-1.,  1.]])
     """
-    signed = flag("signed", signed)
-    values = _readable("activity", activity, _ACTIVITY)
-    samples, units = _checked_shape("activity", activity, values, _ACTIVITY)
-    rounding = float(np.finfo(np.float64).eps)
-    covariance = Covariance(rounding)
-    low, high = np.full(units, np.inf), np.full(units, -np.inf)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
-        for block in _blocks("activity", values, _names(activity), _ACTIVITY):
-            covariance.add(block, "activity")
-            np.minimum(low, block.min(axis=0), out=low)
-            np.maximum(high, block.max(axis=0), out=high)
-        average = covariance.result()
-        # A unit whose numbers lie s apart has a standard deviation of at least s / √(2 samples).
-        constant = CONSTANT * rounding * np.sqrt(2 * samples) * np.maximum(np.abs(low), np.abs(high))
-        _check_squares("activity", average, np.where(high - low > constant, high - low, 0.0))
-        return _measures("input_covariance", average, activity, signed=signed)
+    return covariances_of("activity", activity, signed=flag("signed", signed))
 
 
 def similarity_of_gradients(gradients: Any, *, signed: bool = False) -> dict[str, Any]:
@@ -92,6 +77,32 @@ def similarity_of_gradients(gradients: Any, *, signed: bool = False) -> dict[str
         return _measures("gradient", average, gradients, signed=signed)
 
 
+def covariances_of(name: str, activity: Any, *, signed: bool) -> dict[str, Any]:
+    """As `similarity_of_activity`; an error calls the activity by its name."""
+    values = _readable(name, activity, _ACTIVITY)
+    samples, units = _checked_shape(name, activity, values, _ACTIVITY)
+    rounding = float(np.finfo(np.float64).eps)
+    covariance = Covariance(rounding)
+    low, high = np.full(units, np.inf), np.full(units, -np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
+        for block in _blocks(name, values, _names(activity), _ACTIVITY):
+            covariance.add(block, name)
+            np.minimum(low, block.min(axis=0), out=low)
+            np.maximum(high, block.max(axis=0), out=high)
+        average = covariance.result()
+        # A unit whose numbers lie s apart has a standard deviation of at least s / √(2 samples).
+        constant = CONSTANT * rounding * np.sqrt(2 * samples) * np.maximum(np.abs(low), np.abs(high))
+        _check_squares(name, average, np.where(high - low > constant, high - low, 0.0))
+        return _measures("input_covariance", average, activity, signed=signed)
+
+
+def whole_activity(name: str, activity: Any) -> np.ndarray:
+    """What `similarity_of_activity` reads, in memory as a whole: float64, shape (samples, units)."""
+    values = _readable(name, activity, _ACTIVITY)
+    _checked_shape(name, activity, values, _ACTIVITY)
+    return np.concatenate(list(_blocks(name, values, _names(activity), _ACTIVITY)))
+
+
 def _readable(name: str, value: Any, wanted: Wanted) -> Any:
     """An array, or what is read slice by slice: data sets on disk, which may be larger than memory, sparse matrices."""
     if hasattr(value, "tocsr"):
@@ -103,7 +114,7 @@ def _readable(name: str, value: Any, wanted: Wanted) -> Any:
 
 def _checked_shape(name: str, given: Any, values: Any, wanted: Wanted) -> tuple[int, ...]:
     shape = tuple(values.shape)
-    axes = ("samples", "units", "directions")[: _N_AXES[name]]
+    axes = ("samples", "units", "directions") if wanted is _GRADIENTS else ("samples", "units")
     came = f"got shape {shown(shape)}"
     if len(shape) != len(axes):
         raise ValueError(f"{name} must {wanted.expected}, {came}. {wanted.way_out(given, None)}")
@@ -113,7 +124,7 @@ def _checked_shape(name: str, given: Any, values: Any, wanted: Wanted) -> tuple[
         if length < least:
             way_out = (
                 f"For a single sample pass g @ g.T to find_modules, with g = {name}[0]."
-                if name == "gradients" and length == 1
+                if wanted is _GRADIENTS and length == 1
                 else f"One sample has no covariance; samples are the rows: if units are, pass {name}.T."
                 if axis == "samples"
                 else "There is nothing to compare."
@@ -209,7 +220,6 @@ def _way_out(advice: str) -> Callable[[object, np.ndarray | None], str]:
     return way_out
 
 
-_N_AXES = {"activity": 2, "gradients": 3}
 _UNMASKED = "the samples without masked entries"
 _ACTIVITY = Wanted(
     "be real numbers of shape (samples, units)",

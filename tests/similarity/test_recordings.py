@@ -14,34 +14,12 @@ import torch
 
 import modularity_lib as ml
 from modularity_lib.similarity import recordings
+from on_disk import OnDisk
 
 RANDOM = np.random.default_rng(0)
 ACTIVITY = RANDOM.standard_normal((50, 7)) @ RANDOM.standard_normal((7, 7))
 GRADIENTS = RANDOM.standard_normal((20, 5, 9))
 NAMES = list("abcdefg")
-
-
-class OnDisk:
-    """A data set as those of HDF5 and Zarr: it can be sliced, and refuses to be read whole."""
-
-    def __init__(self, values: np.ndarray, chunks: tuple[int, ...] | None = None) -> None:
-        self._values, self.shape, self.dtype = values, values.shape, values.dtype
-        self.chunks = chunks
-        self.largest = 0
-        self.read: list[tuple[slice, ...]] = []
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        keys = key if isinstance(key, tuple) else (key,)
-        assert all(isinstance(one, slice) for one in keys)
-        part = self._values[key]
-        self.largest = max(self.largest, part.nbytes)
-        self.read.append(keys)
-        return part.copy()
-
-    def __array__(self, *_: object, **__: object) -> np.ndarray:
-        raise AssertionError("read whole")
-
-    __len__ = __iter__ = __array__
 
 
 def covariance_of(activity: np.ndarray) -> np.ndarray:
