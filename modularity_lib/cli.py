@@ -548,6 +548,23 @@ def bounds() -> None:
         ship(Archive("v1").tables_at_hand())
 
 
+@main.command("false-positives")
+@_stops_at_once
+def false_positives() -> None:
+    """Measure how often each null of test_modules errs, in 20 minutes, and ship it in data/false_positives.
+
+    \b
+    Example:
+      modularity false-positives
+    """
+    from threadpoolctl import threadpool_limits
+
+    from modularity_lib.findings.false_positives import ship
+
+    with threadpool_limits(1, user_api="blas"):
+        ship()
+
+
 @main.group()
 def data() -> None:
     """Get the images that studies are made of."""

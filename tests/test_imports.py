@@ -16,7 +16,9 @@ CURRENT = "from modularity_lib.studies.archive import Archive; assert not Archiv
 READ = f"{CURRENT}; import modularity_lib as ml; results = ml.run_study('v1')"  # stale, it would compute for hours
 JUDGE = f"{READ}; from modularity_lib.findings import ledger; ledger.verdicts_by_study(ledger.judge_studies([results]))"
 DRAW = f"{READ}; from modularity_lib import figures; figures.performance_and_norms(results)"
-FIND = "from modularity_lib.findings import beyond_chance, common_mode, noise_ceiling, silent_units, synthetic"
+FIND = "from modularity_lib.findings import beyond_chance, common_mode, false_positives, noise_ceiling, silent_units"
+FIND += "; from modularity_lib.findings import synthetic"
+RECORDED = "import numpy as np, modularity_lib as ml; ml.test_modules(np.eye(5)[:, :3], draws=1)"
 
 
 def command(*arguments: str) -> str:
@@ -41,6 +43,7 @@ def command(*arguments: str) -> str:
         (JUDGE, AT_WORK),
         (DRAW, AT_WORK),
         (FIND, AT_WORK),
+        (RECORDED, {"torch", "pandas", "dask", "matplotlib"}),
     ],
 )
 def test_it_is_done_without_loading(code: str, unwanted: set[str]) -> None:
