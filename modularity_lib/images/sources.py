@@ -17,9 +17,7 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
-from modularity_lib.paths import checkout
-
-MNIST_5K_FILE = checkout() / "data" / "mnist_5k.npz"
+MNIST_5K_FILE = Path(__file__).with_name("mnist_5k.npz")
 DATA_VARIABLE = "MODULARITY_DATA"  # names a folder of the user's own copies; they are read, never changed
 CACHE_FOLDER = Path(platformdirs.user_cache_dir("modularity-lib"))
 IDX_FILES = (
@@ -52,7 +50,7 @@ class GreyImages(NamedTuple):
 
 @dataclass(frozen=True)
 class EmbeddedSource:
-    """The file of 5,000 digits that comes with the project; the last 100 of each class are its test set."""
+    """The file of 5,000 digits that comes with the library; the last 100 of each class are its test set."""
 
     sha256: str  # of the file
     n_train_images: int
@@ -65,8 +63,7 @@ class EmbeddedSource:
             raw = MNIST_5K_FILE.read_bytes()
         except FileNotFoundError:
             raise DatasetUnavailable(
-                f"mnist-5k: {MNIST_5K_FILE} is missing. The file lies in the data/ folder of the project's repository "
-                "and is not part of the installed package: work in a checkout and install it with `pip install -e .`"
+                f"mnist-5k: {MNIST_5K_FILE} is missing. The file is part of the package: install the package again."
             ) from None
         except OSError as error:
             raise DatasetUnavailable(f"mnist-5k: {_cannot_be_read(MNIST_5K_FILE, error)}.") from error

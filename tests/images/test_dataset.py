@@ -28,6 +28,7 @@ needs_full_mnist = pytest.mark.skipif(
 )
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "data" / "README.md").read_text(encoding="utf-8")
+DIGITS_README = sources.MNIST_5K_FILE.with_name("README.md").read_text(encoding="utf-8")
 
 
 # ---------------------------------------------------------------- a tiny dataset and its mirrors
@@ -188,7 +189,7 @@ def test_mnist_5k_is_the_default():
 
 
 def test_test_images_of_mnist_5k_are_the_last_hundred_of_each_digit_in_file_order():
-    with np.load(PROJECT / "data" / "mnist_5k.npz", allow_pickle=False) as arrays:
+    with np.load(sources.MNIST_5K_FILE, allow_pickle=False) as arrays:
         images, labels = arrays["images"], arrays["labels"]
     assert labels.tolist() == sorted(list(range(10)) * 500)  # so digit d fills rows 500 d to 500 d + 499
     test_rows = [500 * digit + row for digit in range(10) for row in range(400, 500)]
@@ -221,16 +222,16 @@ def test_a_changed_byte_in_mnist_5k_is_noticed(tmp_path, monkeypatch):
         assert part in str(raised.value)
 
 
-def test_without_its_file_mnist_5k_asks_for_a_checkout(tmp_path, monkeypatch):
+def test_without_its_file_mnist_5k_asks_for_another_installation(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "MNIST_5K_FILE", tmp_path / "mnist_5k.npz")
-    with pytest.raises(sources.DatasetUnavailable, match=r"mnist_5k\.npz is missing.*checkout"):
+    with pytest.raises(sources.DatasetUnavailable, match=r"mnist_5k\.npz is missing.*install the package again"):
         data.load_dataset("mnist-5k")
 
 
 def test_the_readme_states_the_checksums_in_use():
     digits = data.load_dataset("mnist-5k")
     assert digits.sha256 in README
-    assert sha256(sources.MNIST_5K_FILE.read_bytes()) in README
+    assert sha256(sources.MNIST_5K_FILE.read_bytes()) in DIGITS_README
     for name in ("mnist", "fashion-mnist"):
         for file, checksum in sources.DATASETS[name].sha256.items():
             assert f"| `{file}` |" in README
