@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modularity_lib.paths import checkout, need_checkout
 from modularity_lib.vocabulary import DATASET_NAMES
 
 if TYPE_CHECKING:
@@ -341,6 +342,7 @@ def reaffirm(sample: int) -> None:
     Example:
       modularity reaffirm
     """
+    need_checkout("modularity reaffirm")
     from modularity_lib.findings.reaffirm import reaffirm as prove
 
     added = prove(sample=sample, say=click.echo)
@@ -434,6 +436,7 @@ def chapter(name: str, parameters: tuple[tuple[str, str], ...], several: str, fo
       modularity chapter measures -p dropout 0.7 -p layer 2
       modularity chapter modularity --parameters "study=final-base measures=['input_gradient']"
     """
+    need_checkout("modularity chapter")
     _need_jupyter_book()
     from modularity_lib.book.execution import ChapterFailed, reason_of
     from modularity_lib.book.parameters import typed_parameters
@@ -481,9 +484,9 @@ def pdf() -> None:
     Example:
       modularity pdf
     """
+    need_checkout("modularity pdf")
     _need_jupyter_book()
     from modularity_lib.book.pdf import PDF, build_single_page, print_book
-    from modularity_lib.paths import checkout
 
     root = checkout()
     build_single_page(root)
@@ -499,6 +502,7 @@ def readme() -> None:
     Example:
       modularity readme
     """
+    need_checkout("modularity readme")
     from modularity_lib.book.cover import COVER, draw_cover
     from modularity_lib.book.readme import README, shipped_results, with_table
 
@@ -517,6 +521,7 @@ def common_mode(store: Path | None) -> None:
     Example:
       modularity common-mode
     """
+    need_checkout("modularity common-mode")
     from threadpoolctl import threadpool_limits
 
     from modularity_lib.findings.common_mode import ship

@@ -5,3 +5,7 @@ Read `pages` first, which the chapters use, then `words`: what a chapter says of
 how a figure was made; `explorer` is the interactive page; `pdf`, `cover` and `readme` make the rest. Imports everything
 but `cli`.
 """
+
+from modularity_lib.extras import need_extra
+
+need_extra("book", "The book needs", "jupytext", "matplotlib", "papermill")

@@ -5,6 +5,10 @@ file for each chapter: `agreement.md` shows what `agreement` and `agreement_maps
 things look. Imports `findings`, `studies.results`, `studies.catalogue`, `clustering` and `vocabulary`.
 """
 
+from modularity_lib.extras import need_extra
+
+need_extra("book", "Figures of the book need", "matplotlib", "seaborn")
+
 from modularity_lib.figures.agreement import agreement_against_dropout, chance_to_ceiling
 from modularity_lib.figures.agreement_maps import agreement_by_strength, agreement_maps, metric_agreement
 from modularity_lib.figures.common_mode import q_with_as_much_in_common, similarity_within_and_across

@@ -17,6 +17,8 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
+from modularity_lib.extras import ExtraMissing, need_extra
+
 MNIST_5K_FILE = Path(__file__).with_name("mnist_5k.npz")
 DATA_VARIABLE = "MODULARITY_DATA"  # names a folder of the user's own copies; they are read, never changed
 CACHE_FOLDER = Path(platformdirs.user_cache_dir("modularity-lib"))
@@ -122,6 +124,10 @@ class IdxSource:
         found = {file: raw for file, raw in copies.items() if raw is not None}
         if len(found) == len(IDX_FILES):  # a cache that is complete needs no lock, so it may be read-only
             return found
+        try:
+            need_extra("studies", f"the download of {self.name} needs", "pooch")
+        except ExtraMissing as error:
+            raise DatasetUnavailable(f"{self.name}: {error}.\n{self._ways_out()}") from error
         folder = CACHE_FOLDER / self.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -152,7 +158,7 @@ class IdxSource:
 
     def _download(self, file: str) -> bytes:
         """Fetch one file into the cache, from the first mirror that gives the published bytes."""
-        import pooch  # only downloads need it
+        import pooch
 
         target = CACHE_FOLDER / self.name / f"{file}.gz"
         part = target.with_suffix(".part")  # same folder, so that os.replace is atomic; only the lock's holder is here

@@ -6,3 +6,7 @@ the work over processes, `worker` does it and resumes it after a stop, `checkpoi
 those that come with the project, `shipped` reads them. Imports `vocabulary` and the five steps: images, training,
 similarity, clustering, alignment.
 """
+
+from modularity_lib.extras import need_extra
+
+need_extra("studies", "A study needs", "dask", "distributed", "pyarrow", "safetensors")

@@ -15,12 +15,13 @@ import pandas as pd
 from modularity_lib.arrays import real_number, shown, whole_number
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
-from modularity_lib.studies.catalogue import Study, setting_of, study_named
+from modularity_lib.paths import CheckoutNeeded, is_checkout
+from modularity_lib.studies.catalogue import STUDIES, Study, setting_of, study_named
 from modularity_lib.studies.entries import Entry
 from modularity_lib.studies.keys import NetworkKeys, network_keys
 from modularity_lib.studies.lineage import OtherLibraries, libraries_sentence
 from modularity_lib.studies.results import IDENTIFYING, TABLES, Results, StudyIncomplete
-from modularity_lib.studies.shipped import ShippedTables, shipped_tables
+from modularity_lib.studies.shipped import SHIPPED_STUDIES, ShippedTables, shipped_tables
 from modularity_lib.studies.store import Store
 from modularity_lib.training.config import TrainingConfig
 from modularity_lib.vocabulary import BASELINE, REGULARISERS
@@ -141,6 +142,25 @@ class Archive:
         """Whether all results of a network are in the store, or come with the project."""
         return self.is_shipped(config) or all(self.has(stage, config) for stage in self.keys(config).of)
 
+    def check_may_compute(self) -> None:
+        """Raise CheckoutNeeded where a study would be computed for hours only because its shipped tables are not here.
+
+        Whoever names a store wants it computed.
+        """
+        if not self.store.is_chosen and (needed := self._needs_checkout()):
+            raise CheckoutNeeded(needed)
+
+    def _needs_checkout(self) -> str:
+        """Where the results of a study are, and the other way to them, if the installed package lacks them; else ""."""
+        name = self.study.name
+        if is_checkout() or name not in SHIPPED_STUDIES or self.study != STUDIES[name]:
+            return ""
+        return (
+            f"The results of the study {name!r} come with the project's repository, not with the installed package: "
+            f"work in a checkout. To compute them all, which takes hours, name a folder for them: "
+            f'run_study({name!r}, store="results") or `modularity run {name} --store results`.'
+        )
+
     def missing(self) -> list[TrainingConfig]:
         """Networks that are not done."""
         return [config for config in self.configs if not self.is_done(config)]
@@ -160,7 +180,7 @@ class Archive:
             chosen = {"run": config.run, **setting_of(config)._asdict()}
             raise LookupError(
                 f"the network {chosen} is neither in the store {self.store.root} nor shipped with the project. "
-                f"modularity_lib.run_study({self.study.name!r}) computes it."
+                + (self._needs_checkout() or f"modularity_lib.run_study({self.study.name!r}) computes it.")
             )
         return network_of(parameters_of_arrays(arrays), dropout=config.dropout)
 
@@ -227,7 +247,8 @@ class Archive:
         if (n_missing and not incomplete) or n_missing == len(self.configs):
             raise StudyIncomplete(
                 f"{n_missing} of {len(self.configs)} networks of the study {study.name!r} are neither in the store "
-                f"{self.store.root} nor shipped with the project. `modularity run {study.name}` computes them."
+                f"{self.store.root} nor shipped with the project. "
+                + (self._needs_checkout() or f"`modularity run {study.name}` computes them.")
             )
         parts = []
         if found:
@@ -337,7 +358,8 @@ def stored_network(
     """One trained network of a study that has been run, or whose weights are shipped, ready to be measured.
 
     Raises:
-        LookupError: the study has no network of this run and regularisation, or it has not been computed yet.
+        LookupError: the study has no network of this run and regularisation, or it has not been computed yet; shipped
+            weights are in a checkout of the project, not in the installed package.
     """
     archive = Archive(study, store)
     return archive.network(archive.config(run=run, l2=l2, l1=l1, dropout=dropout))

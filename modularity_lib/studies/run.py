@@ -69,6 +69,8 @@ def run_study(
     Raises:
         ValueError: unknown study, workers below 1, a device that is not there, or one together with a scheduler.
         NetworksFailed: some networks could not be computed.
+        CheckoutNeeded: the study takes hours, its results come with the project's repository, and here is the installed
+            package alone; with `store` or MODULARITY_STORE it is computed all the same.
         StoreUnusable: the store cannot be written.
         WorkersUnavailable: no process comes on this machine; as where the script that calls this has no main guard.
             What is stored or shipped already starts none, and needs none.
@@ -95,6 +97,7 @@ def run_study(
     for _ in range(2):  # a damaged result shows only when it is read, and is then computed again
         tasks = open_tasks(archive)
         if tasks:
+            archive.check_may_compute()
             if scheduler is None:
                 check_may_start_workers()
             _prepare(archive)
@@ -127,6 +130,7 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
     tasks = open_tasks(archive, shard=shard)
     if not tasks:
         return
+    archive.check_may_compute()
     _prepare(archive)
     with _Progress(tasks, archive, shown=progress, cost=cost_seen(archive)) as report:
         failures = run_here(tasks, archive, report=report)

@@ -12,6 +12,12 @@ from modularity_lib.studies.entries import EntryDamaged, read_entry
 from modularity_lib.vocabulary import MEASURES, is_normalised
 
 RESULTS_FOLDER = checkout() / "data" / "results"
+SHIPPED_STUDIES = (
+    "final-base",
+    "final-deep",
+    "final-wide",
+    "v1",
+)  # named here, for the package comes without the folder
 
 
 class ResultsAltered(RuntimeError):

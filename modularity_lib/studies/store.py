@@ -17,7 +17,7 @@ from typing import Any
 import platformdirs
 
 from modularity_lib.arrays import shown
-from modularity_lib.paths import checkout
+from modularity_lib.paths import checkout, is_checkout
 from modularity_lib.studies.entries import (
     CHECKSUMS,
     FACTS,
@@ -45,9 +45,8 @@ def default_store_folder() -> Path:
             raise StoreUnusable(
                 errno.ENOENT, f"MODULARITY_STORE is {chosen!r}, and that home is not known here: write the whole path"
             ) from error
-    root = checkout()
-    if (root / "_toc.yml").exists():
-        return root / ".modularity"
+    if is_checkout():
+        return checkout() / ".modularity"
     return Path(platformdirs.user_data_dir("modularity-lib"))
 
 
@@ -73,6 +72,8 @@ class Store:
         if not isinstance(root, Path | str | None):
             raise ValueError(f"root must be a folder, got {shown(root)}. Leave it out for the usual one.")
         self.root = Path(root) if root is not None else default_store_folder()
+        # Whether somebody named the folder, which says that results are wanted there.
+        self.is_chosen = root is not None or bool(os.environ.get("MODULARITY_STORE"))
 
     def has(self, stage: str, key: str) -> bool:
         """Whether an entry is there; its checksums are not read."""

@@ -248,6 +248,10 @@ def test_the_facts_of_shipped_tables_say_what_they_were_made_with(
     }
 
 
+def test_the_shipped_studies_are_named_where_their_folder_is_not() -> None:
+    assert sorted(shipped.SHIPPED_STUDIES) == sorted(folder.name for folder in shipped.RESULTS_FOLDER.glob("*/"))
+
+
 def test_what_the_project_ships_is_whole() -> None:
     for folder in shipped.RESULTS_FOLDER.glob("*/"):
         found = shipped_tables(folder.name)
