@@ -25,6 +25,8 @@ _MODULES = {
         "variation_of_information",
     ),
     "analysis.significance": ("ModuleTest", "test_modules"),
+    "analysis.analyses": ("Analysis",),
+    "analysis.analyze": ("analyze",),
     "clustering.bound": ("modularity_bound",),
     "clustering.clusterings": ("Clustering", "load_modules"),
     "clustering.consensus": ("consensus_modules",),
@@ -66,6 +68,8 @@ if TYPE_CHECKING:
         transfer,
         variation_of_information,
     )
+    from modularity_lib.analysis.analyses import Analysis
+    from modularity_lib.analysis.analyze import analyze
     from modularity_lib.analysis.significance import ModuleTest, test_modules
     from modularity_lib.clustering.bound import modularity_bound
     from modularity_lib.clustering.clusterings import Clustering, load_modules

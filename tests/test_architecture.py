@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "findings": STEPS | {"analysis", "studies"},
     "figures": {"findings", "studies.results", "studies.catalogue", "clustering"},
     "book": STEPS | {"studies", "findings", "figures"},
-    "cli": STEPS | {"studies", "findings", "figures", "book"},
+    "cli": STEPS | {"analysis", "studies", "findings", "figures", "book"},
     "__init__": STEPS | {"analysis", "studies", "findings", "compiled_code"},
 }
 

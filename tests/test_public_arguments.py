@@ -84,6 +84,23 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
         {"null": "untrained", "draws": 1, "layer": "hidden1", "factory": lambda: ml.MLP([6, 3, 2])}
         | {"labels": LABELS, "measure": "input_gradient"},
     ),
+    "analyze": (
+        ml.analyze,
+        {
+            "network": NETWORK,
+            "inputs": IMAGES,
+            "layers": ["hidden1"],
+            "measures": ["input_gradient"],
+            "signed": False,
+            "null": "shuffled-pairs",
+            "factory": None,
+            "draws": 3,
+            "searches": 2,
+            "seconds": 0.1,
+            "seed": 0,
+            "progress": False,
+        },
+    ),
     "load_dataset": (ml.load_dataset, {"name": "mnist-5k"}),
     "TrainingConfig": (
         ml.TrainingConfig,
@@ -136,7 +153,7 @@ WRONG: dict[str, Any] = {
 }
 NUMBERS = {"NaN": np.nan, "below 0": -1, "True": True, "text": "3", "too large": 10**400, "None": None, "half": 2.5}
 COUNTS = ["permutations", "seed", "restarts", "steps", "run", "epochs", "batch_size", "runs", "untrained"]
-COUNTS += ["search_steps", "searches", "workers"]
+COUNTS += ["search_steps", "searches", "draws", "workers"]
 REALS = [
     "seconds",
     "target_entropy",
@@ -162,11 +179,7 @@ def test_what_is_of_another_kind_is_refused_by_name(function: str, argument: str
     if (argument, wrong) in right:
         pytest.skip("it is right, or refused for another reason")
     call, arguments = DOORS[function]
-    if (function, argument, wrong) == (
-        "similarity_matrices",
-        "network",
-        "a network",
-    ):  # which is right, but for the layers
+    if (argument, wrong) == ("network", "a network"):  # which is right, but for the layers
         arguments = arguments | {"layers": 5}
         argument, given = "layers", {"network": WRONG[wrong]}
     else:
@@ -208,7 +221,7 @@ def test_a_number_that_is_none_is_refused_by_name(function: str, argument: str, 
 
 def test_every_public_function_is_here() -> None:
     elsewhere = {"stored_matrices", "train"}  # as `stored_network`; in tests/training/test_training_arguments.py
-    records = {"Clustering", "Dataset", "Parameters", "Results", "ModuleTest", "TrainedNetwork"}  # which functions make
+    records = {"Analysis", "Clustering", "Dataset", "Parameters", "Results", "ModuleTest", "TrainedNetwork"}
     public = {name: getattr(ml, name) for name in ml.__all__ if callable(getattr(ml, name))}
     errors = {name for name, one in public.items() if isinstance(one, type) and issubclass(one, Exception)}
     assert public.keys() - records - errors - elsewhere == DOORS.keys() - {PAPERS, OF_NETWORKS}
