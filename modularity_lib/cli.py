@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modularity_lib.analysis.command import analyze
 from modularity_lib.paths import checkout, need_checkout
 from modularity_lib.vocabulary import DATASET_NAMES
 
@@ -167,6 +168,9 @@ def main() -> None:
       modularity run quick
       modularity status quick
     """
+
+
+main.add_command(analyze)
 
 
 @main.command()

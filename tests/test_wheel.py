@@ -103,6 +103,16 @@ def test_the_lines_of_the_readme_run(use, project: Path) -> None:
     assert done.stderr == ""
 
 
+def test_a_recording_becomes_a_page_without_what_draws(use, tmp_path: Path) -> None:
+    made = "import numpy as np; np.save('spikes.npy', np.random.default_rng(0).standard_normal((50, 6)))"
+    assert use("python", "-c", made).returncode == 0
+    done = use("modularity", "analyze", "--activity", "spikes.npy", "--draws", "9", "--report", "report.html")
+    assert done.returncode == 0, done.stderr
+    assert "<svg" in (tmp_path / "empty" / "report.html").read_text()
+    code = "import modularity_lib as ml, numpy as np; ml.analyze(np.load('spikes.npy'), draws=9, seconds=0.1).plot()"
+    assert 'pip install "modularity-lib[plot]"' in use("python", "-c", code).stderr.splitlines()[-1]
+
+
 def test_every_public_name_is_there_or_says_what_to_install(use) -> None:
     code = """
 import modularity_lib as ml
