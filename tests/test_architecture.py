@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "studies": STEPS,
     "findings": STEPS | {"analysis", "studies"},
     "figures": {"findings", "studies.results", "studies.catalogue", "clustering"},
-    "book": STEPS | {"studies", "findings", "figures"},
+    "book": STEPS | {"analysis", "studies", "findings", "figures"},
     "cli": STEPS | {"analysis", "studies", "findings", "figures", "book"},
     "__init__": STEPS | {"analysis", "studies", "findings", "compiled_code"},
 }

@@ -80,9 +80,9 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
         },
     ),
     OF_NETWORKS: (
-        partial(ml.test_modules, NETWORK, inputs=IMAGES),
-        {"null": "untrained", "draws": 1, "layer": "hidden1", "factory": lambda: ml.MLP([6, 3, 2])}
-        | {"labels": LABELS, "measure": "input_gradient"},
+        partial(ml.test_modules, NETWORK),
+        {"null": "untrained", "draws": 1, "layer": "hidden1", "factory": lambda: ml.MLP([6, 3, 2]), "inputs": IMAGES}
+        | {"measure": "input_gradient"},
     ),
     "analyze": (
         ml.analyze,

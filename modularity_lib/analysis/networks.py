@@ -11,15 +11,16 @@ import torch
 
 from modularity_lib.arrays import Wanted, numbers_of
 from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.vocabulary import Measure
 
 _PROBED = 7  # numbers that a part of the network is given, to see whether it treats each by itself
 
 
 def similarity_in(
-    network: Any, inputs: Any, labels: Any, *, layer: str, measure: str, about: Mapping[str, Any]
+    network: Any, inputs: Any, labels: Any, *, layer: str, measure: Measure, about: Mapping[str, Any]
 ) -> np.ndarray:
     """One similarity matrix of a network."""
-    found = similarity_matrices(network, inputs, labels, layers=[layer], measures=[measure], **about)  # type: ignore[list-item]
+    found = similarity_matrices(network, inputs, labels, layers=[layer], measures=[measure], progress=False, **about)
     return found[layer][measure]
 
 

@@ -26,7 +26,7 @@ class Task:
     kind: str  # "similarity", "activity" or "network"
     values: Any  # of the data, as an array
     layer: Any
-    measure: str | None
+    measure: Any  # its name
     signed: bool
     inputs: Any
     labels: Any
@@ -36,14 +36,12 @@ class Task:
 
     def of_activity(self, activity: Any) -> Any:
         """Similarity of other activity, measured in the same way."""
-        assert self.measure is not None
         return covariances_of("data", activity, signed=self.signed)[self.measure]
 
     def of_network(self, network: Any, inputs: Any) -> np.ndarray:
         """Similarity in another network, or with other inputs, measured in the same way."""
         from modularity_lib.analysis.networks import similarity_in
 
-        assert self.measure is not None
         return similarity_in(network, inputs, self.labels, layer=self.layer, measure=self.measure, about=self.about)
 
     def similarity(self) -> Any:

@@ -164,7 +164,7 @@ def _task(data: Any, *, measure: Any, layer: Any, inputs: Any, labels: Any, abou
     if torch is not None and isinstance(data, torch.nn.Module):
         from modularity_lib.similarity.measures import similarity_matrices
 
-        known = {*inspect.signature(similarity_matrices).parameters} - {"network", "images", "layers", "measures"}
+        known = {*inspect.signature(similarity_matrices).parameters} - {"network", "layers", "measures"}
         if unknown := sorted(about.keys() - known):
             raise TypeError(
                 f"test_modules() got an unexpected argument {unknown[0]!r}.{did_you_mean(unknown[0], known)}"

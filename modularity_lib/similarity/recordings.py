@@ -86,7 +86,7 @@ def covariances_of(name: str, activity: Any, *, signed: bool) -> dict[str, Any]:
     low, high = np.full(units, np.inf), np.full(units, -np.inf)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
         for block in _blocks(name, values, _names(activity), _ACTIVITY):
-            covariance.add(block, name)
+            covariance.add(block[:, np.newaxis], name)
             np.minimum(low, block.min(axis=0), out=low)
             np.maximum(high, block.max(axis=0), out=high)
         average = covariance.result()

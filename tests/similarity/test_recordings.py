@@ -315,14 +315,17 @@ def test_neither_torch_nor_pandas_is_loaded_for_arrays() -> None:
 
 
 MEASURE_FROM_DISK = """
-import resource, sys, time
+import os, resource, sys, time
 import numpy as np, psutil
 import modularity_lib as ml
 ml.find_modules(ml.similarity_of_activity(np.eye(4))["input_covariance"] + 1)  # loads and compiles
+child = os.fork()  # whose largest memory does not count what compiling took
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 before, began = psutil.Process().memory_info().rss, time.process_time()
 S = ml.similarity_of_activity(np.load(sys.argv[1], mmap_mode="r"))
 modules = ml.find_modules(S["input_covariance_norm"])
-used = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # too much where loading took more
+used = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 print(time.process_time() - began, used / 1e6, len(set(modules.labels)))
 """
 
