@@ -1,35 +1,31 @@
 """The eight measures of how similar two hidden units of a layer are, from upstream or downstream information."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
-from modularity_lib.similarity import closed_form
 from modularity_lib.similarity.arguments import check_network, check_settings, images_of
 from modularity_lib.similarity.averages import Curvature, Hessian, signed_averages
-from modularity_lib.similarity.covariance import Covariance, check_finite, similarity_of_average
 from modularity_lib.similarity.evaluation import Output
 from modularity_lib.similarity.inputs import data_of
 from modularity_lib.similarity.layers import chosen_paths, without_wrappers
-from modularity_lib.similarity.losses import Root, check_labels, check_labels_alone, check_outputs, loss_of
+from modularity_lib.similarity.losses import check_labels, check_labels_alone, check_outputs, loss_of
 from modularity_lib.similarity.perceptron import (
     gives_logits_of,
     perceptron_in,
     plain_perceptron,
     why_not_plain,
 )
+from modularity_lib.similarity.perceptron_measures import measure_of, perceptron_averages
 from modularity_lib.similarity.places import Positions
 from modularity_lib.similarity.pre_activations import warn_of_pre_activations
 from modularity_lib.similarity.steadiness import check_is_function_of_one_input
 from modularity_lib.similarity.subjects import functions_of, look_at, subject_of
-from modularity_lib.training.networks import Parameters
-from modularity_lib.vocabulary import MEASURES, Measure, chosen_names, is_normalised, quantity_of
+from modularity_lib.vocabulary import MEASURES, Measure, chosen_names, quantity_of
 
-_CHUNK_BYTES = 8_000_000  # working memory for one chunk of inputs of a perceptron
 _N_COMPARED = 4  # inputs on which an MLP is compared with its weights
 
 
@@ -167,11 +163,9 @@ def similarity_matrices(
                 check_outputs(hessian.loss, parameters.sizes[-1])
             if data.labels is not None:
                 check_labels(hessian.loss, data.labels, parameters.sizes[-1])
-            with threadpool_limits(1, user_api="blas"):  # many small products: threads only wait for each other
-                index_of = {layer: perceptron.hidden[str(path)] for layer, path in paths.items()}
-                averages = _closed_form(
-                    parameters, images.reshape(len(images), -1), index_of, quantities, hessian.loss.root
-                )
+            index_of = {layer: perceptron.hidden[str(path)] for layer, path in paths.items()}
+            flat = images.reshape(len(images), -1)
+            averages = perceptron_averages(parameters, flat, index_of, quantities, hessian.loss.root)
         else:
             if (
                 "output_hessian" in quantities
@@ -207,55 +201,4 @@ def similarity_matrices(
             check_is_function_of_one_input(subject, data)
             warn_of_pre_activations(subject, data.first(1), functions, stacklevel=2)
             averages = signed_averages(subject, data, quantities, hessian, batch_size=batch_size, progress=progress)
-        return {layer: {name: _measure(averages[layer], name, layer) for name in wanted} for layer in paths}
-
-
-def _closed_form(
-    parameters: Parameters,
-    images: np.ndarray,
-    index_of: Mapping[str, int],
-    quantities: Collection[str],
-    root: Root | None,
-) -> dict[str, dict[str, np.ndarray]]:
-    """The signed averages {layer: {quantity: S}} of a ReLU perceptron, from its parameters in float64."""
-    sums = {
-        "input_gradient": closed_form.input_gradient_sums,
-        "output_gradient": closed_form.output_gradient_sums,
-    }
-    if root is not None:
-        sums["output_hessian"] = partial(closed_form.loss_hessian_sums, root=root)
-    sums = {quantity: function for quantity, function in sums.items() if quantity in quantities}
-    units = {layer: parameters.sizes[index + 1] for layer, index in index_of.items()}
-    totals = {layer: {quantity: np.zeros((n, n)) for quantity in sums} for layer, n in units.items()}
-    rounding = float(np.finfo(np.float64).eps)
-    covariances = {layer: Covariance(rounding) for layer in index_of if "input_covariance" in quantities}
-
-    sizes, classes = parameters.sizes, parameters.sizes[-1]
-    floats_per_image = 2 * sum(sizes) + 3 * classes * max(sizes[1:]) + 4 * classes**2
-    longest = max(1, _CHUNK_BYTES // (8 * floats_per_image))
-    for start in range(0, len(images), longest):
-        passed = closed_form.forward_pass(parameters, images[start : start + longest])
-        if not np.isfinite(passed.logits).all():
-            raise ValueError("the network's outputs are not all finite: did its training diverge?")
-        for layer, covariance in covariances.items():
-            covariance.add(passed.activities[index_of[layer]][:, np.newaxis], layer)
-        for quantity, function in sums.items():
-            matrices = function(passed, index_of.values())
-            for layer, index in index_of.items():
-                totals[layer][quantity] += matrices[index]
-
-    averages = {layer: {name: total / len(images) for name, total in totals[layer].items()} for layer in index_of}
-    for layer, covariance in covariances.items():
-        averages[layer]["input_covariance"] = covariance.result()
-    return averages
-
-
-def _measure(averages: Mapping[str, np.ndarray], name: Measure, layer: str) -> np.ndarray:
-    """The named measure from the signed averages S of a layer."""
-    signed = averages[quantity_of(name)]
-    overflow = "activities" if name.startswith("input_covariance") else "derivatives"
-    cause = f"{overflow} or their products overflow, or are not defined, as that of √ at 0; rescale weights or inputs"
-    check_finite(signed, f"{quantity_of(name)} of layer {layer!r}", cause)
-    similarity = similarity_of_average(signed, normalised=is_normalised(name))
-    check_finite(similarity, f"{name} of layer {layer!r}", "S_ii of a unit is too small to divide by")
-    return similarity
+        return {layer: {name: measure_of(averages[layer], name, layer) for name in wanted} for layer in paths}

@@ -196,10 +196,11 @@ class Archive:
         shipped = self.shipped.matrices(self._key("modules", config)) if self.shipped else None
         if shipped is not None:
             return shipped
-        from modularity_lib.similarity.measures import similarity_matrices
+        from modularity_lib.studies.measurement import measured_matrices
+        from modularity_lib.training.networks import parameters_of
 
-        network, dataset = self.network(config), dataset_of_study(self.study.dataset)
-        return similarity_matrices(network, dataset.test_images, dataset.test_labels)
+        parameters = parameters_of(self.network(config))
+        return measured_matrices(parameters, dataset_of_study(self.study.dataset))
 
     def analysed(self, results: Results, *, run: int) -> list[TrainingConfig]:
         """The study's trained networks of one run that enter the figures of some results."""

@@ -14,16 +14,16 @@ from modularity_lib.alignment.scores import (
 )
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.images.dataset import Dataset
-from modularity_lib.similarity.measures import similarity_matrices
-from modularity_lib.training.networks import Parameters, network_of
+from modularity_lib.similarity.perceptron_measures import perceptron_matrices
+from modularity_lib.training.networks import Parameters
 from modularity_lib.vocabulary import MEASURES
 
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {layer: {measure: (units, units)}}
 
 
-def measured_matrices(parameters: Parameters, dataset: Dataset) -> Matrices:
+def measured_matrices(parameters: Parameters, dataset: Dataset) -> dict[str, dict[str, np.ndarray]]:
     """The eight similarity matrices of every hidden layer, averaged over the test images."""
-    return similarity_matrices(network_of(parameters), dataset.test_images, dataset.test_labels)
+    return perceptron_matrices(parameters, dataset.test_images)
 
 
 def module_rows(matrices: Matrices, *, seed: int, steps: int) -> list[dict[str, Any]]:
