@@ -39,8 +39,8 @@ def test_a_number_never_stands_for_another_module() -> None:
 
 
 def test_of_equal_matches_the_module_that_was_there_just_before_counts() -> None:
-    first, second = [0, 0, 1, 1], [0, 0, 0, 0]  # module 1 is gone, its units are in 0
-    assert labels_of(match_modules([first, second, [-1, -1, 0, 0]]))[2] == [-1, -1, 0, 0]
+    first, second, third = [0, 0, 1, 1, 1], [0, 0, 0, 0, 0], [0, 0, -1, -1, -1]  # in the second 0 is gone, all are in 1
+    assert labels_of(match_modules([first, second, third]))[1:] == [[1] * 5, [1, 1, -1, -1, -1]]
 
 
 def test_a_module_that_is_split_keeps_its_number_in_the_larger_part() -> None:
