@@ -80,8 +80,9 @@ def modularity_bound(
         ValueError: similarity is refused by `find_modules`, or another argument is out of its range.
         AllUnitsDead: similarity is zero off the diagonal.
     Source: clique partitioning and its inequalities: Grötschel & Wakabayashi (1989), Math. Programming 45:59, and
-        (1990), 47:367; semidefinite relaxation and the method of multipliers: Wen, Goldfarb & Yin (2010), Math.
-        Programming Computation 2:203; safe bounds: Jansson, Chaykin & Keil (2008), SIAM J. Numer. Anal. 46:180.
+        (1990), 47:367; relaxations of modularity: Agarwal & Kempe (2008), Eur. Phys. J. B 66:409; the method of
+        multipliers: Wen, Goldfarb & Yin (2010), Math. Programming Computation 2:203; safe bounds: Jansson, Chaykin &
+        Keil (2007), SIAM J. Numer. Anal. 46:180.
 
     >>> bound = modularity_bound(np.kron(np.eye(2), np.ones((3, 3))))
     >>> bound.score, bound.proven

@@ -110,7 +110,7 @@ def test_content_that_does_not_have_its_checksum_is_refused(tmp_path: Path) -> N
     np.savez(path, **(arrays | {"labels": arrays["labels"][::-1]}))
     with pytest.raises(ValueError, match="is damaged: its content is not what was written"):
         ml.load_modules(path)
-    np.savez(path, **(arrays | {"labels": arrays["labels"].astype(np.int8)}))
+    np.savez(path, **(arrays | {"labels": arrays["labels"].view(np.uint64)}))
     with pytest.raises(ValueError, match="is damaged: its content is not what was written"):
         ml.load_modules(path)
 
