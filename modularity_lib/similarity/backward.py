@@ -36,9 +36,7 @@ class Backward:
         RuntimeError if there are no such derivatives.
         """
         n_columns, column = outputs.shape[1], 0
-        end = linear_exit(outputs) if self._at_once > 1 else None
-        if end is not None and any(getattr(variable, "node", None) is end.node for variable in variables):
-            end = None  # what is differentiated by lies behind the map, and not before
+        end = linear_exit(outputs, variables) if self._at_once > 1 else None
         while column < n_columns:
             some = range(column, min(column + self._at_once, n_columns))
             found = self._together(outputs, variables, some, end) if len(some) > 1 else None

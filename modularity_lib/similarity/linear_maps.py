@@ -6,7 +6,7 @@ of a unit by g is f'(z_i) W_i, and a pass backwards can start there. Both are re
 keeps, so it does not matter how the network is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,14 +93,14 @@ class LinearExit:
         return self.slopes[:, part].T[:, :, None] * self.weight[:, part].T[:, None, :]
 
 
-def linear_exit(outputs: torch.Tensor) -> LinearExit | None:
-    """The linear map that all outputs, (inputs, outputs), come out of; None if there is none."""
-    node = outputs.grad_fn
-    while node is not None and node.name() in _FUNCTIONS | _REARRANGING:
+def linear_exit(outputs: torch.Tensor, variables: Sequence[Any] = ()) -> LinearExit | None:
+    """The linear map that all outputs, (inputs, outputs), come out of; None if there is none before the variables."""
+    node, ends = outputs.grad_fn, {getattr(variable, "node", None) or variable.grad_fn for variable in variables}
+    while node is not None and node not in ends and node.name() in _FUNCTIONS | _REARRANGING:
         before = [used for used, _ in node.next_functions if used is not None]
         node = before[0] if len(before) == 1 else None
     place = None if node is None else _PLACE_OF_INPUTS.get(node.name())
-    if node is None or place is None or getattr(node, "_saved_alpha", 1) != 1:
+    if node is None or node in ends or place is None or getattr(node, "_saved_alpha", 1) != 1:
         return None
     used, number = node.next_functions[place]
     weight = getattr(node, "_saved_mat2", None)
