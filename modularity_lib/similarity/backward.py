@@ -27,7 +27,6 @@ class Backward:
 
     def __init__(self, n_bytes: int) -> None:
         self._at_once = max(1, _BYTES // max(1, n_bytes))
-        self._is_tried = False
 
     def columns(self, outputs: torch.Tensor, variables: Sequence[Any]) -> Iterator[tuple[int, list[Gradient]]]:
         """How many columns of outputs, (inputs, columns), come next, and their derivatives by each variable.
@@ -40,6 +39,8 @@ class Backward:
         while column < n_columns:
             some = range(column, min(column + self._at_once, n_columns))
             found = self._together(outputs, variables, some, end) if len(some) > 1 else None
+            if found is not None and column == 0 and not _is_right(found, outputs, variables, some):
+                self._at_once, found = 1, None
             if found is None:
                 some = range(column, column + 1)
                 found = [None if one is None else one[None] for one in _alone(outputs[:, column].sum(), variables)]
@@ -49,7 +50,7 @@ class Backward:
     def _together(
         self, outputs: torch.Tensor, variables: Sequence[Any], some: range, end: LinearExit | None
     ) -> list[Gradient] | None:
-        """Several passes at once; None, and never tried again, if they do not give what each gives alone."""
+        """Several passes at once; None, and never tried again, if that cannot be done."""
         start: Any = outputs
         if end is not None:
             start, chosen = end.edge, end.starts(some)
@@ -67,19 +68,18 @@ class Backward:
         except _NOT_TOGETHER:
             self._at_once = 1
             return None
-        if not self._is_tried:
-            self._is_tried = True
-            weights = torch.arange(1, len(some) + 1, dtype=outputs.dtype, device=outputs.device).cos()
-            part = (outputs[:, some.start : some.stop] * weights).sum()
-            combined = [one if one is None else torch.tensordot(weights, one, dims=1) for one in found]
-            if not _are_alike(_alone(part, variables), combined):
-                self._at_once = 1
-                return None
         return found
 
 
 def _alone(output: torch.Tensor, variables: Sequence[Any]) -> list[Gradient]:
     return list(torch.autograd.grad(output, variables, retain_graph=True, allow_unused=True))
+
+
+def _is_right(found: Sequence[Gradient], outputs: torch.Tensor, variables: Sequence[Any], some: range) -> bool:
+    """Whether several passes give what one alone gives, of the same combination of columns."""
+    weights = torch.arange(1, len(some) + 1, dtype=outputs.dtype, device=outputs.device).cos()
+    combined = [None if one is None else torch.tensordot(weights, one, dims=1) for one in found]
+    return _are_alike(_alone((outputs[:, some.start : some.stop] * weights).sum(), variables), combined)
 
 
 def _are_alike(one: Sequence[Gradient], other: Sequence[Gradient]) -> bool:

@@ -82,7 +82,6 @@ class LinearExit:
     `edge` is what goes into the map, to differentiate from, and `slopes` is f'(z).
     """
 
-    node: Any
     edge: GradientEdge
     weight: torch.Tensor
     slopes: torch.Tensor  # (inputs, outputs)
@@ -93,14 +92,20 @@ class LinearExit:
         return self.slopes[:, part].T[:, :, None] * self.weight[:, part].T[:, None, :]
 
 
-def linear_exit(outputs: torch.Tensor, variables: Sequence[Any] = ()) -> LinearExit | None:
-    """The linear map that all outputs, (inputs, outputs), come out of; None if there is none before the variables."""
-    node, ends = outputs.grad_fn, {getattr(variable, "node", None) or variable.grad_fn for variable in variables}
-    while node is not None and node not in ends and node.name() in _FUNCTIONS | _REARRANGING:
+def linear_exit(outputs: torch.Tensor, variables: Sequence[Any]) -> LinearExit | None:
+    """The linear map that all outputs, (inputs, outputs), come out of; None if there is none.
+
+    There is none either if one of the variables that outputs are differentiated by comes after the map.
+    """
+    known = [variable.grad_fn if isinstance(variable, torch.Tensor) else variable.node for variable in variables]
+    node = outputs.grad_fn
+    while node is not None and node not in known and node.name() in _FUNCTIONS | _REARRANGING:
         before = [used for used, _ in node.next_functions if used is not None]
         node = before[0] if len(before) == 1 else None
+    if node in known:
+        return None
     place = None if node is None else _PLACE_OF_INPUTS.get(node.name())
-    if node is None or node in ends or place is None or getattr(node, "_saved_alpha", 1) != 1:
+    if node is None or place is None or getattr(node, "_saved_alpha", 1) != 1:
         return None
     used, number = node.next_functions[place]
     weight = getattr(node, "_saved_mat2", None)
@@ -111,7 +116,7 @@ def linear_exit(outputs: torch.Tensor, variables: Sequence[Any] = ()) -> LinearE
     except RuntimeError:
         return None
     is_whole = slopes.shape == outputs.shape
-    return LinearExit(node, GradientEdge(used, number), weight.detach(), slopes) if is_whole else None
+    return LinearExit(GradientEdge(used, number), weight.detach(), slopes) if is_whole else None
 
 
 def _edges(node: Any) -> Iterator[tuple[Any, int, Any]]:

@@ -175,7 +175,7 @@ def test_a_linear_exit_is_seen_where_there_is_one_and_changes_nothing(name: str)
     last = nn.Linear(6, 5).double()
     x = torch.randn(7, 6, dtype=torch.float64, requires_grad=True)
     outputs = leave(last, x.clone().tanh())
-    assert (linear_exit(outputs) is not None) == is_exit
+    assert (linear_exit(outputs, [x]) is not None) == is_exit
     rows = [torch.autograd.grad(outputs[:, at].sum(), x, retain_graph=True)[0] for at in range(5)]
     found = torch.cat([part for _, (part,) in Backward(n_bytes=1).columns(outputs, [x]) if part is not None])
     torch.testing.assert_close(found, torch.stack(rows), rtol=1e-12, atol=1e-14)
