@@ -177,6 +177,12 @@ def test_a_linear_exit_is_seen_where_there_is_one_and_changes_nothing(name: str)
     outputs = leave(last, x.clone().tanh())
     assert (linear_exit(outputs, [x]) is not None) == is_exit
     rows = [torch.autograd.grad(outputs[:, at].sum(), x, retain_graph=True)[0] for at in range(5)]
+    end = linear_exit(outputs, [x])
+    if end is not None and "hook" not in name:
+        starts = zip(end.starts(range(5)), rows, strict=True)
+        for start, row in starts:
+            (by_x,) = torch.autograd.grad([end.edge], [x], [start], retain_graph=True)  # type: ignore[list-item]
+            torch.testing.assert_close(by_x, row, rtol=1e-12, atol=1e-14)
     found = torch.cat([part for _, (part,) in Backward(n_bytes=1).columns(outputs, [x]) if part is not None])
     torch.testing.assert_close(found, torch.stack(rows), rtol=1e-12, atol=1e-14)
 
