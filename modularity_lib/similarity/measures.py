@@ -56,12 +56,13 @@ def similarity_matrices(
         output_hessian     S_ij = average of ∂²L/∂h_i∂h_j                                 downstream
 
     The measure is |S_ij|, and under the same name with "_norm" |S_ij / √(S_ii S_jj)|, zero where S_ii or S_jj is 0.
-    Dropout is off while measuring; the network is left as it was. An `MLP` is measured in closed form and in float64,
+    Dropout is off while measuring; the network is left as it was. A ReLU perceptron, be it an `MLP` or a
+    `torch.nn.Sequential` of Linear, ReLU, Dropout, Identity and Flatten, is measured in closed form and in float64,
     whatever its precision: regularisation leaves silent units with outgoing weights near 1e-38, whose squares vanish
     in float32, so that a unit would be dead downstream by underflow and not because S_ii is 0. Any other network, and
-    an `MLP` with hooks, other parts, other methods or weights that are computed, is measured by automatic
+    a perceptron with hooks, other parts, other methods or weights that are computed, is measured by automatic
     differentiation, which is slower: in its own precision, in float32 if that is lower, with products and sums in
-    float64. A network that `torch.compile` or `DataParallel` wraps is measured as it was written, under the names of
+    float64. So is a perceptron if one of the layers is not the activity after a ReLU. A network that `torch.compile` or `DataParallel` wraps is measured as it was written, under the names of
     its layers.
 
     Where a layer gives its units at several positions (channels of a convolution, tokens, time steps), `positions`
@@ -74,12 +75,14 @@ def similarity_matrices(
             network is given as several arguments or by keywords; a Dataset or DataLoader of PyTorch, which yields
             inputs or pairs (inputs, labels). A list is one array. Real numbers take the precision of the network, whole
             numbers stay what they are where the network takes them.
-        labels: of the loss, one entry for each input; only output_hessian needs them. A plain `MLP` does not, as the
+        labels: of the loss, one entry for each input; only output_hessian needs them. A ReLU perceptron does not, as the
             Hessian of a piecewise linear network does not depend on them, nor does curvature="gauss-newton" of the
             three losses that have a name.
         layers: names of hidden layers, as in `network.named_modules()`, or these submodules; one or several. The
             activity of a layer is the output of that submodule after the hooks on it; of several tensors the first that
-            has the inputs as axis 0. By default all hidden layers of an `MLP`; other networks require it.
+            has the inputs as axis 0. What forward computes by a function is named as torch.fx names it, where that can
+            trace the network: "relu" for the first F.relu(...), "relu_1" for the second. By default all hidden layers
+            of an `MLP`; other networks require it.
         measures: names from `MEASURES`; all by default. Only what these need is computed.
         units: {layer: axis of its units} where an output is not (inputs, units): 1 for (inputs, channels, rows,
             columns), 2 or -1 for (inputs, tokens, units). The other axes are positions.
@@ -115,7 +118,8 @@ def similarity_matrices(
         ValueError: an argument breaks a condition above; the network is random in evaluation mode, or inputs meet in
             it; its outputs, activities, derivatives or a measure are not finite.
     Warns:
-        PreActivations: a layer is followed by an activation function that cannot be named, as in F.relu(self.fc1(x)).
+        PreActivations: a layer is followed by an activation function, as in F.relu(self.fc1(x)), so that what comes
+            before it is measured; the warning says how to name what comes after.
     Source: Lange, Rolnick & Kording (2022), arXiv:2203.11815v1. How positions are averaged is our reading: the paper
         does not say it.
 
