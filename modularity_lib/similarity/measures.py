@@ -62,8 +62,8 @@ def similarity_matrices(
     in float32, so that a unit would be dead downstream by underflow and not because S_ii is 0. Any other network, and
     a perceptron with hooks, other parts, other methods or weights that are computed, is measured by automatic
     differentiation, which is slower: in its own precision, in float32 if that is lower, with products and sums in
-    float64. So is a perceptron if one of the layers is not the activity after a ReLU. A network that `torch.compile` or `DataParallel` wraps is measured as it was written, under the names of
-    its layers.
+    float64. So is a perceptron if one of the layers is not the activity after a ReLU. A network that `torch.compile` or
+    `DataParallel` wraps is measured as it was written, under the names of its layers.
 
     Where a layer gives its units at several positions (channels of a convolution, tokens, time steps), `positions`
     says what a unit is. The cost of input_gradient, and of output_hessian but for "gauss-newton", grows with units
@@ -75,8 +75,8 @@ def similarity_matrices(
             network is given as several arguments or by keywords; a Dataset or DataLoader of PyTorch, which yields
             inputs or pairs (inputs, labels). A list is one array. Real numbers take the precision of the network, whole
             numbers stay what they are where the network takes them.
-        labels: of the loss, one entry for each input; only output_hessian needs them. A ReLU perceptron does not, as the
-            Hessian of a piecewise linear network does not depend on them, nor does curvature="gauss-newton" of the
+        labels: of the loss, one entry for each input; only output_hessian needs them. A ReLU perceptron does not, as
+            the Hessian of a piecewise linear network does not depend on them, nor does curvature="gauss-newton" of the
             three losses that have a name.
         layers: names of hidden layers, as in `network.named_modules()`, or these submodules; one or several. The
             activity of a layer is the output of that submodule after the hooks on it; of several tensors the first that
