@@ -151,26 +151,29 @@ def _together(found: np.ndarray) -> np.ndarray:
 
 def _agreed(found: np.ndarray, seed: int) -> np.ndarray:
     """One partition from many: the matrix D of who is together is searched as often, until all searches agree."""
-    searches, units = found.shape
     for round_ in range(_MOST_ROUNDS):
         if (found == found[0]).all():
             break
-        weight = _together(found)
-        np.fill_diagonal(weight, 0.0)
-        nearest = weight.argmax(axis=1), weight.max(axis=1)
-        sizes = np.array([np.bincount(labels, minlength=units) for labels in found])
-        by_chance = float((sizes * (sizes - 1)).sum() / (searches * units * max(units - 1, 1)))
-        weight[weight <= by_chance] = 0.0
-        alone = np.flatnonzero(~weight.any(axis=1))  # such a unit keeps its strongest link
-        weight[alone, nearest[0][alone]] = weight[nearest[0][alone], alone] = nearest[1][alone]
+        weight = _beyond_chance(found)
         if not weight.any():
             break
         matrix = modularity_matrix(weight)
         found = np.array(
-            [in_order_of_appearance(_way_up(matrix, seed + round_ + 1, place)) for place in range(searches)]
+            [in_order_of_appearance(_way_up(matrix, seed + round_ + 1, place)) for place in range(len(found))]
         )
     most_often, how_often = np.unique(found, axis=0, return_counts=True)
     return np.asarray(most_often[how_often.argmax()])
+
+
+def _beyond_chance(found: np.ndarray) -> np.ndarray:
+    """D without its diagonal, and 0 where it is no more than of units at random; each keeps its strongest link."""
+    weight = _together(found)
+    np.fill_diagonal(weight, 0.0)
+    nearest, strongest = weight.argmax(axis=1), weight.max(axis=1)
+    weight[weight <= weight.sum() / max(weight.size - len(weight), 1)] = 0.0  # the mean over all pairs
+    alone = np.flatnonzero(~weight.any(axis=1))
+    weight[alone, nearest[alone]] = weight[nearest[alone], alone] = strongest[alone]
+    return weight
 
 
 def _confidence(agreed: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -66,10 +66,24 @@ def test_confidence_and_core_are_what_they_are_counted_to_be(seed: int) -> None:
 
 def test_the_core_is_the_largest_group_of_a_module_that_stays_together() -> None:
     together = np.eye(7)
-    for group in ([0, 1, 2], [3, 4]):
+    for group in ([0, 1], [2, 3, 4]):
         together[np.ix_(group, group)] = consensus.CORE_SHARE
     together[4, 5] = together[5, 4] = 0.94
-    assert consensus._core(np.array([0] * 6 + [1]), together).tolist() == [True] * 3 + [False] * 4
+    assert consensus._core(np.array([0] * 6 + [1]), together).tolist() == [False] * 2 + [True] * 3 + [False] * 2
+
+
+def test_links_that_are_no_more_than_chance_do_not_count_but_the_strongest_of_each_unit() -> None:
+    found = np.array([[0, 0, 0, 1, 1], [0, 0, 1, 1, 2], [0, 0, 1, 2, 3], [0, 0, 1, 2, 3]])
+    # Together in all four searches: 0 and 1. In one: 0 and 1 with 2; 3 with 4; 2 with 3. The mean of ten pairs: 0.2.
+    weight = consensus._beyond_chance(found)
+    assert weight[0, 1] == 1.0
+    assert weight[2, 0] == weight[3, 4] == weight[2, 3] == 0.25  # above 0.2
+    once_more = consensus._beyond_chance(np.concatenate([found, [[0, 0, 1, 2, 3]] * 4]))  # 0.15, and these are 1/8
+    assert once_more[0, 1] == 1.0
+    assert once_more[1, 2] == 0.0  # unit 1 has a stronger link
+    # Units 2, 3 and 4 keep the first of their strongest: to 0, to 2 and to 3.
+    assert once_more[2:].tolist() == [[0.125, 0, 0, 0.125, 0], [0, 0, 0.125, 0, 0.125], [0, 0, 0, 0.125, 0]]
+    assert (once_more == once_more.T).all()
 
 
 def test_noise_has_many_partitions_and_little_confidence() -> None:
