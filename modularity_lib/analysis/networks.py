@@ -1,18 +1,27 @@
 """Nulls that a network is run for: permuted inputs, units rotated before their non-linearity, untrained networks."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
 
 from modularity_lib.arrays import Wanted, numbers_of
+from modularity_lib.similarity.covariance import Covariance, similarity_of_average
+from modularity_lib.similarity.evaluation import evaluate
+from modularity_lib.similarity.inputs import data_of
+from modularity_lib.similarity.layers import chosen_paths, without_wrappers
 from modularity_lib.similarity.measures import similarity_matrices
+from modularity_lib.similarity.places import Layer
+from modularity_lib.similarity.subjects import subject_of
+from modularity_lib.similarity.surroundings import evaluating
 from modularity_lib.vocabulary import Measure
 
+_BATCH = 64  # inputs that are run together to be rotated
 _PROBED = 7  # numbers that a part of the network is given, to see whether it treats each by itself
 
 
@@ -88,41 +97,70 @@ def check_draws_differ(networks: list[torch.nn.Module]) -> None:
         )
 
 
-@contextmanager
-def rotating(network: torch.nn.Module, layer: str, axis: int) -> Iterator[Callable[[np.ndarray], None]]:
-    """Rotate what comes into the non-linearity of a layer, by the matrix that is set last; the network stays as it was.
+@dataclass(frozen=True)
+class Rotatable:
+    """What comes into the non-linearity of a layer, for all inputs, and what follows."""
+
+    before: torch.Tensor  # in double precision, of the shape that the network gives it
+    nonlinearity: torch.nn.Module
+    layer: Layer
+
+    def covariance(self, turn: np.ndarray, *, normalised: bool) -> np.ndarray:
+        """Similarity, (units, units), of the activity after its units were mixed by an orthogonal matrix."""
+        axis = self.layer.units_axis
+        turned = (self.before.movedim(axis, -1) @ torch.as_tensor(turn)).movedim(-1, axis)
+        with torch.no_grad():
+            activity = self.layer.units_of(self.nonlinearity(turned))
+        covariance = Covariance(float(np.finfo(np.float64).eps))
+        covariance.add(np.asarray(activity), self.layer.name)
+        return similarity_of_average(covariance.result(), normalised=normalised)
+
+
+def rotatable(network: torch.nn.Module, inputs: Any, layer: str, about: Mapping[str, Any]) -> Rotatable:
+    """Run the network, in double precision, and keep what comes into the non-linearity of a layer.
 
     Args:
         layer: a submodule that treats each number by itself, or a Sequential that ends in such.
-        axis: of the units.
+        about: further arguments of `similarity_matrices`.
     """
-    rotation: list[np.ndarray] = []
-
-    def rotated(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        before = arguments[0].movedim(axis, -1)
-        matrix = torch.as_tensor(rotation[-1], dtype=before.dtype, device=before.device)
-        return ((before @ matrix).movedim(-1, axis), *arguments[1:])
-
-    hook = _nonlinearity(network, layer).register_forward_pre_hook(rotated)
+    paths = chosen_paths("layer", network, [layer], functions=dict)
+    inner, path = without_wrappers(network), str(paths[layer])
+    subject, data = subject_of(
+        inner,
+        data_of(inputs, None),
+        paths,
+        units=about.get("units"),
+        positions=about.get("positions", "average"),
+        output=about.get("output"),
+        inputs_at={},
+        calls=about.get("calls"),
+        upstream=False,
+        downstream=False,
+    )
+    parts = _nonlinearity(layer, inner.get_submodule(path))
+    seen: list[torch.Tensor] = []
+    hook = parts[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().cpu().double()))
     try:
-        yield rotation.append
+        with evaluating(inner):
+            for number, (batch, _) in enumerate(data.batches(about.get("batch_size") or _BATCH), start=1):
+                evaluate(subject, batch, at_least=torch.float64, graph=False)
+                if len(seen) != number:
+                    raise ValueError(
+                        f"layer {layer!r} must be called once for rotated-units, is more often. {_BY_HAND}"
+                    )
     finally:
         hook.remove()
+    [place] = subject.layers
+    nonlinearity = torch.nn.Sequential(*(deepcopy(part).cpu().double().eval() for part in parts))
+    return Rotatable(torch.cat(seen, dim=place.inputs_axis), nonlinearity, place)
 
 
-def _nonlinearity(network: torch.nn.Module, layer: str) -> torch.nn.Module:
-    """The part of a layer before which its units can be rotated."""
-    try:
-        module = network.get_submodule(layer)
-    except AttributeError:
-        raise ValueError(f"layer must be a submodule for rotated-units, got {layer!r}. {_BY_HAND}") from None
-    found = None if not _is_elementwise(module) else module
-    if found is None and isinstance(module, torch.nn.Sequential):
-        for part in reversed(module):
-            if not _is_elementwise(part):
-                break
-            found = part
-    if found is None:
+def _nonlinearity(layer: str, module: torch.nn.Module) -> list[torch.nn.Module]:
+    """The parts of a layer, before the first of which its units can be rotated."""
+    found = [module] if _is_elementwise(module) else []
+    if not found and isinstance(module, torch.nn.Sequential):
+        found = [*reversed([*takewhile(_is_elementwise, reversed(module))])]
+    if not found:
         raise ValueError(
             f"layer must be a non-linearity for rotated-units, or a Sequential that ends in one, got {layer!r}, a "
             f"{type(module).__name__}. Name the activation function that follows it, if that is a module. {_BY_HAND}"

@@ -12,6 +12,7 @@ from modularity_lib.analysis import draws
 from modularity_lib.arrays import shown
 from modularity_lib.clustering.modularity import adjacency_of
 from modularity_lib.similarity.recordings import covariances_of
+from modularity_lib.vocabulary import is_normalised
 
 _ROUNDING = 1e-9  # by which a cosine may exceed 1
 
@@ -82,22 +83,19 @@ def _rotated_units(task: Task) -> Iterator[tuple[Any, Draw]]:
             lambda source: task.of_activity(after(task.values @ draws.random_rotation(units, source))),
         )
         return
-    from modularity_lib.analysis.networks import rotating
+    from modularity_lib.analysis.networks import rotatable
 
-    if task.measure is None or not task.measure.startswith("input"):
+    if not task.measure.startswith("input_covariance"):
         raise ValueError(
-            f"measure must be upstream for rotated-units, got {task.measure!r}: rotated units would have other "
-            "outgoing weights. Take one of input_covariance, input_gradient and their normalised forms."
+            f"measure must be input_covariance or input_covariance_norm for rotated-units, got {task.measure!r}: it is "
+            "activity that is rotated. With other measures take another null."
         )
-    similarity = task.similarity()
-    axis = dict(task.about.get("units") or {}).get(task.layer, 1)
-    with rotating(task.data, task.layer, axis) as rotate:
-
-        def draw(source: np.random.Generator) -> np.ndarray:
-            rotate(draws.random_rotation(len(similarity), source))
-            return task.of_network(task.data, task.inputs)
-
-        yield similarity, draw
+    seen = rotatable(task.data, task.inputs, task.layer, task.about)
+    normalised, similarity = is_normalised(task.measure), task.similarity()
+    yield (
+        similarity,
+        lambda source: seen.covariance(draws.random_rotation(len(similarity), source), normalised=normalised),
+    )
 
 
 @contextmanager

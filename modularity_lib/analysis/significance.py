@@ -85,7 +85,7 @@ def test_modules(
         draws: n, from 1 to 1 million. The smallest p is 1 / (n + 1).
         seed: of the draws and of the search: the same arguments give the same result.
         measure: of similarity. Of activity "input_covariance_norm" by default, or "input_covariance"; of a network any
-            of `MEASURES`, by default "input_covariance_norm".
+            of `MEASURES`, by default "input_covariance_norm"; "rotated-units" takes these two alone.
         inputs, labels, layer: of a network, as in `similarity_matrices`; a single layer.
         nonlinearity: of activity in "rotated-units": from an array to one of the same shape, as `np.tanh`. In a network
             the layer must be a module that treats each number by itself, or a Sequential that ends in such.

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import modularity_lib as ml
-from modularity_lib.analysis import networks
 from modularity_lib.analysis.nulls import NULLS
 from modularity_lib.analysis.significance import ModuleTest
 from modularity_lib.training.networks import Parameters, initial_parameters, network_of
@@ -177,7 +176,7 @@ def rotated(network: ml.MLP, source: np.random.Generator) -> ml.MLP:
     return other
 
 
-@pytest.mark.parametrize("measure", ["input_covariance_norm", "input_gradient"])
+@pytest.mark.parametrize("measure", ["input_covariance_norm", "input_covariance"])
 def test_a_layer_is_rotated_in_its_network_which_stays_as_it_was(measure: str) -> None:
     network = network_of(initial_parameters([6, 8, 3], seed=1)).double()
     before = of_network(network, INPUTS, measure)
@@ -188,20 +187,40 @@ def test_a_layer_is_rotated_in_its_network_which_stays_as_it_was(measure: str) -
     assert not network.hidden1.relu._forward_pre_hooks
 
 
-def test_channels_are_rotated_at_each_position() -> None:
-    network = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 2), torch.nn.Tanh(), torch.nn.Flatten()).double()
-    images = torch.tensor(RANDOM.random((2, 1, 4, 4)))
-    turn = np.linalg.qr(RANDOM.standard_normal((3, 3)))[0]
-    with networks.rotating(network, "1", axis=1) as rotate:
-        rotate(np.eye(3))
-        rotate(turn)
-        found = network[:2](images).detach().numpy()
-    before = network[0](images).detach().numpy()
-    for image in range(2):
-        for row in range(3):
-            for column in range(3):
-                expected = np.tanh(before[image, :, row, column] @ turn)
-                np.testing.assert_allclose(found[image, :, row, column], expected, atol=1e-12)
+@pytest.mark.parametrize("positions", ["average", "pool"])
+def test_channels_are_rotated_at_each_position(positions: str) -> None:
+    """Which is the same as rotating the filters."""
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 6, 3), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(24, 2))
+    images = RANDOM.random((70, 1, 4, 4)).astype(np.float32)  # more than go through together
+    about: dict[str, Any] = {"units": {"1": 1}, "positions": positions}
+    network[0].weight.data.mul_(3.0)
+    weight, bias = (parameter.detach().clone() for parameter in (network[0].weight, network[0].bias))
+
+    def draw(source: np.random.Generator) -> np.ndarray:
+        orthogonal, triangular = np.linalg.qr(source.standard_normal((6, 6)))
+        turn = torch.tensor(orthogonal * np.sign(np.diag(triangular)), dtype=torch.float32)
+        with torch.no_grad():
+            network[0].weight.copy_(torch.einsum("ij,i...->j...", turn, weight))
+            network[0].bias.copy_(turn.T @ bias)
+        name = "input_covariance_norm"
+        return ml.similarity_matrices(network, images, layers=["1"], measures=[name], **about)["1"][name]
+
+    found = ml.test_modules(network, null="rotated-units", inputs=images, layer="1", draws=3, **about)
+    np.testing.assert_allclose(found.null_scores, scores_of(draw, 3, 0), atol=1e-5)
+    assert found.null_scores.std() > 1e-3
+
+
+def test_a_non_linearity_that_is_called_twice_is_refused() -> None:
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.act = torch.nn.Linear(6, 5), torch.nn.Linear(5, 5), torch.nn.Tanh()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(self.two(self.act(self.one(x))))
+
+    with pytest.raises(ValueError, match=r"^layer 'act' must be called once for rotated-units"):
+        ml.test_modules(Twice(), null="rotated-units", inputs=INPUTS, layer="act", calls={"act": 1})
 
 
 @pytest.mark.parametrize("layer", ["1", "3", "block"])
@@ -348,7 +367,7 @@ LINEAR = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.LayerNorm(4), torch
         (
             NETWORK,
             {"null": "rotated-units", "measure": "output_gradient", **ABOUT},
-            r"^measure must be upstream for rot",
+            r"^measure must be input_covariance or",
         ),
         (NETWORK, {"null": "rotated-units", "inputs": INPUTS, "layer": "nope"}, r"^layer.* has no 'nope'"),
         (
