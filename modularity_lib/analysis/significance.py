@@ -135,7 +135,8 @@ def test_modules(
         bar.update()
         scores = np.full(draws, np.nan)
         for index in range(draws if found.status == "ok" else 0):
-            null_modules = find_modules(draw(np.random.default_rng([seed, index])), **search)
+            source = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))  # no stream of the data
+            null_modules = find_modules(draw(source), **search)
             scores[index] = null_modules.score if null_modules.status == "ok" else 0.0
             bar.update()
     z, p = float("nan"), float("nan")

@@ -28,9 +28,14 @@ def similarity(activity: np.ndarray) -> np.ndarray:
     return np.abs(np.corrcoef(activity, rowvar=False))
 
 
+def stream(seed: int, index: int) -> np.random.Generator:
+    """Random numbers of one draw, which no `default_rng(seed)` gives that the data may have been made with."""
+    return np.random.default_rng(np.random.SeedSequence(seed).spawn(index + 1)[index])
+
+
 def scores_of(draw: Callable[[np.random.Generator], np.ndarray], draws: int, seed: int) -> list[float]:
     """Q of similarities, with one stream of random numbers for each draw, and one seed for every search."""
-    return [ml.find_modules(draw(np.random.default_rng([seed, index])), seed=seed).score for index in range(draws)]
+    return [ml.find_modules(draw(stream(seed, index)), seed=seed).score for index in range(draws)]
 
 
 def of_network(network: torch.nn.Module, inputs: np.ndarray, measure: str = "input_covariance_norm") -> np.ndarray:
@@ -92,8 +97,7 @@ def test_raw_covariances_and_signs_go_through_the_same_null() -> None:
     np.testing.assert_allclose(found.null_scores, scores_of(draw, 4, 0), atol=1e-10)
     signed = ml.test_modules(BLOCKS, draws=4, signed=True)
     expected = [
-        ml.find_modules(np.corrcoef(np.random.default_rng([0, i]).permuted(BLOCKS, axis=0).T), signed=True).score
-        for i in range(4)
+        ml.find_modules(np.corrcoef(stream(0, i).permuted(BLOCKS, axis=0).T), signed=True).score for i in range(4)
     ]
     np.testing.assert_allclose(signed.null_scores, expected, atol=1e-10)
 
@@ -103,8 +107,7 @@ def test_the_search_is_that_of_the_data() -> None:
         found = ml.test_modules(BLOCKS, draws=3, **search)
         assert found.score == pytest.approx(ml.find_modules(similarity(BLOCKS), **search).score, abs=1e-12)
         expected = [
-            ml.find_modules(similarity(np.random.default_rng([0, i]).permuted(BLOCKS, axis=0)), **search).score
-            for i in range(3)
+            ml.find_modules(similarity(stream(0, i).permuted(BLOCKS, axis=0)), **search).score for i in range(3)
         ]
         np.testing.assert_allclose(found.null_scores, expected, atol=1e-10)
 
@@ -135,7 +138,7 @@ def test_labels_stay_where_they_are_and_images_keep_their_shape() -> None:
     )
     expected = []
     for index in range(2):
-        permuted = np.random.default_rng([0, index]).permuted(images.reshape(30, 12), axis=0).reshape(30, 3, 4)
+        permuted = stream(0, index).permuted(images.reshape(30, 12), axis=0).reshape(30, 3, 4)
         matrix = ml.similarity_matrices(network, permuted, labels, layers=["2"], measures=["output_hessian"])
         expected.append(ml.find_modules(matrix["2"]["output_hessian"]).score)
     np.testing.assert_allclose(found.null_scores, expected, atol=1e-10)
