@@ -9,7 +9,7 @@ import pytest
 from modularity_lib.analysis.nulls import NULLS
 from modularity_lib.book.words import false_positives as words
 from modularity_lib.findings import false_positives
-from modularity_lib.findings.false_positives import DATA_SETS, PLANTED, STRUCTURELESS, TESTED
+from modularity_lib.findings.false_positives import PLANTED, STRUCTURELESS, TESTED, data_sets_of
 from modularity_lib.findings.synthetic import rate_table
 
 
@@ -21,8 +21,9 @@ def shipped() -> pd.DataFrame:
 def test_every_null_is_measured_on_hundreds_of_data_sets(shipped: pd.DataFrame) -> None:
     assert list(TESTED) == list(NULLS)
     counts = shipped.groupby(["test", "kind"]).size()
-    assert counts.to_dict() == {(null, kind): count for null in NULLS for kind, count in DATA_SETS.items()}
-    assert DATA_SETS[STRUCTURELESS] >= 400
+    expected = {(null, kind): count for null in NULLS for kind, count in data_sets_of(null).items()}
+    assert counts.to_dict() == expected
+    assert all(data_sets_of(null)[STRUCTURELESS] >= 400 for null in NULLS)
 
 
 def test_nulls_err_in_about_one_of_twenty_data_sets_without_structure_and_find_blocks(shipped: pd.DataFrame) -> None:
@@ -42,7 +43,7 @@ def test_p_values_are_spread_evenly_where_nulls_are_true(shipped: pd.DataFrame) 
 @pytest.mark.parametrize("null", TESTED)
 def test_rows_come_out_again(null: str, shipped: pd.DataFrame) -> None:
     """Another version of the search may find a little more; p moves by a draw or two then."""
-    for kind in DATA_SETS:
+    for kind in (STRUCTURELESS, PLANTED):
         was = shipped[(shipped["test"] == null) & (shipped["kind"] == kind)].set_index("data_set")
         for index in (0, 7):
             row = false_positives.p_value_of(null, kind, index)
@@ -66,7 +67,6 @@ def test_data_without_structure_are_what_the_null_says_and_blocks_are_planted() 
 
 def test_what_is_shipped_is_the_table_that_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(false_positives, "SHIPPED", tmp_path / "false_positives")
-    monkeypatch.setattr(false_positives, "DATA_SETS", {STRUCTURELESS: 2})
     table = false_positives.false_positives_table(["shuffled-pairs"], data_sets={STRUCTURELESS: 2}, draws=3)
     assert table["data_set"].tolist() == [0, 1]
     monkeypatch.setattr(false_positives, "false_positives_table", lambda: table)

@@ -31,7 +31,7 @@ def texts(table: pd.DataFrame) -> dict[str, str]:
     rates = rate_table(table)
     without, blocks = (rates[rates["kind"] == kind] for kind in (STRUCTURELESS, PLANTED))
     doubtful = without[(without["low"] > LEVEL) | (without["high"] < LEVEL)]
-    sizes = listed(sorted({f"{count:,}" for count in without["matrices"]}))
+    sizes = _counts(without)
     err = (
         "no interval leaves it out"
         if doubtful.empty
@@ -43,7 +43,13 @@ def texts(table: pd.DataFrame) -> dict[str, str]:
             f"{without['rate'].max():.1%} modular at the {LEVEL:.0%} level: {err} (95 % intervals of Wilson)."
         ),
         "power_sentence": (
-            f"Of {listed(sorted({str(count) for count in blocks['matrices']}))} data sets with planted blocks the "
+            f"Of {_counts(blocks)} data sets with planted blocks the "
             f"nulls call {blocks['rate'].min():.0%} to {blocks['rate'].max():.0%} modular."
         ),
     }
+
+
+def _counts(rates: pd.DataFrame) -> str:
+    """How many data sets: 400, or 400 to 700."""
+    fewest, most = rates["matrices"].min(), rates["matrices"].max()
+    return f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
