@@ -43,7 +43,7 @@ lint: $(INSTALLED) ## Check format, style and types
 	$(BIN)/mypy
 
 bench: $(INSTALLED) ## Measure the speed of the library, on an idle machine; ARGS=--smallest just tries it; JSON=folder
-	@for name in imports training late_epochs module_search similarity own_networks agreement analysis overhead; do echo "== $$name"; \
+	@for name in imports training late_epochs module_search best_search similarity own_networks agreement analysis overhead; do echo "== $$name"; \
 		OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py --json $(JSON) $(ARGS) || exit 1; done
 
 readme: $(INSTALLED) ## Write the README's table of verdicts and the book's cover from the study v1

@@ -54,3 +54,11 @@ def test_the_benchmark_of_starts_runs(project: Path, tmp_path: Path) -> None:
 def test_the_benchmarks_of_one_network_run_and_share_a_table(project: Path, tmp_path: Path) -> None:
     analysis, overhead = (run(name, project, tmp_path) for name in ("analysis", "overhead"))
     assert len(speed.analysis_markdown(analysis, overhead).splitlines()) == 2 + 4 + 3
+
+
+def test_the_benchmark_of_the_best_search_runs_and_finds_the_best_of_small_graphs(
+    project: Path, tmp_path: Path
+) -> None:
+    rows = run("best_search", project, tmp_path)["rows"]
+    assert [row["kind"] for row in rows] == ["karate club", "Les Misérables", "dolphins"]
+    assert max(row["worst gap"] for row in rows) < 0.5
