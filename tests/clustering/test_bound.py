@@ -183,6 +183,12 @@ def test_past_the_deadline_there_is_one_step_and_no_search_for_stars(monkeypatch
     assert len(problem.stars) > 0
 
 
+def test_a_problem_that_is_done_leaves_its_bound_and_not_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "PROVEN", 0.01)
+    found = modularity_bound(noise(24, seed=0))
+    assert found.score + 1e-4 < found.upper <= found.score + 0.01
+
+
 def test_planted_blocks_are_the_best_partition() -> None:
     found = modularity_bound(planted(64, blocks=4, common=0.2, seed=0))
     assert found.proven
