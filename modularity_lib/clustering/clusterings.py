@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_MOST_SIZES = 10  # of modules that are printed one by one
+
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
@@ -51,6 +53,25 @@ class Clustering:
 
     def __hash__(self) -> int:
         return hash(self.labels.tobytes())
+
+    def __str__(self) -> str:
+        """What was found, in a line: `print(modules)`.
+
+        >>> from modularity_lib.clustering.search import find_modules
+        >>> print(find_modules(np.kron(np.diag([1, 1, 0]), np.ones((2, 2)))))
+        2 modules of 2 and 2 units, 2 dead units: Q = 0.500
+        """
+        sizes = np.unique(self.labels[self.labels >= 0], return_counts=True)[1].tolist()
+        dead = int(np.count_nonzero(self.labels < 0))
+        also = f", {_count(dead, 'dead unit')}" if dead else ""
+        if not sizes:
+            return f"no modules{also}"
+        *first, last = map(str, sizes)
+        each = f"{', '.join(first)} and {last}" if first else last
+        if len(sizes) > _MOST_SIZES:
+            each = f"{min(sizes)} to {max(sizes)}"
+        score = "" if np.isnan(self.score) else f": Q = {self.score:.3f}"  # of labels alone it is not known
+        return f"{_count(len(sizes), 'module')} of {each} unit{'s' * (sizes != [1])}{also}{score}"
 
     @property
     def status(self) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import zipfile
 from dataclasses import fields, replace
 from importlib.util import find_spec
@@ -180,6 +181,15 @@ def test_paths_that_are_none_are_refused(tmp_path: Path) -> None:
         ml.load_modules(tmp_path / "none")
     with pytest.raises(ValueError, match=r"^path must be a file .*which is a folder"):
         ml.load_modules(tmp_path)
+
+
+def test_a_clustering_is_printed_in_a_line() -> None:
+    shown = {name: str(found) for name, found in CLUSTERINGS.items()}
+    assert re.fullmatch(r"3 modules of 4, 4 and 4 units: Q = 0\.\d{3}", shown["best"])
+    assert re.fullmatch(r"3 modules of 4, 3 and 4 units, 1 dead unit: Q = 0\.\d{3}", shown["a dead unit"])
+    assert shown["matched"] == "1 module of 2 units, 2 dead units"  # of labels Q is not known
+    assert shown["all dead"] == "no modules, 5 dead units"
+    assert str(ml.match_modules([np.repeat(np.arange(12), [1, *[3] * 11])])[0]) == "12 modules of 1 to 3 units"
 
 
 def test_the_table_has_a_row_for_each_unit() -> None:
