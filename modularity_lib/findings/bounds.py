@@ -9,6 +9,7 @@ import pandas as pd
 
 from modularity_lib.clustering.bound import PROVEN, modularity_bound
 from modularity_lib.clustering.modularity import dead_units, modularity_score
+from modularity_lib.clustering.search import find_modules
 from modularity_lib.paths import checkout
 from modularity_lib.progress import progress_bar
 from modularity_lib.studies.archive import Archive
@@ -27,6 +28,9 @@ _SAME = 1e-6  # the most by which Q of the same labels differs where a matrix is
 def bound_table(results: Results, *, dropouts: Sequence[float] = DROPOUTS, seconds: float = SOON) -> pd.DataFrame:
     """Bound on Q of every measure and layer of the networks of run 0 with dropout alone.
 
+    Args:
+        dropouts: of these networks; those that the study lacks are left out.
+        seconds: for each matrix.
     Returns:
         A row per matrix that has weight: `dropout`, `layer`, `measure`, `live_units`; `search` = Q that the search of
         the study found; `score` = Q of the best partition that is known, and its `labels`; `upper` = the bound,
@@ -101,10 +105,12 @@ def ship(results: Results) -> pd.DataFrame:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """How many matrices are proven, and how far the search of the study stays below: a row per dropout.
 
+    Args:
+        table: from `default_search`.
     Returns:
         `dropout`, `matrices`; `proven`, and `proven_soon` = within ten seconds; `largest_gap` = upper / score - 1;
         `search_gap` and `largest_search_gap` = mean and largest 1 - search / score of those that are proven;
-        `search_reaches` = in how many of these the search found the best.
+        `search_reaches` and `default_reaches` = in how many of these that search and `find_modules` found the best.
     """
     rows = []
     for dropout, found in table.groupby("dropout"):
@@ -120,16 +126,26 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
                 "search_gap": missed.mean(),
                 "largest_search_gap": missed.max(),
                 "search_reaches": int((proven["score"] - proven["search"] <= PROVEN).sum()),
+                "default_reaches": int((proven["score"] - proven["default"] <= PROVEN).sum()),
             }
         )
     return pd.DataFrame(rows)
 
 
+def default_search(results: Results, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with Q that `find_modules` finds by default, in the column `default`."""
+    matrices = _matrices(results, table["dropout"].unique().tolist())
+    places = zip(table["dropout"], table["layer"], table["measure"], strict=True)
+    return table.assign(default=[find_modules(matrices[place]).score for place in places])
+
+
 def _matrices(results: Results, dropouts: Sequence[float]) -> dict[tuple[float, int, str], np.ndarray]:
     archive = Archive(results.study)
+    known = set(results.study.strengths("dropout"))
     return {
         (dropout, int(layer.removeprefix("hidden")), measure): matrix
         for dropout in dropouts
+        if dropout in known
         for layer, by_measure in archive.matrices(archive.config(dropout=dropout)).items()
         for measure, matrix in by_measure.items()
     }

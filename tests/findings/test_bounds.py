@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import modularity_lib as ml
+from modularity_lib.book.words import modules as modules_words
 from modularity_lib.findings import bounds
 from modularity_lib.findings.synthetic import planted
 from modularity_lib.studies.archive import Archive
@@ -84,6 +85,7 @@ def test_the_summary_counts_the_rows() -> None:
             "upper": [0.1, 0.1, 0.25, 0.5],
             "proven": [True, True, False, True],
             "seconds": [1.0, 20.0, 300.0, 2.0],
+            "default": [0.1, 0.1, 0.2, 0.49],
         }
     )
     first, second = bounds.summary(table).to_dict("records")
@@ -96,8 +98,40 @@ def test_the_summary_counts_the_rows() -> None:
         "search_gap": pytest.approx(0.05),
         "largest_search_gap": pytest.approx(0.1),
         "search_reaches": 1,
+        "default_reaches": 2,
     }
-    assert (second["proven"], second["search_gap"], second["search_reaches"]) == (1, 0.0, 1)
+    assert (second["proven"], second["search_gap"], second["search_reaches"], second["default_reaches"]) == (
+        1,
+        0.0,
+        1,
+        0,
+    )
+    told = modules_words.bounds_text(bounds.summary(table))
+    assert told == (
+        "The best partition is proven for 3 of 4 matrices. Of the others Q can be larger by 25.0% at most. One search "
+        "of the paper finds it in 2 of them, one call of `find_modules` in 2."
+    )
+    [_, _, without, strong] = modules_words.bounds_markdown(bounds.summary(table)).splitlines()
+    assert without == "| 0 | 2 of 3 | 1 | 1 | 5.0% (10.0%) | 2 |"
+    assert strong == "| 0.7 | 1 of 1 | 1 | 1 | 0.0% (0.0%) | 0 |"
+
+
+def test_of_bounds_that_prove_nothing_no_search_is_judged() -> None:
+    row = {"dropout": 0.0, "search": 0.1, "score": 0.1, "upper": 0.2, "proven": False, "seconds": 1.0, "default": 0.1}
+    summary = bounds.summary(pd.DataFrame([row, row]))
+    assert modules_words.bounds_text(summary) == "The best partition is proven for none of 2 matrices."
+    assert modules_words.bounds_markdown(summary).splitlines()[-1] == "| 0 | 0 of 2 | 0 | 0 | – | 0 |"
+
+
+def test_the_default_search_is_that_of_find_modules(v1: Results) -> None:
+    matrices = bounds._matrices(v1, [0.7])
+    table = pd.DataFrame(list(matrices)[-2:], columns=["dropout", "layer", "measure"])
+    found = bounds.default_search(v1, table)["default"]
+    assert found.tolist() == [ml.find_modules(matrix).score for matrix in list(matrices.values())[-2:]]
+
+
+def test_dropouts_that_a_study_lacks_are_left_out(v1: Results) -> None:
+    assert bounds._matrices(v1, [0.123]) == {}
 
 
 def test_the_matrices_are_those_of_run_0_with_dropout_alone(v1: Results) -> None:

@@ -32,6 +32,40 @@ def exact_markdown(exact: pd.DataFrame) -> str:
     return markdown(["method", "reaches the largest Q", "Q missed, mean", "Q missed, most"], rows)
 
 
+def bounds_markdown(summary: pd.DataFrame) -> str:
+    """Markdown table: of how many matrices the best partition is proven, and how often two searches find it."""
+    rows = (
+        [
+            f"{row['dropout']:g}",
+            f"{row['proven']:.0f} of {row['matrices']:.0f}",
+            f"{row['proven_soon']:.0f}",
+            f"{row['search_reaches']:.0f}",
+            f"{row['search_gap']:.1%} ({row['largest_search_gap']:.1%})" if row["proven"] else "–",
+            f"{row['default_reaches']:.0f}",
+        ]
+        for row in summary.to_dict("records")
+    )
+    paper, default = "found by the paper's search", "found by `find_modules`"
+    return markdown(["dropout", "best proven", "in ten seconds", paper, "paper's search below it", default], rows)
+
+
+def bounds_text(summary: pd.DataFrame) -> str:
+    """For how many whole layers the best modules are proven, and how often two searches find these."""
+    matrices, proven, found, default = (
+        int(summary[column].sum()) for column in ("matrices", "proven", "search_reaches", "default_reaches")
+    )
+    which = f"all {matrices}" if proven == matrices else f"{proven} of {matrices}"
+    if proven == 0:
+        return f"The best partition is proven for none of {matrices} matrices."
+    open_ = (
+        "" if proven == matrices else f" Of the others Q can be larger by {summary['largest_gap'].max():.1%} at most."
+    )
+    return (
+        f"The best partition is proven for {which} matrices.{open_} One search of the paper finds it in {found} of "
+        f"them, one call of `find_modules` in {default}."
+    )
+
+
 def texts(
     gaps: pd.DataFrame,
     near: pd.DataFrame,
@@ -39,6 +73,7 @@ def texts(
     floor: pd.DataFrame,
     common: pd.DataFrame,
     p_values: pd.DataFrame,
+    bounded: pd.DataFrame,
 ) -> dict[str, str]:
     """What `search_quality` and `synthetic` found, in words."""
     kinds = gaps.groupby("kind", sort=False)["matrix"].nunique()
@@ -55,6 +90,7 @@ def texts(
         "common_sentence": common_text(common),
         "rates_sentence": rates_text(p_values),
         "close": f"{1 - CLOSE:.0%}",
+        "bounds_sentence": bounds_text(bounded),
         "level": f"{LEVEL:.0%}",
         "draws": f"{floor['draws'].iloc[0]}",
         "draws_common": f"{common['draws'].iloc[0]}",
