@@ -34,6 +34,8 @@ PARAMETERS = {
     "live": [{"study": "quick"}, {"study": "smoke"}, {"study": "v1"}],
     "speed": [{"folder": "data/benchmarks"}, {"folder": ""}],
     "status": [{"studies": ["quick"]}, {"studies": ["v1", "smoke"]}, {"studies": []}],
+    "your_network": [{"seed": 1, "epochs": 1, "draws": 19}, {"epochs": 0, "draws": 1}],
+    "how_to": [{"seed": 1}, {"seed": 12345}],
     "rerun": [{"cores": 1}, {"cores": 16}, {"cores": 64, "studies": []}],
 }
 CASES = [(name, chosen) for name, choices in PARAMETERS.items() for chosen in choices]

@@ -59,7 +59,7 @@ METHOD = {
 }
 CHAPTERS = [chapter.name for chapter in all_chapters(PROJECT)]
 # Chapters whose numbers come from weights, images or this machine, not from the tables of a study.
-WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status", "live"}
+WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status", "live", "your_network", "how_to"}
 # Texts of the chapters with a decimal number that is none of the results.
 NO_RESULTS = {
     "smallest_p",
