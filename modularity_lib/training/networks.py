@@ -37,7 +37,7 @@ class MLP(torch.nn.Module):
     The hidden layers are the submodules "hidden1", "hidden2", ... and the logits come from "output". The activity of a
     hidden layer is the value after ReLU and dropout; in evaluation mode dropout does nothing. Weights and biases start
     as `torch.nn.Linear` draws them: uniform on ±1/√fan_in. Inputs may be any real numbers, and outputs be used for
-    whatever loss; output_hessian of `similarity_matrices` is that of the cross-entropy of classes all the same.
+    whatever loss, which output_hessian of `similarity_matrices` is then told by its argument `loss`.
 
     Args:
         sizes: width of every layer, e.g. [784, 64, 64, 10]; at least one hidden layer.

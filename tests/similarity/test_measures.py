@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import oracles_derivatives as oracles
-from modularity_lib.similarity import averages, closed_form, derivatives, measures
+from modularity_lib.similarity import averages, closed_form, derivatives, perceptron_measures
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP, initial_parameters, network_of
 from modularity_lib.vocabulary import FAMILY, MEASURES
@@ -247,7 +247,7 @@ def test_chunks_of_images_make_no_difference(monkeypatch: pytest.MonkeyPatch, ch
         similarity_matrices(network, random_images(), random_labels()),
         similarity_matrices(sequential_of(network), random_images(), random_labels(), layers=["3"]),
     ]
-    monkeypatch.setattr(measures, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(perceptron_measures, "_CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(averages, "_BATCH_INPUTS", 5)
     monkeypatch.setattr(averages, "_BATCH_BYTES", chunk_bytes)
     assert_equal(similarity_matrices(network, random_images(), random_labels()), whole[0], 1e-13)
@@ -439,7 +439,7 @@ def test_a_measure_asked_for_alone_is_the_same_and_nothing_else_is_computed(
     expected = similarity_matrices(network, random_images(), random_labels())
     quantity = name.removesuffix("_norm")
     functions = {
-        "input_covariance": [(averages, "Covariance"), (measures, "Covariance")],
+        "input_covariance": [(averages, "Covariance"), (perceptron_measures, "Covariance")],
         "input_gradient": [(averages, "input_gradient_sums"), (closed_form, "input_gradient_sums")],
         "output_gradient": [(averages, "output_gradient_sums"), (closed_form, "output_gradient_sums")],
         "output_hessian": [(averages, "loss_hessian_sums"), (closed_form, "loss_hessian_sums")],
