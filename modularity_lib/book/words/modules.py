@@ -62,7 +62,7 @@ def bounds_text(summary: pd.DataFrame) -> str:
     )
     return (
         f"The best partition is proven for {which} matrices.{open_} One search of the paper finds it in {found} of "
-        f"them, one call of `find_modules` in {default}."
+        f"them, one call of find_modules in {default}."
     )
 
 
