@@ -183,6 +183,24 @@ def test_past_the_deadline_there_is_one_step_and_no_search_for_stars(monkeypatch
     assert len(problem.stars) > 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_joined_and_parted_problems_have_all_partitions_between_them(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def groups_alone(self: Any, problem: Relaxation, group_of: np.ndarray, deadline: float) -> Any:
+        self._take_if_better(problem, group_of)  # X is still one of groups that are apart
+        yield
+
+    similarity = random_similarity(6, seed)
+    worst = np.zeros(6, dtype=int)
+    monkeypatch.setattr(bounds._Part, "_improved", groups_alone)
+    monkeypatch.setattr(bounds, "find_modules", lambda *given, **options: ml.Clustering(worst, 0.0, "worst"))
+    found = modularity_bound(similarity)
+    best = best_of_all(modularity_matrix(similarity))
+    assert (found.score, found.upper) == (pytest.approx(best), pytest.approx(best))
+    assert ml.modularity_score(similarity, found.labels) == pytest.approx(best)
+
+
 def test_a_problem_that_is_done_leaves_its_bound_and_not_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "PROVEN", 0.01)
     found = modularity_bound(noise(24, seed=0))
