@@ -125,6 +125,16 @@ def test_a_function_that_follows_is_named(function: Callable[[torch.Tensor], tor
     assert told(Network(function), "output") == []
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_what_comes_after_is_named_whatever_numbers_come_before(sign: int) -> None:
+    for function in (lambda values: values * (values > 0), lambda values: (values.abs() + values) / 2):
+        network = Network(function)
+        with torch.no_grad():
+            network.first.bias.fill_(100.0 * sign)
+        [first] = told(network, "first")
+        assert re.search("name '(mul|truediv)' in layers", first)
+
+
 def set_negatives_to_zero(values: torch.Tensor) -> torch.Tensor:
     values[values < 0] = 0
     return values
