@@ -235,7 +235,14 @@ def _arrays(path: Path) -> "np.ndarray | dict[str, np.ndarray]":
 def _table(path: Path) -> Any:
     import pandas as pd
 
-    return pd.read_csv(path)
+    table = pd.read_csv(path)
+    unnamed = [name for name in table.columns if str(name).startswith("Unnamed: ")]  # pandas calls them so
+    if unnamed:
+        raise ValueError(
+            f"{path} must name every column, as each is a unit, got {len(unnamed)} without a name. If it is the index "
+            "of a DataFrame, write the file by .to_csv(path, index=False)."
+        )
+    return table
 
 
 def _in_one_line(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -18,9 +18,9 @@ _HOW_TO_READ = """
 <p>Each picture shows how similar every two units are, in the order of the modules that were found, with a frame around
 each module. <b>Q</b>, the modularity, is the share of the similarity that lies within modules, beyond what the total of
 each unit would put there; with all units in one module it is 0. The <b>bound</b> holds for every way to part the units:
-no Q is higher. The <b>consensus</b> is what many short searches agree on, and <b>confidence</b> says how surely a unit
-keeps the company that it has there, from 0 to 1. <b>p</b> is the share of draws of a null whose Q is at least as high,
-the data counted in; beside each null stands the question that it asks.</p>
+no Q is higher. The <b>consensus</b> is what many short searches agree on, and <b>confidence</b> says how firmly they
+agree on the company of a unit, from 0 to 1; of how well the data support it, it says nothing. <b>p</b> is the share of
+draws of a null whose Q is at least as high, the data counted in; beside each null stands the question that it asks.</p>
 """
 
 

@@ -59,6 +59,9 @@ def consensus_modules(
     D_ij = share of the searches in which i and j are together. What is no more than of units at random counts as 0, D
     is searched in place of S as often, and so on until all searches of D agree.
 
+    Confidence is about the searches, not about the data: where noise has one best partition, all searches find it.
+    Whether there is more than chance, `test_modules` asks.
+
     The confidence of unit i, whose module M holds it and its company, is the mean over searches of
     |M ∩ M'| / |M ∪ M'|, without i itself, where M' is its module in the search; 1 where it is alone in both. The core
     of a module are its units that are together in at least 95 % of the searches, directly or through others: the

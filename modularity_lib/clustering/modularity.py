@@ -136,9 +136,12 @@ def dead_units(similarity: ArrayLike) -> np.ndarray:
 def modularity_matrix(similarity: ArrayLike, *, resolution: float = 1.0, signed: bool = False) -> np.ndarray:
     """Weight of every pair beyond what unit strengths predict: B = Ã - γ a aᵀ.
 
-    Signed: with Ã = A / sum |A|, its positive and negative parts Ã⁺ - Ã⁻, their sums w⁺ and w⁻ and strengths a⁺ and a⁻,
+    Signed: with the positive and negative parts A = A⁺ - A⁻, their sums w⁺ and w⁻ and strengths k⁺ and k⁻,
 
-        B = Ã - γ (a⁺ a⁺ᵀ / w⁺ - a⁻ a⁻ᵀ / w⁻)
+        B = (A⁺ - γ k⁺ k⁺ᵀ / w⁺) / w⁺ - (A⁻ - γ k⁻ k⁻ᵀ / w⁻) / (w⁺ + w⁻)
+
+    So what units have in common counts in full, and what parts them by its share of all weight. Where both count by
+    their shares (Gómez, Jensen & Arenas 2009), groups that have nothing in common but their opponents are joined.
 
     Args:
         similarity: S, as in `to_adjacency`; with `signed`, its entries may be negative.
@@ -148,8 +151,8 @@ def modularity_matrix(similarity: ArrayLike, *, resolution: float = 1.0, signed:
         B, shape (units, units), dimensionless; for γ = 1 every row sums to 0.
     Raises:
         ValueError, AllUnitsDead: as `to_adjacency`; resolution is no positive, finite number.
-    Source: Newman (2006), PNAS 103:8577; Reichardt & Bornholdt (2006), PRE 74:016110, for γ; Gómez, Jensen & Arenas
-        (2009), PRE 80:016114, for signed weights: both parts count by their share of the total absolute weight.
+    Source: Newman (2006), PNAS 103:8577; Reichardt & Bornholdt (2006), PRE 74:016110, for γ; Rubinov & Sporns
+        (2011), NeuroImage 56:2068, for signed weights.
 
     >>> modularity_matrix(np.array([[0, 1], [1, 0]]))
     array([[-0.25,  0.25],
@@ -163,14 +166,17 @@ def modularity_matrix(similarity: ArrayLike, *, resolution: float = 1.0, signed:
     adjacency = adjacency_of("similarity", similarity, signed=True)
     if not adjacency.any():
         raise AllUnitsDead(all_units_dead(len(adjacency)))
-    share = adjacency / np.abs(adjacency).max()  # first, so that the sum neither overflows nor vanishes
-    share /= np.abs(share).sum()
-    expected = np.zeros_like(share)
+    share = adjacency / np.abs(adjacency).max()  # first, so that no sum overflows or vanishes
+    weight = np.abs(share).sum()
+    matrix = np.zeros_like(share)
     for sign in (1.0, -1.0):
-        strength = np.maximum(sign * share, 0.0).sum(axis=1)
-        if strength.any():
-            expected += sign * np.outer(strength, strength / strength.sum())
-    return np.asarray(share - resolution * expected)
+        part = np.maximum(sign * share, 0.0)
+        total = part.sum()
+        if total > 0.0:
+            strength = part.sum(axis=1)
+            beyond = part - resolution * np.outer(strength, strength / total)
+            matrix += beyond / total if sign > 0.0 else -beyond / weight
+    return matrix
 
 
 def modularity_score(

@@ -56,7 +56,8 @@ def warn_of_pre_activations(
         else:
             way_out = (
                 "write the function as a module of its own, such as self.act1 = torch.nn.ReLU() for relu, call it "
-                "once in forward, and name it in layers."
+                "once in forward, and name it in layers; or name a Dropout that comes right after it, if there is one, "
+                "as in torch.nn.TransformerEncoderLayer."
             )
         warnings.warn(
             f"layer {layer!r} is followed by {by}, so its pre-activations are measured: what comes before that "

@@ -1,6 +1,7 @@
 """Similarity of units that were recorded: from their activity, or from gradients, in memory or on disk."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from modularity_lib.similarity.covariance import CONSTANT, Covariance, check_fin
 
 _BLOCK_BYTES = 8_000_000  # of float64 that are read at once
 _LARGEST_BLOCK = 8  # times as much, where a file keeps so many samples in one piece
+
+
+class MoreUnitsThanSamples(UserWarning):
+    """A recording has more units than samples: its axes may have been exchanged."""
 
 
 def similarity_of_activity(activity: Any, *, signed: bool = False) -> dict[str, Any]:
@@ -40,7 +45,16 @@ def similarity_of_activity(activity: Any, *, signed: bool = False) -> dict[str, 
     array([[ 1., -1.],
            [-1.,  1.]])
     """
-    return covariances_of("activity", activity, signed=flag("signed", signed))
+    found = covariances_of("activity", activity, signed=flag("signed", signed))
+    samples, units = activity.shape if hasattr(activity, "shape") else np.shape(activity)
+    if units > samples:
+        warnings.warn(
+            f"activity has {units:,} units but {samples:,} samples, as rows are samples and columns are units. If it is "
+            "the other way round, pass activity.T.",
+            MoreUnitsThanSamples,
+            stacklevel=2,
+        )
+    return found
 
 
 def similarity_of_gradients(gradients: Any, *, signed: bool = False) -> dict[str, Any]:

@@ -171,3 +171,12 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         done = analyze("--activity", "spikes.npy")
     assert done.exit_code == 0, done.stderr
     assert "modularity: warning: two\n" in done.stderr
+
+
+def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)), columns=list("abc"))
+    table.to_csv(tmp_path / "x.csv")
+    done = CliRunner().invoke(cli.main, ["analyze", "--activity", str(tmp_path / "x.csv")])
+    assert done.exit_code != 0
+    assert "1 without a name" in done.output
+    assert "index=False" in done.output

@@ -46,7 +46,7 @@ def dolphins() -> np.ndarray:
 
 
 def best_signed_score(similarity: np.ndarray, resolution: float = 1.0) -> float:
-    """Highest signed Q of all partitions, by the formula of Gómez, Jensen & Arenas (2009), sum by sum."""
+    """Highest signed Q of all partitions, by the formula of Rubinov & Sporns (2011), sum by sum."""
     n = len(similarity)
     positive = [[max(similarity[i, j], 0.0) if i != j else 0.0 for j in range(n)] for i in range(n)]
     negative = [[max(-similarity[i, j], 0.0) if i != j else 0.0 for j in range(n)] for i in range(n)]
@@ -57,11 +57,12 @@ def best_signed_score(similarity: np.ndarray, resolution: float = 1.0) -> float:
         for i in range(n):
             for j in range(n):
                 if labels[i] == labels[j]:
-                    q += positive[i][j] - negative[i][j]
-                    q -= resolution * sum(positive[i]) * sum(positive[j]) / total_positive
+                    expected = sum(positive[i]) * sum(positive[j]) / total_positive
+                    q += (positive[i][j] - resolution * expected) / total_positive
                     if total_negative:
-                        q += resolution * sum(negative[i]) * sum(negative[j]) / total_negative
-        best = max(best, q / (total_positive + total_negative))
+                        expected = sum(negative[i]) * sum(negative[j]) / total_negative
+                        q -= (negative[i][j] - resolution * expected) / (total_positive + total_negative)
+        best = max(best, q)
     return best
 
 
@@ -182,6 +183,17 @@ def test_signed_modularity_parts_neurons_that_are_driven_oppositely() -> None:
     correlation = np.corrcoef(spikes.T)
     assert ml.element_centric_similarity(ml.find_modules(correlation, signed=True), group) == 1.0
     assert len(ml.find_modules(np.abs(correlation)).communities()) == 2
+
+
+@pytest.mark.parametrize(("pairs", "alone"), [(2, 0), (2, 1), (3, 0)])
+def test_assemblies_that_share_opponents_alone_are_not_joined(pairs: int, alone: int) -> None:
+    random = np.random.default_rng(0)
+    z = random.standard_normal((5000, pairs + alone))
+    drive = [sign * z[:, number] for number in range(pairs) for sign in (1, -1)] + list(z[:, pairs:].T)
+    group = np.repeat(np.arange(len(drive)), 20)
+    spikes = random.poisson(np.exp(-1 + 0.5 * np.array(drive)[group].T))
+    found = ml.find_modules(np.corrcoef(spikes.T), signed=True)
+    assert ml.element_centric_similarity(found, group) == 1.0
 
 
 def test_signed_without_negative_entries_changes_nothing() -> None:

@@ -194,5 +194,7 @@ def test_words_turn_at_their_limits() -> None:
     gaps = pd.DataFrame({"kind": "a", "matrix": "m", "method": [search_quality.SEARCH], "gap": 0.0})
     floor = pd.DataFrame({"units": 8, "samples": 10, "mean": [0.3], "draws": 1})
     tested = pd.DataFrame({"kind": "a", "matrix": "m", "test": "t", "p_value": [0.05]})
-    said = modules_words.texts(gaps, near, exact.assign(matrix="m"), floor, common, tested)
+    reached = {"matrices": 2, "proven": 2, "search_reaches": 1, "default_reaches": 2, "largest_gap": 0.0}
+    bounded = pd.DataFrame([reached])
+    said = modules_words.texts(gaps, near, exact.assign(matrix="m"), floor, common, tested, bounded)
     assert said["near_sentence"] == "a 0.90 (mean of 1, chance 0.20)"

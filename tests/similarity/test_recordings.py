@@ -342,3 +342,9 @@ def test_ten_thousand_samples_of_a_thousand_units_go_from_disk_to_modules_in_lit
     assert modules == 8
     assert megabytes < 500
     assert seconds < 5  # of one core
+
+
+def test_more_units_than_samples_are_pointed_out() -> None:
+    activity = np.random.default_rng(0).normal(size=(5, 8))
+    with pytest.warns(recordings.MoreUnitsThanSamples, match=r"8 units but 5 samples.*pass activity\.T"):
+        ml.similarity_of_activity(activity)

@@ -30,7 +30,8 @@ def certainty_markdown(found: LayerModules) -> str:
         [
             "`core_units`",
             int(np.count_nonzero(consensus.core)),
-            f"Units that keep together in at least {CORE_SHARE:.0%} of the searches. Rely on these.",
+            f"Units that keep together in at least {CORE_SHARE:.0%} of the searches. It is the search that is sure of "
+            "them, not the data.",
         ],
     ]
     rows += [[f"`p`, null `{test.null}`", _p(test), f"{test.question} {_answer_text(test)}"] for test in found.tests]
