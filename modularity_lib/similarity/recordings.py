@@ -49,7 +49,7 @@ def similarity_of_activity(activity: Any, *, signed: bool = False) -> dict[str, 
     samples, units = activity.shape if hasattr(activity, "shape") else np.shape(activity)
     if units > samples:
         warnings.warn(
-            f"activity has {units:,} units but {samples:,} samples, as rows are samples and columns are units. If it is "
+            f"activity has {units:,} units but {samples:,} samples: rows are samples, and columns are units. If it is "
             "the other way round, pass activity.T.",
             MoreUnitsThanSamples,
             stacklevel=2,
