@@ -46,18 +46,14 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _kernels_with_two_derivatives(network: torch.nn.Module) -> Iterator[None]:
-    """Attention and recurrent layers as they can be differentiated twice, part by part, so that all hooks are called.
+    """Attention and recurrent layers as they can be differentiated twice.
 
-    Fused attention has one derivative, cuDNN's recurrent layers have none in evaluation mode, and the fast path of
-    transformer layers passes their parts by.
+    Fused attention has one derivative, and cuDNN's recurrent layers have none in evaluation mode. The fast path of
+    transformer layers, which passes their parts by, is not taken while operations are seen (`precision.AtLeast`).
     """
-    has_fast_path = torch.backends.mha.get_fastpath_enabled()
-    with ExitStack() as stack:
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.callback(torch.backends.mha.set_fastpath_enabled, has_fast_path)
-        torch.backends.mha.set_fastpath_enabled(False)
-        if any(isinstance(module, torch.nn.RNNBase) for module in network.modules()):
-            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+    is_recurrent = any(isinstance(module, torch.nn.RNNBase) for module in network.modules())
+    without_cudnn = torch.backends.cudnn.flags(enabled=False) if is_recurrent else nullcontext()
+    with sdpa_kernel(SDPBackend.MATH), without_cudnn:
         yield
 
 

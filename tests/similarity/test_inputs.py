@@ -22,7 +22,7 @@ RANDOM = np.random.default_rng(0)
 VECTORS = RANDOM.standard_normal((7, 4))
 OTHERS = RANDOM.standard_normal((7, 2, 3))
 IDS = RANDOM.integers(0, 9, size=(7, 3))
-CLASSES = np.arange(7) % 3
+CLASSES = np.array([0, 2, 1, 1, 0, 2, 2])
 LOSSES = [lambda y, label=label: functional.cross_entropy(y, torch.tensor(label)) for label in CLASSES]
 
 
@@ -34,7 +34,8 @@ def _seed() -> Iterator[None]:
 
 
 def chain() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    """Its layer "1" is followed by a smooth function, so that its Hessian depends on the labels."""
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 3)).double()
 
 
 def measured(

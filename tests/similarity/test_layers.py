@@ -187,6 +187,26 @@ def test_networks_and_layers_may_return_more_than_a_tensor(kind: str) -> None:
     np.testing.assert_allclose(found["input_gradient"], np.abs(right["input_gradient"]), atol=1e-14)
 
 
+def test_of_several_tensors_the_first_with_the_inputs_first_counts() -> None:
+    class Both(nn.Module):
+        def forward(self, values: torch.Tensor) -> Any:
+            return 2 * values.T, values, 3 * values
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.both, self.output = nn.Linear(4, 5), Both(), nn.Linear(5, 3)
+
+        def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+            return self.output(self.both(self.first(vectors).tanh())[1])
+
+    network = Network().double()
+    right = signed_similarities(
+        nn.Sequential(network.first, nn.Tanh()), network.output, [torch.tensor(x) for x in VECTORS], LOSSES, axis=0
+    )
+    assert_similar(measured(network, "both")["both"], right)
+
+
 def test_outputs_that_are_not_found_are_refused_with_the_way_out() -> None:
     for kind, message in (
         ("a tuple", r"got tuple\. Choose them by output=lambda y: y\[0\]"),

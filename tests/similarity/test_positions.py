@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from modularity_lib.similarity import averages
 from modularity_lib.similarity.measures import similarity_matrices
 from oracles_positions import assert_similar, signed_similarities
 
@@ -154,6 +155,36 @@ def test_the_batch_size_makes_no_difference_but_of_rounding(batch_size: int, pos
         np.testing.assert_allclose(found[name], matrix, rtol=0, atol=1e-13 * matrix.max())
 
 
+def test_as_many_inputs_go_together_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, lengths = Convolutional(), []
+    network.conv2.register_forward_hook(lambda module, given, output: lengths.append(len(output)))
+    options: Any = {"layers": ["act1"], "units": {"act1": 1}, "measures": ["output_gradient"]}
+    images = np.repeat(IMAGES, 40, axis=0)
+    largest = []
+    for n_bytes in (1, 20_000, 200_000, 10**9):
+        lengths.clear()
+        monkeypatch.setattr(averages, "_BATCH_BYTES", n_bytes)
+        similarity_matrices(network, images, **options)
+        largest.append(lengths[-2])  # the last is what is left
+    assert largest[0] == 1
+    assert 4 < largest[1] < 20
+    assert 9 * largest[1] < largest[2] < 12 * largest[1]
+    assert lengths[-1] == 200
+
+
+def test_spikes_at_positions_have_covariances_of_their_counts() -> None:
+    class Spikes(nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return values > 0.1
+
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), Spikes())
+    options: Any = {"layers": ["1"], "units": {"1": 1}, "positions": "pool"}
+    found = similarity_matrices(network, IMAGES, measures=["input_covariance"], **options)["1"]["input_covariance"]
+    shares = (network[0](torch.tensor(IMAGES, dtype=torch.float32)) > 0.1).double().mean(dim=(2, 3)).numpy()
+    np.testing.assert_allclose(found, np.abs(np.cov(shares.T, bias=True)), atol=1e-15)
+    refuse(r"must have activities that can be differentiated, got torch\.bool", network, IMAGES, **options)
+
+
 def test_dead_and_constant_channels_are_exactly_zero() -> None:
     network = Convolutional()
     network.act1 = nn.ReLU()
@@ -172,6 +203,17 @@ def test_dead_and_constant_channels_are_exactly_zero() -> None:
         for name in ("output_gradient", "output_gradient_norm", "output_hessian", "output_hessian_norm"):
             assert not found[name][:, 3].any(), name
             assert found[name][1, 1] > 0, name
+
+
+def test_means_over_positions_are_taken_in_double_precision() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(64, 3))
+    with torch.no_grad():
+        network[0].bias.fill_(1e4)
+        activity = network[0](torch.tensor(IMAGES, dtype=torch.float32)).double().mean(dim=(2, 3)).numpy()
+    found = similarity_matrices(
+        network, IMAGES, layers=["0"], units={"0": 1}, positions="pool", measures=["input_covariance"]
+    )
+    np.testing.assert_allclose(found["0"]["input_covariance"], np.abs(np.cov(activity.T, bias=True)), rtol=1e-9)
 
 
 # --- tokens ---
@@ -202,8 +244,10 @@ class AttentionBlock(nn.Module):
         self.up, self.act, self.down = nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 6)
 
     def attended(self, tokens: torch.Tensor) -> torch.Tensor:
-        query, key, value = self.keys(self.norm(tokens)).chunk(3, dim=-1)
-        return tokens + functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        heads = [part.unflatten(-1, (2, 3)).transpose(1, 2) for part in self.keys(self.norm(tokens)).chunk(3, dim=-1)]
+        return tokens + functional.scaled_dot_product_attention(*heads, is_causal=self.causal).transpose(1, 2).flatten(
+            2
+        )
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         tokens = self.attended(tokens)
@@ -237,6 +281,25 @@ def test_units_of_a_transformer_on_token_ids_are_measured_from_its_embedding(pos
         inputs_at="embedding",
     )
     assert_similar(found["blocks.1.act"], right)
+
+
+def test_attention_after_a_layer_is_differentiated_twice() -> None:
+    network = Attention().double()
+    first, second = network.blocks
+    embeddings = [network.embedding(torch.tensor(ids)).detach() for ids in IDS]
+
+    def up(tokens: torch.Tensor) -> torch.Tensor:
+        return first.act(first.up(first.attended(tokens)))
+
+    downs = [
+        batched(lambda h, x=x: network.output(second(first.attended(x[None]).detach() + first.down(h)).mean(dim=1)))
+        for x in embeddings
+    ]
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        right = signed_similarities(batched(up), downs[0], embeddings, CROSS_ENTROPIES, axis=1, downs=downs)
+    options: Any = {"units": {"blocks.0.act": 2}, "inputs_at": "embedding"}
+    found = similarity_matrices(network, IDS, CLASSES, layers="blocks.0.act", **options)
+    assert_similar(found["blocks.0.act"], right)
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
