@@ -1,8 +1,8 @@
 """How similar two hidden units are.
 
-Read `measures` first, then `derivatives`, which holds for any network; `averages` takes their means over all inputs,
-batch by batch, and `covariance` that of activities. `closed_form` is the fast twin of both for ReLU perceptrons, to
-skip at first reading, and `perceptron_measures` what uses it.
+Read `measures` first, then `derivatives` and `derivative_sums`, which hold for any network; `averages` takes means over
+all inputs, batch by batch, and `covariance` that of activities. `closed_form` is their fast twin for ReLU perceptrons,
+to skip at first reading, and `perceptron_measures` what uses it.
 
 Around that, from the caller to the numbers:
 

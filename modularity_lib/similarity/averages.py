@@ -15,16 +15,15 @@ import torch
 
 from modularity_lib.progress import progress_bar
 from modularity_lib.similarity.covariance import Covariance
-from modularity_lib.similarity.derivatives import (
+from modularity_lib.similarity.derivative_sums import (
     Step,
-    check_derivatives,
     gauss_newton_sums,
     input_gradient_sums,
     loss_hessian_sums,
-    n_outputs_of,
     numbers_by_input,
     output_gradient_sums,
 )
+from modularity_lib.similarity.derivatives import check_derivatives, n_outputs_of
 from modularity_lib.similarity.evaluation import Evaluation, Subject, evaluate
 from modularity_lib.similarity.inputs import Data
 from modularity_lib.similarity.losses import Loss, check_labels

@@ -1,12 +1,11 @@
 """Derivatives at a hidden layer, by automatic differentiation, for any network.
 
-Each input is treated by itself, with dropout off, and differentiated unit by unit. Derivatives are taken in the
-precision of the network, float32 at least; their products and sums in float64. For the paper's networks `closed_form`
-gives the same averages much faster.
+Each input is treated by itself, with dropout off, and differentiated unit by unit, in the precision of the network,
+float32 at least. For the paper's networks `closed_form` gives what is made of them much faster.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,91 +18,11 @@ from modularity_lib.similarity.evaluation import (
     is_about_change_in_place,
 )
 from modularity_lib.similarity.inputs import data_of, label_array
-from modularity_lib.similarity.linear_maps import LinearEntry, linear_entry
 from modularity_lib.similarity.losses import CROSS_ENTROPY, Loss, check_labels, label_tensor
 from modularity_lib.similarity.places import Layer, layer_of, places_of
 from modularity_lib.similarity.surroundings import evaluating
 
 Tensors = Sequence[torch.Tensor]
-Step = Callable[[], object]  # is called after each pass backwards
-
-
-def input_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.ndarray:
-    """Sum over inputs and positions of ⟨∂h_i/∂x, ∂h_j/∂x⟩, float64, shape (units, units)."""
-    units = layer.units_of(evaluated.activities[layer.name])
-    entry = _entry(evaluated, layer)
-    by: Sequence[Any] = evaluated.variables if entry is None else [entry.edge]
-    root = None if entry is None else entry.root()
-    n_units = layer.n_units
-    total, rows, at = np.zeros((n_units, n_units)), np.empty((n_units, 0)), 0
-    activity = evaluated.activities[layer.name]
-    columns = activity if activity.ndim == 2 and layer.units_axis == 1 else units.flatten(1)
-    for block in _blocks(columns, by, evaluated, layer.name):  # one position after the other
-        for gradients in zip(*block, strict=True):
-            values = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).cpu().numpy()
-            if root is not None:
-                values = values.astype(np.float64) @ root.T
-            if rows.shape[1] != values.size:
-                rows = np.empty((n_units, values.size))
-            rows[at] = values.ravel()  # in double precision from here on
-            at = (at + 1) % n_units
-            if at == 0:
-                total += rows @ rows.T
-            step()
-    return total
-
-
-def numbers_by_input(evaluated: Evaluation, layer: Layer) -> int:
-    """How many derivatives of each unit `input_gradient_sums` takes for one input."""
-    entry = _entry(evaluated, layer)
-    return sum(variable[0].numel() for variable in evaluated.variables) if entry is None else entry.n_z
-
-
-def _entry(evaluated: Evaluation, layer: Layer) -> LinearEntry | None:
-    """The linear map that inputs enter through, if to differentiate by what comes out of it is less work."""
-    if len(evaluated.variables) != 1:
-        return None
-    entry = linear_entry(evaluated.activities[layer.name], evaluated.variables[0])
-    return entry if entry is not None and entry.saves(layer.n_units) else None
-
-
-def output_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.ndarray:
-    """Sum over inputs and positions of ⟨∂y/∂h_i, ∂y/∂h_j⟩, float64, shape (units, units)."""
-    total = np.zeros((layer.n_units, layer.n_units))
-    for row in _counted(_output_rows(evaluated, layer), step):
-        flat = _flat(row, layer)
-        total += flat.T @ flat
-    return total
-
-
-def loss_hessian_sums(evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.ndarray, step: Step) -> np.ndarray:
-    """Sum over inputs and positions of ∂²L/∂h_i∂h_j, float64, shape (units, units)."""
-    gradient = _loss_gradient(evaluated, layer, loss, labels)
-    total = np.zeros((layer.n_units, layer.n_units))
-    for position in range(gradient.shape[1]):
-        rows = _counted(_hessian_rows(gradient[:, position], evaluated, layer), step)
-        for unit, row in enumerate(rows):  # one at a time: a Hessian may be large
-            total[unit] += row[:, position].sum(dim=0, dtype=torch.float64).cpu().numpy()
-    return total
-
-
-def gauss_newton_sums(
-    evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.ndarray | None, step: Step
-) -> np.ndarray:
-    """Sum over inputs and positions of JᵀHJ with J = ∂y/∂h and H = ∂²L/∂y∂y, float64, shape (units, units)."""
-    outputs = _outputs(evaluated)
-    total = np.zeros((layer.n_units, layer.n_units))
-    if loss.root is not None:  # H = RᵀR, so this is a sum of squares, of RJ
-        root = torch.tensor(loss.root(outputs.detach().cpu().numpy())).to(outputs.device, outputs.dtype)
-        for row in _counted(_combined_rows(evaluated, layer, root), step):
-            flat = _flat(row, layer)
-            total += flat.T @ flat
-        return total
-    assert labels is not None
-    curved = _combined_rows(evaluated, layer, _hessian_by_outputs(evaluated, loss, labels))
-    for row, other in _counted(zip(_output_rows(evaluated, layer), curved, strict=True), step):
-        total += _flat(row, layer).T @ _flat(other, layer)
-    return total
 
 
 def combined_derivatives(evaluated: Evaluation, subject: Subject) -> dict[str, torch.Tensor]:
@@ -120,7 +39,7 @@ def combined_derivatives(evaluated: Evaluation, subject: Subject) -> dict[str, t
             if gradients is not None:
                 found[f"the derivatives of layer {layer.name!r} by an input"] = _joined(gradients)
         if subject.downstream and evaluated.units[layer.name].requires_grad:
-            gradients = _gradients_or_none(_combined(_outputs(evaluated)), [evaluated.units[layer.name]], layer.name)
+            gradients = _gradients_or_none(_combined(outputs_of(evaluated)), [evaluated.units[layer.name]], layer.name)
             if gradients is not None:
                 found[f"the derivatives of its outputs by layer {layer.name!r}"] = layer.derivative_of(gradients[0])
     return found
@@ -133,7 +52,7 @@ def check_derivatives(evaluated: Evaluation, subject: Subject) -> None:
             units = layer.units_of(evaluated.activities[layer.name])
             _gradients(_combined(units), evaluated.variables, layer.name)
         if subject.downstream:
-            _gradients(_combined(_outputs(evaluated)), [evaluated.units[layer.name]], layer.name)
+            _gradients(_combined(outputs_of(evaluated)), [evaluated.units[layer.name]], layer.name)
 
 
 def _combined(values: torch.Tensor) -> torch.Tensor:
@@ -181,7 +100,7 @@ def output_jacobian(network: torch.nn.Module, inputs: object, layer: str) -> np.
     """
     with evaluating(network):
         evaluated, _ = _evaluated(network, inputs, layer, downstream=True)
-        return _stacked(_rows(_outputs(evaluated), [evaluated.units[layer]], evaluated, layer))
+        return _stacked(_rows(outputs_of(evaluated), [evaluated.units[layer]], evaluated, layer))
 
 
 def loss_hessian(network: torch.nn.Module, inputs: object, labels: np.ndarray, layer: str) -> np.ndarray:
@@ -191,9 +110,9 @@ def loss_hessian(network: torch.nn.Module, inputs: object, labels: np.ndarray, l
     """
     with evaluating(network):
         evaluated, seen = _evaluated(network, inputs, layer, downstream=True)
-        check_labels(CROSS_ENTROPY, label_array(labels, len(_outputs(evaluated))), n_outputs_of(evaluated))
-        gradient = _loss_gradient(evaluated, seen, CROSS_ENTROPY, labels)
-        return _stacked(row[:, 0] for row in _hessian_rows(gradient[:, 0], evaluated, seen))
+        check_labels(CROSS_ENTROPY, label_array(labels, len(outputs_of(evaluated))), n_outputs_of(evaluated))
+        gradient = loss_gradient(evaluated, seen, CROSS_ENTROPY, labels)
+        return _stacked(row[:, 0] for row in hessian_rows(gradient[:, 0], evaluated, seen))
 
 
 def _evaluated(
@@ -211,12 +130,12 @@ def _evaluated(
 
 def _rows(outputs: torch.Tensor, variables: Tensors, evaluated: Evaluation, layer: str) -> Iterator[torch.Tensor]:
     """Derivative of each column of outputs by the variables, flattened: shape (inputs, entries) each."""
-    for block in _blocks(outputs, variables, evaluated, layer):
+    for block in blocks(outputs, variables, evaluated, layer):
         for row in range(len(block[0])):
             yield _joined([gradient[row] for gradient in block])
 
 
-def _blocks(
+def blocks(
     outputs: torch.Tensor, variables: Sequence[Any], evaluated: Evaluation, layer: str, *, may_be_constant: bool = False
 ) -> Iterator[Tensors]:
     """Derivatives of some columns of outputs after the other, by each variable: shape (columns, inputs, ...)."""
@@ -234,33 +153,24 @@ def _blocks(
         raise ValueError(_cannot_be_differentiated(layer, error)) from error
 
 
-def _output_rows(evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
+def output_rows(evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
     """Derivative of each output by the units: shape (inputs, positions, units)."""
-    for (block,) in _blocks(_outputs(evaluated), [evaluated.units[layer.name]], evaluated, layer.name):
+    for (block,) in blocks(outputs_of(evaluated), [evaluated.units[layer.name]], evaluated, layer.name):
         for gradient in block:
             yield layer.derivative_of(gradient)
 
 
-def _combined_rows(evaluated: Evaluation, layer: Layer, weights: torch.Tensor) -> Iterator[torch.Tensor]:
+def combined_rows(evaluated: Evaluation, layer: Layer, weights: torch.Tensor) -> Iterator[torch.Tensor]:
     """The same of combinations of outputs, by weights of shape (inputs, rows, outputs)."""
     for row in range(weights.shape[1]):
-        combined = (_outputs(evaluated) * weights[:, row]).sum()
+        combined = (outputs_of(evaluated) * weights[:, row]).sum()
         (gradient,) = _gradients(combined, [evaluated.units[layer.name]], layer.name)
         yield layer.derivative_of(gradient)
 
 
-_Each = TypeVar("_Each")
-
-
-def _counted(rows: Iterable[_Each], step: Step) -> Iterator[_Each]:
-    for row in rows:
-        yield row
-        step()
-
-
-def _loss_gradient(evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.ndarray) -> torch.Tensor:
+def loss_gradient(evaluated: Evaluation, layer: Layer, loss: Loss, labels: np.ndarray) -> torch.Tensor:
     """∂L/∂h, differentiable, shape (inputs, positions, units)."""
-    total = _loss(_outputs(evaluated), evaluated.is_column, loss, labels)
+    total = _loss(outputs_of(evaluated), evaluated.is_column, loss, labels)
     (gradient,) = _gradients(total, [evaluated.units[layer.name]], layer.name, differentiable=True)
     if gradient.grad_fn is not None and _ends_in_an_error(gradient.grad_fn):
         raise ValueError(
@@ -283,20 +193,20 @@ def _ends_in_an_error(start: Any) -> bool:
     return False
 
 
-def _hessian_rows(gradient: torch.Tensor, evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
+def hessian_rows(gradient: torch.Tensor, evaluated: Evaluation, layer: Layer) -> Iterator[torch.Tensor]:
     """Derivative of each column of a gradient, (inputs, units), by the units: shape (inputs, positions, units)."""
     variable = evaluated.units[layer.name]
     if not gradient.requires_grad:  # a constant slope
         yield from [layer.derivative_of(torch.zeros_like(variable))] * gradient.shape[1]
         return
-    for (block,) in _blocks(gradient, [variable], evaluated, layer.name, may_be_constant=True):
+    for (block,) in blocks(gradient, [variable], evaluated, layer.name, may_be_constant=True):
         for row in block:
             yield layer.derivative_of(row)
 
 
-def _hessian_by_outputs(evaluated: Evaluation, loss: Loss, labels: np.ndarray) -> torch.Tensor:
+def hessian_by_outputs(evaluated: Evaluation, loss: Loss, labels: np.ndarray) -> torch.Tensor:
     """∂²L/∂y∂y of every input, shape (inputs, outputs, outputs)."""
-    outputs = _outputs(evaluated).detach().requires_grad_()
+    outputs = outputs_of(evaluated).detach().requires_grad_()
     total = _loss(outputs, evaluated.is_column, loss, labels)
     rows = torch.zeros(*outputs.shape, outputs.shape[1], dtype=outputs.dtype, device=outputs.device)
     gradients = _gradients_or_none(total, [outputs], "", differentiable=True)
@@ -364,7 +274,8 @@ def n_outputs_of(evaluated: Evaluation) -> int:
     return 0 if evaluated.outputs is None else evaluated.outputs.shape[1]
 
 
-def _outputs(evaluated: Evaluation) -> torch.Tensor:
+def outputs_of(evaluated: Evaluation) -> torch.Tensor:
+    """The outputs, which measures of the outputs need; shape (inputs, outputs)."""
     assert evaluated.outputs is not None
     return evaluated.outputs
 
@@ -375,15 +286,6 @@ def _joined(gradients: Tensors) -> torch.Tensor:
         if len(gradients) > 1
         else gradients[0].flatten(1)
     )
-
-
-def _flat(rows: torch.Tensor, layer: Layer) -> np.ndarray:
-    """(inputs and positions, units)."""
-    return _in_float64(rows).reshape(-1, layer.n_units)
-
-
-def _in_float64(values: torch.Tensor) -> np.ndarray:
-    return values.detach().cpu().numpy().astype(np.float64)
 
 
 def _stacked(rows: Iterator[torch.Tensor]) -> np.ndarray:

@@ -286,7 +286,7 @@ def test_many_go_together_if_memory_allows(monkeypatch: pytest.MonkeyPatch) -> N
     assert [n_columns for n_columns, _ in blocks] == [4, 4, 2]
     assert passes == [False, True, False, True, True]  # the first is of the tanh, the third compares
     with pytest.raises(ValueError, match="not defined"):
-        list(derivatives._blocks(outputs.detach(), [x], None, "act"))  # type: ignore[arg-type]
+        list(derivatives.blocks(outputs.detach(), [x], None, "act"))  # type: ignore[arg-type]
 
 
 def test_positions_are_counted_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
