@@ -24,7 +24,7 @@ from modularity_lib.similarity.derivative_sums import (
     output_gradient_sums,
 )
 from modularity_lib.similarity.derivatives import check_derivatives, n_outputs_of
-from modularity_lib.similarity.evaluation import Evaluation, Subject, evaluate
+from modularity_lib.similarity.evaluation import Evaluation, Subject, evaluate, needs_a_graph
 from modularity_lib.similarity.inputs import Data
 from modularity_lib.similarity.losses import Loss, check_labels
 from modularity_lib.similarity.places import Layer
@@ -84,7 +84,7 @@ def signed_averages(
     covariances = {layer.name: Covariance(rounding) for layer in layers if "input_covariance" in quantities}
     n_inputs = 0
     with evaluating(network):
-        graph = subject.upstream or subject.downstream or _needs_a_graph(subject, data)
+        graph = subject.upstream or subject.downstream or needs_a_graph(subject, data.first(1))
         seen = evaluate(subject, data.first(1))
         check_derivatives(seen, subject)
         size = batch_size or _chosen_batch_size(subject, seen, quantities)
@@ -116,15 +116,6 @@ def signed_averages(
         }
         for layer in layers
     }
-
-
-def _needs_a_graph(subject: Subject, data: Data) -> bool:
-    """Whether forward does what can only be done where derivatives are kept, such as to hook a tensor."""
-    try:
-        evaluate(subject, data.first(1), graph=False)
-    except ValueError:
-        return True
-    return False
 
 
 def _activity(evaluated: Evaluation, layer: Layer) -> np.ndarray:

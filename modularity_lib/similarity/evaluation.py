@@ -142,6 +142,15 @@ def evaluate(
     )
 
 
+def needs_a_graph(subject: Subject, inputs: Inputs, *, at_least: torch.dtype = torch.float32) -> bool:
+    """Whether forward does what can only be done where derivatives are kept, such as to hook a tensor."""
+    try:
+        evaluate(subject, inputs, at_least=at_least, graph=False)
+    except ValueError:
+        return True
+    return False
+
+
 _OF_FORWARD = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError, AttributeError)
 
 

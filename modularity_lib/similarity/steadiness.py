@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from modularity_lib.similarity.derivatives import combined_derivatives
-from modularity_lib.similarity.evaluation import CannotBeMeasured, Evaluation, Subject, evaluate
+from modularity_lib.similarity.evaluation import CannotBeMeasured, Subject, evaluate, needs_a_graph
 from modularity_lib.similarity.inputs import Data, Inputs
 from modularity_lib.similarity.nested import alike, tensors_in
 from modularity_lib.similarity.surroundings import evaluating, hooked_modules, random_states
 
 _N_TOGETHER = (16, 64)  # fewest and most: inputs may meet in larger groups only
 _BYTES_TOGETHER = 16_000_000  # of more than the fewest inputs
+_BYTES_DIFFERENTIATED = 256_000_000  # of what is kept for derivatives: at least two inputs are differentiated together
 _N_RUNS = 16  # of each of two inputs alone
 _N_RUNS_IF_IT_DRAWS = 64
 # Allowed differences, relative to the largest value of the unit and of its whole layer.
@@ -27,43 +28,45 @@ _TOLERANCES = {torch.float64: (1e-6, 1e-11), torch.float32: (1e-3, 1e-4)}
 _OFF_TIES = 1e-3  # numbers are a little smaller, each by another share, lest rounding decide at a kink
 
 
-def check_is_function_of_one_input(subject: Subject, data: Data) -> Evaluation:
+def check_is_function_of_one_input(subject: Subject, data: Data) -> None:
     """Raise ValueError unless outputs, activities of layers and derivatives follow from each input alone.
 
     A network may draw random numbers that it does not use, as some do in evaluation mode: it is then run more often.
     What the 128 passes do not show then, and 32 where no draw is seen, is rare: with probability 0.95 it concerns less
     than 2.4 % of the passes, or less than 9 %.
-
-    Returns:
-        what the network gives for some inputs.
     """
-    network = subject.network
+    network, is_differentiated = subject.network, subject.upstream or subject.downstream
     n_together = int(np.clip(_BYTES_TOGETHER // (8 * data.first(1).numbers_per_input), *_N_TOGETHER))
     some = _off_ties(data.some(n_together))
     if len(some) == 1:  # a neighbour is needed all the same
         some = _with_a_neighbour(some)
     with evaluating(network):
         precision = _highest_precision(subject, some.part([0, -1]))
-        latest: list[Evaluation] = []
+        not_differentiated = replace(subject, upstream=False, downstream=False)
+        needs_graph = needs_a_graph(not_differentiated, some.part([0]), at_least=precision)
 
-        def seen(part: Inputs) -> dict[str, torch.Tensor]:
-            evaluated = evaluate(subject, part, at_least=precision)
-            latest[:] = [evaluated]
+        def seen(part: Inputs, *, derivatives: bool = is_differentiated) -> dict[str, torch.Tensor]:
+            looked_at, graph = (subject, True) if derivatives else (not_differentiated, needs_graph)
+            evaluated = evaluate(looked_at, part, at_least=precision, graph=graph)
             outputs = {} if evaluated.outputs is None else {"its outputs": evaluated.outputs}
             units = {
                 f"the activities of layer {layer.name!r}": layer.units_of(_real(evaluated.activities[layer.name]))
                 for layer in subject.layers
             }
-            found = {**outputs, **units, **combined_derivatives(evaluated, subject)}
+            found = {**outputs, **units, **(combined_derivatives(evaluated, subject) if derivatives else {})}
             return {what: value.detach() for what, value in found.items()}
 
-        before = random_states(network)  # the network has run once: if it seeds a generator itself, this stays so
-        if subject.upstream or subject.downstream:
+        few = some
+        if is_differentiated:  # what a derivative keeps of many may be too much
+            kept = evaluate(subject, some.part([0, -1]), at_least=precision).n_bytes // 2
+            n_few = int(np.clip(_BYTES_DIFFERENTIATED // max(1, kept), 2, len(some)))
+            few = some.part(np.linspace(0, len(some) - 1, n_few).astype(int))
+        before = random_states(network)  # the network has run: if it seeds a generator itself, this stays so
+        if is_differentiated:
             with _hooks_are_differentiated(network):
-                together = seen(some)
-        else:
-            together = seen(some)
-        evaluated = latest[0]
+                together = seen(few)
+        if not is_differentiated or len(few) < len(some):
+            together = (together if is_differentiated else {}) | seen(some, derivatives=False)
 
         def seen_alone() -> dict[str, torch.Tensor]:
             first, last = seen(some.part([0])), seen(some.part([-1]))
@@ -96,7 +99,6 @@ def check_is_function_of_one_input(subject: Subject, data: Data) -> Evaluation:
                 f"network must treat each input by itself, but {unlike} of an input differ when other inputs are "
                 f"beside it. {_MEET}"
             )
-    return evaluated
 
 
 _RANDOM = (

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from modularity_lib.similarity import steadiness
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.similarity.surroundings import random_states
 
@@ -170,6 +171,26 @@ def test_images_that_meet_in_large_groups_only_are_refused(name: str) -> None:
     many = np.random.default_rng(1).uniform(size=(70, 8))
     with pytest.raises(ValueError, match="each input by itself, but its outputs of an input differ"):
         similarity_matrices(Network(LARGE_GROUPS[name]), many, layers=["relu"], measures=["input_covariance"])
+
+
+def test_few_inputs_are_differentiated_together_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = np.random.default_rng(1).uniform(size=(70, 8))
+    lengths: dict[bool, list[int]] = {True: [], False: []}
+
+    def middle(activity: torch.Tensor) -> torch.Tensor:
+        lengths[torch.is_grad_enabled()].append(len(activity))
+        return activity
+
+    monkeypatch.setattr(steadiness, "_BYTES_DIFFERENTIATED", 1)
+    wanted: Any = {"layers": ["relu"], "measures": ["output_gradient"], "batch_size": 1}
+    similarity_matrices(Network(middle), many, **wanted)
+    assert max(lengths[True]) == 3  # that are looked at before
+    assert max(lengths[False]) == 64
+    with pytest.raises(ValueError, match="each input by itself, but its outputs of an input differ"):
+        similarity_matrices(Network(LARGE_GROUPS["only of fifty"]), many, **wanted)
+    meeting = Network(by_a_hook_of_the_tensor(lambda gradient: gradient / (1 + gradient.norm())))
+    with pytest.raises(ValueError, match="each input by itself, but the derivatives of its outputs"):
+        similarity_matrices(meeting, many, **wanted)
 
 
 class Backward(torch.autograd.Function):
