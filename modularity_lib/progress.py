@@ -1,6 +1,6 @@
 """Progress bars for work that may take longer than two seconds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -20,7 +20,9 @@ def progress_bar(total: int, what: str, progress: bool | None = None) -> Any:
     return tqdm(total=total, desc=what, disable=disable, delay=_SHOWN_AFTER, leave=False)
 
 
-def progress_over(items: Iterable[Any], what: str, progress: bool | None = None) -> Iterable[Any]:
+def progress_over(items: Sequence[Any], what: str) -> Iterator[Any]:
     """The items, one after the other, under such a bar."""
-    disable = None if progress is None else not progress
-    return tqdm(items, desc=what, disable=disable, delay=_SHOWN_AFTER, leave=False)
+    with progress_bar(len(items), what) as bar:
+        for item in items:
+            yield item
+            bar.update()

@@ -6,11 +6,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch.autograd.functional import hessian, jacobian
+from torch.nn import functional
 
 from modularity_lib.vocabulary import MEASURES
 from oracles_derivatives import normalised
 
 Function = Callable[[torch.Tensor], torch.Tensor]
+
+
+def cross_entropies(classes: np.ndarray) -> list[Function]:
+    """The cross-entropy of the outputs of each input, for its class."""
+    return [lambda y, label=label: functional.cross_entropy(y, torch.tensor(label)) for label in classes]
 
 
 def signed_similarities(

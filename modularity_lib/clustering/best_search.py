@@ -29,7 +29,7 @@ def best_modules(
     labels = np.full(len(adjacency), -1)
     scores = [-np.inf] * len(parts)
     seeds = np.random.SeedSequence(seed).generate_state(restarts, np.uint64)
-    for one in seeds if restarts == 1 else progress_over(seeds, "searching modules"):
+    for one in seeds if restarts == 1 else progress_over(list(seeds), "searching modules"):
         for index, part in enumerate(parts):
             found = part.searched(one)
             score = part.score(found)

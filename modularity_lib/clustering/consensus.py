@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
-from modularity_lib.arrays import flag, names_of, shown, whole_number
+from modularity_lib.arrays import flag, names_of, whole_number
 from modularity_lib.clustering.clusterings import in_order_of_appearance, unchangeable
-from modularity_lib.clustering.modularity import adjacency_of, checked_resolution, modularity_matrix, modularity_score
+from modularity_lib.clustering.modularity import adjacency_of, modularity_matrix, modularity_score
 from modularity_lib.clustering.paper_search import paper_modules
-from modularity_lib.clustering.search import METHODS
+from modularity_lib.clustering.search import checked_quality
 from modularity_lib.progress import progress_bar
 
 CORE_SHARE = 0.95  # of the searches in which the units of a core are together
@@ -87,12 +87,7 @@ def consensus_modules(
     >>> agreed.labels, agreed.confidence, agreed.n_partitions
     (array([0, 0, 0, 1, 1, 1]), array([1., 1., 1., 1., 1., 1.]), 1)
     """
-    if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f'method must be "best" or "paper", got {shown(method)}.')
-    resolution, signed = checked_resolution(resolution), flag("signed", signed)
-    if method == "paper" and (resolution != 1.0 or signed):
-        named = "signed" if signed else "resolution"
-        raise ValueError(f'{named} must be left out with method="paper", which has none. Take method="best".')
+    resolution, signed = checked_quality(method, resolution, signed)
     searches = whole_number("searches", searches, at_least=2, at_most=10**5)
     seed = whole_number("seed", seed, at_least=0)
     progress = None if progress is None else flag("progress", progress)

@@ -50,15 +50,8 @@ def find_modules(
     >>> find_modules(np.kron(np.eye(2), np.ones((3, 3)))).communities()
     [{0, 1, 2}, {3, 4, 5}]
     """
-    if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(
-            f'method must be "best" or "paper", got {shown(method)}. "paper" is the search of the studies.'
-        )
-    resolution, signed = checked_resolution(resolution), flag("signed", signed)
+    resolution, signed = checked_quality(method, resolution, signed)
     if method == "paper":
-        if resolution != 1.0 or signed:
-            named = "signed" if signed else "resolution"
-            raise ValueError(f'{named} must be left out with method="paper", which has none. Take method="best".')
         given = {"steps": steps, "target_entropy": target_entropy}
         chosen = {name: value for name, value in given.items() if value is not None}
         return paper_modules(similarity, seed=seed, restarts=restarts, **chosen)  # type: ignore[arg-type]
@@ -83,3 +76,16 @@ def find_modules(
         names=names_of(similarity),
         similarity=unchangeable(adjacency),
     )
+
+
+def checked_quality(method: object, resolution: object, signed: object) -> tuple[float, bool]:
+    """Resolution and sign of the Q that a method maximises; ValueError unless there is one, and it has them."""
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(
+            f'method must be "best" or "paper", got {shown(method)}. "paper" is the search of the studies.'
+        )
+    gamma, is_signed = checked_resolution(resolution), flag("signed", signed)
+    if method == "paper" and (gamma != 1.0 or is_signed):
+        named = "signed" if is_signed else "resolution"
+        raise ValueError(f'{named} must be left out with method="paper", which has none. Take method="best".')
+    return gamma, is_signed

@@ -1,7 +1,7 @@
 """Several passes backwards at once, and inputs that enter through one linear map, change no derivative."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,10 @@ from modularity_lib.similarity.backward import Backward
 from modularity_lib.similarity.linear_maps import linear_entry, linear_exit
 from modularity_lib.similarity.measures import similarity_matrices
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 INPUTS = np.random.default_rng(0).normal(size=(7, 40))
 CLASSES = np.arange(7) % 3
-
-
-@pytest.fixture(autouse=True)
-def _random_state() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def chain(*more: nn.Module) -> nn.Sequential:

@@ -1,6 +1,6 @@
 """Derivatives at a hidden layer, against loops and central differences in float64."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +12,8 @@ import oracles_derivatives as oracles
 from modularity_lib.similarity import averages, closed_form, derivatives
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP, Parameters, initial_parameters, network_of
+
+pytestmark = pytest.mark.usefixtures("seeded")
 
 STEP = 1e-5  # of central differences: their error is near 1e-10, of second differences near 1e-6
 
@@ -54,13 +56,6 @@ class WithImages(torch.nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         planes = torch.tanh(self.scale(self.filters(images)))
         return self.output(self.dropout(torch.sigmoid(self.hidden(planes.flatten(1)))))
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 # --- automatic differentiation ---

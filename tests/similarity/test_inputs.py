@@ -10,27 +10,21 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
 
 from modularity_lib.similarity.inputs import data_of
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP
-from oracles_positions import assert_similar, signed_similarities
+from oracles_positions import assert_similar, cross_entropies, signed_similarities
+
+pytestmark = pytest.mark.usefixtures("seeded")
 
 RANDOM = np.random.default_rng(0)
 VECTORS = RANDOM.standard_normal((7, 4))
 OTHERS = RANDOM.standard_normal((7, 2, 3))
 IDS = RANDOM.integers(0, 9, size=(7, 3))
 CLASSES = np.array([0, 2, 1, 1, 0, 2, 2])
-LOSSES = [lambda y, label=label: functional.cross_entropy(y, torch.tensor(label)) for label in CLASSES]
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+LOSSES = cross_entropies(CLASSES)
 
 
 def chain() -> nn.Sequential:

@@ -1,6 +1,5 @@
 """Layers by name: within wrappers, as submodules, called several times, giving several tensors; outputs of any kind."""
 
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -9,23 +8,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP
-from oracles_positions import assert_similar, signed_similarities
+from oracles_positions import assert_similar, cross_entropies, signed_similarities
+
+pytestmark = pytest.mark.usefixtures("seeded")
 
 VECTORS = np.random.default_rng(0).standard_normal((6, 4))
 CLASSES = np.arange(6) % 3
-LOSSES = [lambda y, label=label: functional.cross_entropy(y, torch.tensor(label)) for label in CLASSES]
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+LOSSES = cross_entropies(CLASSES)
 
 
 def chain() -> nn.Sequential:

@@ -1,6 +1,6 @@
 """Losses, their labels, and Gauss-Newton in place of the Hessian, against Hessians input by input in float64."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP
 from oracles_positions import assert_similar, signed_similarities
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 RANDOM = np.random.default_rng(0)
 VECTORS = RANDOM.standard_normal((6, 4))
 TARGETS = RANDOM.standard_normal((6, 3))
@@ -25,13 +27,6 @@ NAMED: dict[str, tuple[Any, Callable[..., torch.Tensor]]] = {
     "binary-cross-entropy": (SEVERAL, functional.binary_cross_entropy_with_logits),
     "mean-squared-error": (TARGETS, functional.mse_loss),
 }
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def network_with(n_outputs: int, function: type[nn.Module] = nn.Tanh) -> nn.Sequential:

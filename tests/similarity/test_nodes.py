@@ -1,7 +1,7 @@
 """Functions in forward are measured under the names of torch.fx, as the same network with modules in their place is."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,10 @@ from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.similarity.nodes import CannotBeTraced, Node, nodes_of, nodes_taken
 from modularity_lib.vocabulary import MEASURES, Measure, quantity_of
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 INPUTS = np.random.default_rng(0).normal(size=(8, 6))
 CLASSES = np.arange(8) % 3
-
-
-@pytest.fixture(autouse=True)
-def _random_state() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 class Network(nn.Module):

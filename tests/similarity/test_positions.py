@@ -1,6 +1,6 @@
 """Units at positions: channels, tokens, time steps, against Jacobians and Hessians position by position in float64."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -12,19 +12,14 @@ from torch.nn import functional
 
 from modularity_lib.similarity import averages
 from modularity_lib.similarity.measures import similarity_matrices
-from oracles_positions import assert_similar, signed_similarities
+from oracles_positions import assert_similar, cross_entropies, signed_similarities
+
+pytestmark = pytest.mark.usefixtures("seeded")
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.uniform(size=(5, 1, 6, 6))
 CLASSES = np.arange(5) % 3
-CROSS_ENTROPIES = [lambda y, label=label: functional.cross_entropy(y, torch.tensor(label)) for label in CLASSES]
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+CROSS_ENTROPIES = cross_entropies(CLASSES)
 
 
 def tensors(inputs: np.ndarray) -> list[torch.Tensor]:

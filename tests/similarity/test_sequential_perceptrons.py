@@ -17,16 +17,11 @@ from modularity_lib.similarity.perceptron import plain_perceptron, why_not_plain
 from modularity_lib.training.networks import MLP
 from modularity_lib.vocabulary import MEASURES, Measure, quantity_of
 
+pytestmark = pytest.mark.usefixtures("seeded")
+
 N_INPUTS, N_CLASSES = 12, 4
 INPUTS = np.random.default_rng(0).normal(size=(20, N_INPUTS))
 CLASSES = np.arange(20) % N_CLASSES
-
-
-@pytest.fixture(autouse=True)
-def _random_state() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def linear(fan_in: int, fan_out: int, **options: Any) -> nn.Linear:
