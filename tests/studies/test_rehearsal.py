@@ -173,7 +173,7 @@ def test_a_limit_on_processes_is_named(error: Exception, monkeypatch: pytest.Mon
     ("fault", "message"),
     [
         ("sys.modules['torch'] = None", "import of torch halted"),
-        ("sys.modules['distributed'] = None", "No module named 'distributed.nanny'"),
+        ("sys.modules['distributed'] = None", "A study needs distributed, not installed here"),
         ("import os; os.write(2, b'no licence'); os._exit(3)", "status 3 instead of coming"),
     ],
 )
