@@ -61,6 +61,17 @@ class _Device(click.ParamType):
         return str(value)
 
 
+class _FindingName(click.ParamType):
+    name = "finding"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        from modularity_lib.findings.catalogue import FINDINGS
+
+        if value not in FINDINGS:
+            self.fail(f"no finding is called {value!r}: choose from {', '.join(FINDINGS)}.", parameter, context)
+        return str(value)
+
+
 _study = click.argument("study", type=_StudyName(), metavar="STUDY")
 _store = click.option(
     "--store",
@@ -535,6 +546,31 @@ def common_mode(store: Path | None) -> None:
     opened = Store(store)
     with threadpool_limits(1, user_api="blas"):  # as when the networks were measured
         ship(Archive("v1", opened).tables_at_hand(), opened)
+
+
+@main.command()
+@click.argument("name", type=_FindingName(), metavar="NAME")
+@click.option("--study", type=_StudyName(), default="v1", help="Whose networks. Default: v1.")
+@_store
+@click.option("--workers", type=click.IntRange(min=1), default=1, help="Processes on this machine.")
+@_stops_at_once
+def finding(name: str, study: "Study", store: Path | None, workers: int) -> None:
+    """Measure a finding on all networks of a study, and ship its table in data/findings.
+
+    What a stopped one has measured is kept in the store.
+
+    \b
+    Example:
+      modularity finding lesions --workers 2
+    """
+    need_checkout("modularity finding")
+    from modularity_lib.findings.catalogue import FINDINGS
+    from modularity_lib.findings.tables import ship
+    from modularity_lib.studies.archive import Archive
+    from modularity_lib.studies.store import Store
+
+    archive = Archive(study, Store(store))
+    ship(FINDINGS[name], archive.tables_at_hand(), archive, workers=workers)
 
 
 @main.command()

@@ -13,6 +13,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from modularity_lib.findings import common_mode
+from modularity_lib.findings.catalogue import FINDINGS
+from modularity_lib.findings.tables import Finding, analysed_network
 from modularity_lib.studies import lineage
 from modularity_lib.studies.archive import Archive, dataset_of_study, identity_of, parameters_of_arrays
 from modularity_lib.studies.catalogue import IN_FULL, STUDIES, Study, setting_of
@@ -82,6 +84,7 @@ def reaffirm(*, sample: int = 0, say: Callable[[str], object] = print) -> list[s
         checks = [*_shipped_weights(), *_trained(to_train)]
         if "common_mode" in new or other_versions:
             checks.append(("v1 run 0, common mode", _common_mode_differences))
+        checks += [check for name, of in FINDINGS.items() if name in new or other_versions for check in _finding(of)]
         names = []
         for name, differences in checks:
             found = list(islice(differences(), 5))
@@ -115,6 +118,8 @@ def _shipped_source(stage: str) -> str:
     """Fingerprint of the code that the shipped results of a stage were computed with."""
     if stage == "common_mode":
         return str(common_mode.shipped_facts("v1")["facts"]["source"])
+    if stage in FINDINGS:
+        return str(FINDINGS[stage].shipped_facts(STUDIES["v1"])["source"])
     return str(_shipped("v1").facts["stages"][stage]["source"])
 
 
@@ -227,6 +232,24 @@ def _common_mode_differences() -> Iterator[Difference]:
                 similarity, labels[place], start[place], draws=3, steps=study.search_steps, run=0, row=number
             )
             yield from _row_differences(_name(config, study), "common_mode", [was], [now])
+
+
+def _finding(finding: Finding) -> Iterator[_Check]:
+    """Rows of a finding of the networks of v1 whose weights are shipped in full."""
+    study = STUDIES["v1"]
+    table = finding.shipped_table(study)
+    for config in shipped_in_full(study):
+        if not finding.is_wanted(setting_of(config)):
+            continue
+
+        def differences(config: TrainingConfig = config) -> Iterator[Difference]:
+            archive = Archive(study, source=_shipped_source)
+            shipped = rows_at(table, run=config.run, **setting_of(config)._asdict())
+            was = [_record(row) for _, row in shipped.iterrows()]
+            now = finding.rows_of(analysed_network(archive, archive.tables_at_hand(), config))
+            yield from _row_differences(_name(config, study), finding.name, was, now)
+
+        yield f"{_name(config, study)}, {finding.name}", differences
 
 
 def _row_differences(

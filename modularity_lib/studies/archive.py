@@ -188,6 +188,12 @@ class Archive:
         """Whether the weights of a trained network are stored or shipped."""
         return self.has("training", config) or self._has_shipped("training", config)
 
+    def has_full_network(self, config: TrainingConfig) -> bool:
+        """Whether the weights of a trained network are stored, or shipped without rounding to half precision."""
+        if self.has("training", config):
+            return True
+        return self.shipped is not None and self.shipped.has_in_full(self._key("training", config))
+
     def _has_shipped(self, stage: str, config: TrainingConfig) -> bool:
         return self.shipped is not None and self.shipped.has_arrays(self._key(stage, config))
 

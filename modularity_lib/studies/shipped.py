@@ -48,6 +48,11 @@ class ShippedTables:
         """Whether there are weights or matrices for this key."""
         return any(name.startswith(f"{key}/") for name in self.arrays)
 
+    def has_in_full(self, key: str) -> bool:
+        """Whether there are weights for this key that were not rounded to half precision."""
+        weight = self.arrays.get(f"{key}/weight0")
+        return weight is not None and weight.dtype == np.float32
+
     def matrices(self, key: str) -> dict[str, dict[str, np.ndarray]] | None:
         """Similarity matrices {layer: {measure: (units, units)}} for modules of this key, or None."""
         matrices: dict[str, dict[str, np.ndarray]] = {}
