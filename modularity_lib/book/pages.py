@@ -16,6 +16,8 @@ from modularity_lib.book.origin import Call, call_of, code_of, facts_of, made, s
 from modularity_lib.book.parameters import checked_parameters, parameters_of
 from modularity_lib.book.words.study import study_texts
 from modularity_lib.figures.plot import Plot
+from modularity_lib.findings.catalogue import finding_table
+from modularity_lib.findings.tables import FindingNotAtHand
 from modularity_lib.paths import checkout
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results, StudyIncomplete
@@ -78,6 +80,14 @@ def where_computed(results: Results) -> str:
         f"The study {results.study.name} does not come with the project: the machine that built these pages computed "
         "it, in this build or in an earlier one with the same code."
     )
+
+
+def finding_at_hand(name: str, results: Results) -> tuple[pd.DataFrame | None, str]:
+    """The table of a finding and "", or None and a sentence on what is missing to have it."""
+    try:
+        return made(finding_table, name, results), ""
+    except FindingNotAtHand as missing:
+        return None, str(missing)
 
 
 def show(name: str, plot: Plot[...], *inputs: Any, origin: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:

@@ -12,7 +12,12 @@ from modularity_lib.figures.style import UNTRAINED_COLOUR
 
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "modularity Q": ("Q against regularisation", "Q of untrained networks, mean"),
-    "agreement of clusterings": ("agreement of clusterings, trained", "agreement of clusterings, untrained"),
+    "number of modules": ("number of modules", "number of modules, untrained networks, mean"),
+    "agreement of clusterings": (
+        "agreement of clusterings, trained",
+        "agreement of clusterings, untrained",
+        "agreement of clusterings by strength",
+    ),
     "accuracies, norms (relative)": (
         "accuracies",
         "norms of the weights, share of the largest",
@@ -27,8 +32,9 @@ _MARKERS = ("o", "s", "^")
 @drawn_from(as_given)
 def published_against_ours(numbers: pd.DataFrame) -> Figure:
     """Each number of `ledger.published_beside_ours` as a point: published value across, ours upwards; the diagonal."""
-    figure, panels = plt.subplots(2, 2, figsize=(8, 8.2), layout="constrained")
-    for axes, (title, groups) in zip(panels.flat, _PANELS.items(), strict=True):
+    figure, panels = plt.subplots(3, 2, figsize=(8, 12.2), layout="constrained")
+    panels[2, 1].remove()
+    for axes, (title, groups) in zip(panels.flat[: len(_PANELS)], _PANELS.items(), strict=True):
         for group, colour, marker in zip(groups, _COLOURS, _MARKERS, strict=False):
             rows = numbers[numbers["group"] == group].dropna(subset=["here"])
             axes.errorbar(

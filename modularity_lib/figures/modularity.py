@@ -14,6 +14,7 @@ from modularity_lib.findings.comparison import compare_with_paper, repeats_the_p
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGULARISERS, Measure
 
+_PUBLISHED = {"score": "q_vs_regularisation", "n_modules": "n_modules_vs_regularisation"}
 QUANTITY_LABELS = {"score": "modularity Q", "n_modules": "number of modules"}
 ALL_LAYERS = "all"  # in the column `layer`: the mean over the hidden layers
 
@@ -31,7 +32,7 @@ def modularity_table(
         source: "here", "untrained" or "paper"; quantity, measure, layer, regulariser, strength, percent_regularisation;
         mean, sem, n: over runs, each averaged over its layers first; of the untrained, over networks and layers;
         sd: of the untrained, what their band shows;
-        reading_error: of the published values, which are those of Q over both layers alone.
+        reading_error: of the published values, which are those over both layers.
     Raises:
         ValueError: an unknown measure, or none.
     """
@@ -51,8 +52,8 @@ def modularity_table(
     here = by_run.groupby(point)[quantity].agg(["mean", "sem", "count"]).reset_index().assign(source="here")
     null = untrained.groupby(["measure", "layer"])[quantity].agg(["mean", "sem", "count", "std"]).reset_index()
     parts = [here, null.assign(source="untrained").rename(columns={"std": "sd"})]
-    if quantity == "score" and not by_layer and repeats_the_paper(results.study):
-        paper = compare_with_paper(results, "q_vs_regularisation")
+    if not by_layer and repeats_the_paper(results.study):
+        paper = compare_with_paper(results, _PUBLISHED[quantity])
         paper = paper.loc[paper["measure"].isin(chosen), ["measure", "regulariser", "strength", "paper"]].assign(
             reading_error=paper["reading_error"], layer=ALL_LAYERS, source="paper"
         )

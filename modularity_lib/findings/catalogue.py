@@ -1,7 +1,16 @@
 """The findings whose tables are measured network by network, by name. `modularity finding NAME` measures one."""
 
-from modularity_lib.findings.tables import Finding
+import pandas as pd
 
-_ALL: tuple[Finding, ...] = ()
+from modularity_lib.findings import published_numerics
+from modularity_lib.findings.tables import Finding, table_at_hand
+from modularity_lib.studies.results import Results
+
+_ALL: tuple[Finding, ...] = (published_numerics.FINDING,)
 
 FINDINGS: dict[str, Finding] = {finding.name: finding for finding in _ALL}
+
+
+def finding_table(name: str, results: Results) -> pd.DataFrame:
+    """The table of a finding, shipped or measured now: see `tables.table_at_hand`, which has the same errors."""
+    return table_at_hand(FINDINGS[name], results)

@@ -1,6 +1,7 @@
 """Published numbers beside those of a study, with differences in units of their combined error. For comparison only."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -20,7 +21,8 @@ def compare_with_paper(results: Results, table: str) -> pd.DataFrame:
 
     Args:
         results: tables of a study.
-        table: "q_vs_regularisation", "untrained_q", "agreement", "performance_and_norms" or "metric_agreement".
+        table: "q_vs_regularisation", "untrained_q", "n_modules_vs_regularisation", "untrained_n_modules", "agreement",
+            "agreement_by_strength", "performance_and_norms" or "metric_agreement".
     Returns:
         A row per published number: the columns that say what it is, then
 
@@ -75,27 +77,28 @@ def _strengths_as_ours(paper: pd.DataFrame) -> pd.DataFrame:
     return paper.assign(strength=paper["strength"].round(9))
 
 
-def _q(results: Results) -> _Parts:
-    paper = _strengths_as_ours(published("q_vs_regularisation")).rename(columns={"Q": "paper"})
+def _against_regularisation(results: Results, *, table: str, published_as: str, column: str) -> _Parts:
+    """A column of the modules along the sweeps."""
+    paper = _strengths_as_ours(published(table)).rename(columns={published_as: "paper"})
     rows = _sweeps(results.analysed("modules", trained=True), results)
     names = ("measure", "regulariser", "strength")
-    return paper, _over_runs(rows, names, "score"), names
+    return paper, _over_runs(rows, names, column), names
 
 
-def _untrained_q(results: Results) -> _Parts:
-    table = published("q_vs_regularisation")
-    first = table.groupby("measure", as_index=False).first()
+def _untrained(results: Results, *, table: str, column: str) -> _Parts:
+    """Mean and s.d. of a column of the modules of untrained networks."""
+    first = published(table).groupby("measure", as_index=False).first()
     statistics = {"mean": first["untrained_mean"], "sd": first["untrained_sd"]}
     paper = pd.concat(
         pd.DataFrame({"measure": first["measure"], "statistic": name, "paper": values, "reading_error": 0.0})
         for name, values in statistics.items()
     )
-    scores = results.analysed("modules", trained=False).groupby("measure")["score"]
+    values = results.analysed("modules", trained=False).groupby("measure")[column]
     ours = pd.concat(
-        pd.DataFrame({"here": value, "sem": error, "n": scores.count()}).assign(statistic=name).reset_index()
+        pd.DataFrame({"here": value, "sem": error, "n": values.count()}).assign(statistic=name).reset_index()
         for name, value, error in (
-            ("mean", scores.mean(), scores.sem()),
-            ("sd", scores.std(), scores.std() / np.sqrt(2 * scores.count())),
+            ("mean", values.mean(), values.sem()),
+            ("sd", values.std(), values.std() / np.sqrt(2 * values.count())),
         )
     )
     return paper, ours, ("measure", "statistic")
@@ -109,6 +112,15 @@ def _agreement(results: Results) -> _Parts:
         for label, trained in (("trained", True), ("untrained", False))
     ]
     return paper, pd.concat(ours), names
+
+
+def _agreement_by_strength(results: Results) -> _Parts:
+    paper = _strengths_as_ours(published("agreement_by_strength")).rename(columns={"element_centric": "paper"})
+    names = ("regulariser", "strength", "measure_a", "measure_b")
+    rows = _sweeps(results.analysed("agreement", trained=True), results)
+    # The published maps have either order of two measures.
+    turned = rows.rename(columns={"measure_a": "measure_b", "measure_b": "measure_a"})
+    return paper, _over_runs(pd.concat([rows, _of_two_measures(turned)]), names, "element_centric"), names
 
 
 def _performance(results: Results) -> _Parts:
@@ -170,9 +182,16 @@ def metric_choices(results: Results) -> pd.DataFrame:
 
 
 _COMPARISONS: dict[str, Callable[[Results], _Parts]] = {
-    "q_vs_regularisation": _q,
-    "untrained_q": _untrained_q,
+    "q_vs_regularisation": partial(
+        _against_regularisation, table="q_vs_regularisation", published_as="Q", column="score"
+    ),
+    "untrained_q": partial(_untrained, table="q_vs_regularisation", column="score"),
+    "n_modules_vs_regularisation": partial(
+        _against_regularisation, table="n_modules_vs_regularisation", published_as="n_modules", column="n_modules"
+    ),
+    "untrained_n_modules": partial(_untrained, table="n_modules_vs_regularisation", column="n_modules"),
     "agreement": _agreement,
+    "agreement_by_strength": _agreement_by_strength,
     "performance_and_norms": _performance,
     "metric_agreement": _metric_agreement,
 }

@@ -1,6 +1,6 @@
 """The ledger: every published number beside ours, and the claims judged on every study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -35,12 +35,18 @@ GROUPS = (
     PublishedNumbers("Q against regularisation", "P3", "q_vs_regularisation", {}, Limits(mean=0.01, each=0.04)),
     PublishedNumbers("Q of untrained networks, mean", "P3", "untrained_q", {"statistic": ["mean"]}),
     PublishedNumbers("Q of untrained networks, s.d.", "P3", "untrained_q", {"statistic": ["sd"]}),
+    PublishedNumbers("number of modules", "P4", "n_modules_vs_regularisation", {}),
+    PublishedNumbers(
+        "number of modules, untrained networks, mean", "P4", "untrained_n_modules", {"statistic": ["mean"]}
+    ),
+    PublishedNumbers("number of modules, untrained networks, s.d.", "P4", "untrained_n_modules", {"statistic": ["sd"]}),
     PublishedNumbers(
         "agreement of clusterings, trained", "P9", "agreement", {"networks": ["trained"]}, Limits(each=0.05)
     ),
     PublishedNumbers(
         "agreement of clusterings, untrained", "P11", "agreement", {"networks": ["untrained"]}, Limits(each=0.05)
     ),
+    PublishedNumbers("agreement of clusterings by strength", "P10", "agreement_by_strength", {}),
     PublishedNumbers("accuracies", "P1", "performance_and_norms", {"quantity": ["test_accuracy", "train_accuracy"]}),
     PublishedNumbers(
         "norms of the weights, share of the largest",
@@ -53,15 +59,17 @@ GROUPS = (
 )
 
 
-def published_beside_ours(results: Results) -> pd.DataFrame:
+def published_beside_ours(results: Results, *, groups: Collection[str] | None = None) -> pd.DataFrame:
     """Every published number with ours: a row each.
 
+    Args:
+        groups: titles of those that are wanted; None: all.
     Returns:
         `group`, `figure`, `what` (the number's name), then the columns of `compare_with_paper`. Norms, which differ in
         unit and size, are divided by the largest published value of their kind.
     """
     parts = []
-    for group in GROUPS:
+    for group in GROUPS if groups is None else [group for group in GROUPS if group.title in groups]:
         rows = compare_with_paper(results, group.table)
         for column, values in group.only.items():
             rows = rows[rows[column].isin(values)]

@@ -26,6 +26,7 @@ ENTRIES = {
     "modules": ("studies.measurement.measured_matrices", "studies.measurement.module_rows"),
     "agreement": ("studies.measurement.agreement_rows",),
     "common_mode": ("findings.common_mode.measured",),
+    "published_numerics": ("findings.published_numerics.rows_of",),
 }  # and of each of `findings.catalogue.FINDINGS`
 LIBRARIES = ("numpy", "scipy", "numba", "torch")  # whose versions can change numbers
 

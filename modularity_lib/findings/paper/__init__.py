@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-TABLES = ("q_vs_regularisation", "agreement", "performance_and_norms", "metric_agreement")
+TABLES = (
+    "q_vs_regularisation",
+    "n_modules_vs_regularisation",
+    "agreement",
+    "agreement_by_strength",
+    "performance_and_norms",
+    "metric_agreement",
+)
 
 
 def published(table: str) -> pd.DataFrame:
