@@ -144,7 +144,8 @@ def test_arithmetic_and_constants_make_their_stages_stale(copy: Path, old: str, 
     before = stages()
     replace(copy, old, new)
     after = stages()
-    assert [stage for stage in before if before[stage] != after[stage]] == stale.split()
+    of_studies = ("training", "modules", "agreement", "common_mode")  # findings reach parts of these
+    assert [stage for stage in of_studies if before[stage] != after[stage]] == stale.split()
 
 
 def test_the_same_name_for_something_else_is_seen(copy: Path) -> None:
