@@ -123,13 +123,16 @@ def agreement_by_strength_table(
 ) -> pd.DataFrame:
     """Mean element-centric similarity by regulariser and strength: four strengths of each sweep, evenly spread.
 
+    Where the study is the paper's, they are the four that the paper shows.
+
     Args:
         layer: hidden layer, counted from 1; all of them by default.
         minus_untrained: subtract the mean of the untrained networks.
         by_layer: the first and the last hidden layer each by itself, with the column `layer`.
     Returns:
         `networks` ("trained" or "minus"), `regulariser`, `strength`, `measure_a`, `measure_b`, `here`; `n_clusterings`:
-        how many pairs of clusterings are averaged; `n_networks`: networks of that strength with results.
+        how many pairs of clusterings are averaged; `n_networks`: networks of that strength with results; `published`
+        and `difference` where the study is the paper's, of all layers and nothing is subtracted.
     Raises:
         ValueError: a layer and by_layer.
     """
@@ -140,12 +143,18 @@ def agreement_by_strength_table(
             instead_of=layer,
         )
     all_layers = _of_two_measures(results, layer=None, trained=True)
+    is_the_papers = repeats_the_paper(results.study)
+    paper = published("agreement_by_strength").rename(columns={"element_centric": "published"})
     parts = []
     for regulariser in REGULARISERS:
         chosen = sweep(all_layers, results.study, regulariser)
         # Of all layers, so that the same strengths are shown of each.
         strengths = sorted(strength for strength in chosen["strength"].unique() if strength > 0)
-        for strength in (strengths[index] for index in _spread(len(strengths))):
+        shown = [strengths[index] for index in _spread(len(strengths))]
+        if is_the_papers:
+            of_paper = paper.loc[paper["regulariser"] == regulariser, "strength"].unique()
+            shown = [strength for strength in strengths if np.isclose(strength, of_paper, rtol=1e-4).any()]
+        for strength in shown:
             of_strength = _of_layer(chosen[chosen["strength"] == strength], layer)
             means = of_strength.groupby(_PAIR)["element_centric"].agg(here="mean", n_clusterings="size").reset_index()
             parts.append(means.assign(regulariser=regulariser, strength=strength, n_networks=_n_networks(of_strength)))
@@ -156,14 +165,22 @@ def agreement_by_strength_table(
         table = table.merge(before, how="left")
         table["here"] = table["here"] - table.pop("untrained")
     table = table.assign(networks="minus" if minus_untrained else "trained")
-    return table[["networks", "regulariser", "strength", *_PAIR, "here", "n_clusterings", "n_networks"]]
+    columns = ["networks", "regulariser", "strength", *_PAIR, "here", "n_clusterings", "n_networks"]
+    if is_the_papers and layer is None and not minus_untrained:
+        names = ["regulariser", "strength", *_PAIR]
+        theirs = paper.assign(strength=paper["strength"].round(9))[[*names, "published"]]
+        table = table.assign(strength=table["strength"].round(9)).merge(theirs, on=names, how="left")
+        table["difference"] = table["here"] - table["published"]
+        columns += ["published", "difference"]
+    return table[columns]
 
 
 @drawn_from(agreement_by_strength_table, style=_STYLE)
 def agreement_by_strength(table: pd.DataFrame) -> Figure:
     """Agreement by strength as maps: a row per regulariser, strengths from left to right (P10).
 
-    Of a table by layer the first layer is below the diagonal of each map, the last one above it.
+    Of a table by layer the first layer is below the diagonal of each map, the last one above it. Of a table with
+    published values ours are below the diagonal, the published ones above it.
     """
     networks = table["networks"].iloc[0]
     halves = [rows for _, rows in table.groupby("layer")] if "layer" in table else [table]
@@ -172,6 +189,9 @@ def agreement_by_strength(table: pd.DataFrame) -> Figure:
     if "layer" in table:
         below, above = table["layer"].min(), table["layer"].max()
         label += f"\nbelow the diagonal: hidden layer {below}; above: hidden layer {above}"
+    has_published = "published" in table
+    if has_published:
+        label += "\nbelow the diagonal: here; above: published"
     size = (_WIDTH, 7.7)
     figure, panels = plt.subplots(len(REGULARISERS), _STRENGTHS_SHOWN, figsize=size, layout="constrained")
     for row, regulariser in zip(panels, REGULARISERS, strict=True):
@@ -182,6 +202,8 @@ def agreement_by_strength(table: pd.DataFrame) -> Figure:
             axes.axis("on")
             rows = [half[(half["regulariser"] == regulariser) & (half["strength"] == strength)] for half in halves]
             squares = [_square(of_half, "here") for of_half in rows]
+            if has_published:
+                squares.append(_square(rows[0], "published"))
             lower = np.tri(len(MEASURES), dtype=bool)
             _draw_map(axes, squares[0].where(lower, squares[-1]), scale=scale, numbers=False)
             name = f"{LOOKS[regulariser].label} {strength:.2g}".replace("e-0", "e-")
