@@ -257,8 +257,8 @@ def test_the_same_strengths_are_shown_of_each_layer(v1: Results) -> None:
     kept = rows[(rows["dropout"] != 0.25) | (rows["layer"] != 1)]
     table = figures.agreement_by_strength.table(Results(v1.study, v1.networks, v1.modules, kept), by_layer=True)
     shown = table[table["regulariser"] == "dropout"].groupby("layer")["strength"].unique()
-    assert shown[1].tolist() == [0.05, 0.5, 0.7]
-    assert shown[2].tolist() == [0.05, 0.25, 0.5, 0.7]
+    assert shown[1].tolist() == [0.05, 0.45, 0.65]
+    assert shown[2].tolist() == [0.05, 0.25, 0.45, 0.65]
 
 
 def test_a_layer_without_results_at_a_strength_leaves_its_half_of_the_map_empty() -> None:
