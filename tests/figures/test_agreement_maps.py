@@ -279,10 +279,10 @@ def test_agreement_by_strength_takes_four_strengths_of_each_sweep(v1: Results) -
     strengths = table.groupby("regulariser")["strength"].unique()
     assert [len(found) for found in strengths] == [4, 4, 4]
     assert strengths["dropout"].min() == 0.05
-    assert strengths["dropout"].max() == 0.7
-    rows = v1.analysed("agreement", trained=True).query("dropout == 0.7 and measure_a == 'output_hessian'")
+    assert strengths["dropout"].max() == 0.65  # as in the paper
+    rows = v1.analysed("agreement", trained=True).query("dropout == 0.65 and measure_a == 'output_hessian'")
     expected = rows[rows["measure_b"] == "input_gradient"]["element_centric"]
-    found = table.query("strength == 0.7 and measure_a == 'output_hessian' and measure_b == 'input_gradient'")
+    found = table.query("strength == 0.65 and measure_a == 'output_hessian' and measure_b == 'input_gradient'")
     assert found["here"].item() == pytest.approx(expected.mean())
     assert found["n_clusterings"].item() == len(expected)
     minus = figures.agreement_by_strength.table(v1, minus_untrained=True)
@@ -291,6 +291,13 @@ def test_agreement_by_strength_takes_four_strengths_of_each_sweep(v1: Results) -
     before = value(figures.agreement_maps.table(v1), "untrained", *first, "here")
     assert table["here"].iloc[0] - minus["here"].iloc[0] == pytest.approx(before)
     assert len(figures.agreement_by_strength(v1).axes) == 13  # and the colour bar
+
+
+def test_other_studies_show_strengths_that_are_evenly_spread(v1: Results) -> None:
+    other = Results(replace(v1.study, protocol="final"), v1.networks, v1.modules, v1.agreement)
+    table = figures.agreement_by_strength.table(other)
+    assert sorted(table.query("regulariser == 'dropout'")["strength"].unique()) == [0.05, 0.25, 0.5, 0.7]
+    assert "published" not in table
 
 
 def test_metrics_are_drawn_beside_the_published_ones(v1: Results) -> None:
