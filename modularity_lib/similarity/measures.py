@@ -1,6 +1,7 @@
 """The eight measures of how similar two hidden units of a layer are, from upstream or downstream information."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -75,9 +76,9 @@ def similarity_matrices(
             network is given as several arguments or by keywords; a Dataset or DataLoader of PyTorch, which yields
             inputs or pairs (inputs, labels). A list is one array. Real numbers take the precision of the network, whole
             numbers stay what they are where the network takes them.
-        labels: of the loss, one entry for each input; only output_hessian needs them. A ReLU perceptron does not, as
-            the Hessian of a piecewise linear network does not depend on them, nor does curvature="gauss-newton" of the
-            three losses that have a name.
+        labels: of the loss, one entry for each input. What they say matters to output_hessian alone. A ReLU perceptron
+            does not need them, as the Hessian of a piecewise linear network does not depend on them, nor does
+            curvature="gauss-newton" of the three losses that have a name.
         layers: names of hidden layers, as in `network.named_modules()`, or these submodules; one or several. The
             activity of a layer is the output of that submodule after the hooks on it; of several tensors the first that
             has the inputs as axis 0. What forward computes by a function is named as torch.fx names it, where that can
@@ -137,8 +138,10 @@ def similarity_matrices(
     quantities = {quantity_of(name) for name in names}
     check_settings(curvature, output, batch_size, progress)
     hessian = Hessian(loss_of(loss), curvature)
-    data = data_of(inputs, labels if "output_hessian" in quantities else None)
-    if data.labels is not None:
+    data = data_of(inputs, labels)
+    if "output_hessian" not in quantities:
+        data = replace(data, labels=None)  # as many as there are inputs; what they say is not needed
+    elif data.labels is not None:
         check_labels_alone(hessian.loss, data.labels)
 
     inner = without_wrappers(network)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from modularity_lib.analysis.analyze import analyze
 from modularity_lib.similarity.losses import LOSSES
 from modularity_lib.similarity.measures import similarity_matrices
 from modularity_lib.training.networks import MLP
@@ -223,15 +224,25 @@ def test_labels_and_losses_that_do_not_go_together_are_refused(labels: Any, opti
     refuse(message, labels, **options)
 
 
-def test_labels_are_looked_at_only_where_they_are_needed_and_then_first() -> None:
+def test_what_labels_say_matters_only_where_it_is_needed_and_is_looked_at_first() -> None:
     measures: Any = ["input_covariance", "output_gradient"]
-    for nonsense in (object(), "abc", np.full(3, np.nan), CLASSES + 100):
+    for nonsense in (["a"] * 6, np.full(6, np.nan), CLASSES + 100):
         assert measured(network_with(3), nonsense, measures=measures)["output_gradient"].any()
     network = network_with(3)
     network.register_forward_pre_hook(lambda module, given: pytest.fail("labels are looked at later"))
     for labels in (CLASSES[:3], TARGETS, CLASSES - 5, ["a"] * 6):
         with pytest.raises(ValueError, match=r"^labels must"):
             measured(network, labels)
+
+
+@pytest.mark.parametrize("door", [similarity_matrices, analyze])
+@pytest.mark.parametrize("measure", ["input_covariance", "output_gradient"])
+def test_labels_that_are_not_those_of_the_inputs_are_refused_whatever_is_measured(door: Any, measure: Any) -> None:
+    network = network_with(3)
+    network.register_forward_pre_hook(lambda module, given: pytest.fail("labels are looked at later"))
+    for other in (CLASSES[:5], np.repeat(CLASSES, 2), 3, object(), "abc"):
+        with pytest.raises(ValueError, match=r"^labels must (hold one entry for each of 6 inputs|be an array), got"):
+            door(network, VECTORS, other, layers=["1"], measures=[measure])
 
 
 def test_roots_are_those_of_hessians_by_the_outputs() -> None:
