@@ -1,8 +1,9 @@
 """One pass of inputs through a network: the activities of its layers and its outputs, ready to be differentiated."""
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from modularity_lib.similarity.backward import Backward
 from modularity_lib.similarity.inputs import Inputs
+from modularity_lib.similarity.nodes import unseen
 from modularity_lib.similarity.places import Layer, Place, shape_of, taken
 from modularity_lib.similarity.precision import AtLeast, precision_of
 
@@ -113,6 +115,7 @@ def evaluate(
     with ExitStack() as stack:
         if not graph:
             stack.enter_context(torch.no_grad())
+        stack.enter_context(_ids_checked(network))
         if subject.inputs_at is not None:
             stack.enter_context(taken(network, [subject.inputs_at], start_at))
         stack.enter_context(taken(network, layers, record))
@@ -149,6 +152,35 @@ def needs_a_graph(subject: Subject, inputs: Inputs, *, at_least: torch.dtype = t
     except ValueError:
         return True
     return False
+
+
+@contextmanager
+def _ids_checked(network: torch.nn.Module) -> Iterator[None]:
+    """Refuse ids that an embedding does not have: a GPU that looks them up is of no use afterwards."""
+
+    def check(path: str, table: Any, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        ids = given[0] if given else named.get("input")
+        if not isinstance(ids, torch.Tensor) or ids.is_floating_point() or ids.numel() == 0:
+            return
+        with unseen():
+            lowest, highest = int(ids.min()), int(ids.max())
+        if lowest < 0 or highest >= table.num_embeddings:
+            raise CannotBeMeasured(
+                f"inputs must hold ids that the embedding {path!r} has, 0 to {table.num_embeddings - 1}, got "
+                f"{lowest if lowest < 0 else highest}. {_WAY_TO_IDS}"
+            )
+
+    with ExitStack() as stack:
+        for path, module in network.named_modules():
+            if isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag):
+                hook = module.register_forward_pre_hook(partial(check, path), with_kwargs=True)
+                stack.callback(hook.remove)
+        yield
+
+
+_WAY_TO_IDS = (
+    "Make them by the tokenizer of this network; where it counts positions, the inputs are longer than it allows."
+)
 
 
 _OF_FORWARD = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError, AttributeError)
@@ -235,6 +267,8 @@ def _cannot_be_applied(inputs: Inputs, error: Exception) -> str:
             f"{text} It looks numbers up in a table (torch.nn.Embedding), which takes whole numbers: pass token ids "
             "with .astype(int) or .long()."
         )
+    if isinstance(error, IndexError) and "out of range in self" in str(error):  # of functional.embedding
+        return f"{text} Inputs must hold ids that are rows of the table in which they are looked up. {_WAY_TO_IDS}"
     if isinstance(error, TypeError) and "argument" in str(error):
         return (
             f"{text} A tuple of arrays is passed as several inputs, a dict by keywords; one array or a list is one "

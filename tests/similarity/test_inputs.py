@@ -150,6 +150,46 @@ def test_token_ids_have_no_input_gradient_of_their_own() -> None:
         assert measured(inputs, CLASSES, measures=rest, **options)["output_gradient"].any()
 
 
+class WithPositions(Tokens):
+    """Adds a vector for the place of each token: there are three places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Embedding(3, 4)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        added = self.embeddings(input=input_ids) + self.places(torch.arange(input_ids.shape[1]))
+        return self.output(self.act(self.first(added.sum(dim=1))))
+
+
+class Functional(Tokens):
+    """Looks ids up by a function, which is no module."""
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        embedded = nn.functional.embedding(input_ids, self.embeddings.weight)
+        return self.output(self.act(self.first(embedded.sum(dim=1))))
+
+
+@pytest.mark.parametrize("measure", ["input_covariance", "input_gradient"])
+def test_ids_that_an_embedding_does_not_have_are_named(measure: Any) -> None:
+    options: Any = {"layers": ["act"], "measures": [measure], "inputs_at": "embeddings"}
+    far = IDS.copy()
+    far[-1, 0] = 9  # seen in the last batch alone
+    before = IDS.copy()
+    before[0, 0] = -100
+    for network, ids, message in (
+        (Tokens(), far, r"^inputs must hold ids that the embedding 'embeddings' has, 0 to 8, got 9\. Make them by"),
+        (Tokens(), before, r"^inputs must hold ids that the embedding 'embeddings' has, 0 to 8, got -100\."),
+        (WithPositions(), far, r"the embedding 'embeddings' has, 0 to 8, got 9"),
+        (WithPositions(), np.repeat(IDS, 2, axis=1), r"the embedding 'places' has, 0 to 2, got 5\. .* longer than it"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            measured(ids, None, network, batch_size=3, **options)
+        assert not any(module._forward_pre_hooks for module in network.modules())
+    with pytest.raises(ValueError, match=r"Inputs must hold ids that are rows of the table .* by the tokenizer"):
+        measured(far, None, Functional(), layers=["act"], measures=["input_covariance"])
+
+
 def test_what_is_measured_may_be_stored_as_whole_numbers() -> None:
     pixels = RANDOM.integers(0, 255, size=(7, 4)).astype(np.uint8)
     network = chain()
