@@ -8,8 +8,7 @@ import numpy as np
 
 from modularity_lib.analysis.significance import ModuleTest
 from modularity_lib.clustering.bound import PROVEN, ModularityBound
-from modularity_lib.clustering.clusterings import Clustering
-from modularity_lib.clustering.consensus import ConsensusModules
+from modularity_lib.clustering.clusterings import Clustering, ConsensusModules
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,7 @@ class Clustering:
         return np.array(self.labels, dtype=dtype, copy=copy)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Clustering):
+        if not isinstance(other, Clustering) or type(other) is not type(self):
             return NotImplemented
         return all(_equal(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
 
@@ -172,11 +172,49 @@ class Clustering:
         arrays = {name: facts.pop(name) for name, value in list(facts.items()) if isinstance(value, np.ndarray)}
         if self.names is not None:
             facts["names"] = names_to_facts(self.names)
-        write_record(path, "Clustering", facts, arrays)
+        write_record(path, type(self).__name__, facts, arrays)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConsensusModules(Clustering):
+    """Modules that many searches agree on: a clustering, and how sure each unit is of its company in it."""
+
+    confidence: np.ndarray  # of each unit, in [0, 1]: see `consensus_modules`; NaN = dead unit; read-only
+    core: np.ndarray  # whether a unit is of the core of its module; read-only
+    n_partitions: int  # how many different ones the searches ended in
+    scores: np.ndarray = field(repr=False)  # Q of each search; read-only
+    searches: int
+
+    def __str__(self) -> str:
+        """What was found, in a line: `print(agreed)`.
+
+        >>> from modularity_lib.clustering.consensus import consensus_modules
+        >>> print(consensus_modules(np.kron(np.eye(2), np.ones((3, 3))), searches=10))
+        2 modules of 3 and 3 units: Q = 0.500; confidence 1.00 on average, 1 partition in 10 searches
+        """
+        found = super().__str__()
+        if self.status != "ok":
+            return found
+        several = _count(self.n_partitions, "partition")
+        return (
+            f"{found}; confidence {np.nanmean(self.confidence):.2f} on average, {several} in {self.searches} searches"
+        )
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A table with a row per unit: `unit` and `module` as for any clustering, `confidence` and `core`.
+
+        >>> from modularity_lib.clustering.consensus import consensus_modules
+        >>> consensus_modules(np.kron(np.eye(2), np.ones((2, 2))), searches=3).to_frame()["confidence"].tolist()
+        [1.0, 1.0, 1.0, 1.0]
+        """
+        return super().to_frame().assign(confidence=self.confidence, core=self.core)
+
+
+_KINDS: dict[str, type[Clustering]] = {kind.__name__: kind for kind in (Clustering, ConsensusModules)}  # in files
 
 
 def load_modules(path: "str | PathLike[str]") -> Clustering:
-    """The clustering that `Clustering.save` wrote to a file, equal in every field.
+    """The clustering, or the `ConsensusModules`, that its `save` wrote to a file, equal in every field.
 
     The file is NumPy's .npz with a checksum; nothing in it is run.
 
@@ -193,10 +231,10 @@ def load_modules(path: "str | PathLike[str]") -> Clustering:
     ...     load_modules(pathlib.Path(folder, "layer4.modules")) == modules
     True
     """
-    facts, arrays = read_record(path, "Clustering")
+    kind, facts, arrays = read_record(path, tuple(_KINDS))
     if facts["names"] is not None:
         facts["names"] = facts_to_names(facts["names"])
-    return Clustering(**(facts | {name: unchangeable(array) for name, array in arrays.items()}))
+    return _KINDS[kind](**(facts | {name: unchangeable(array) for name, array in arrays.items()}))
 
 
 def in_order_of_appearance(labels: np.ndarray) -> np.ndarray:
@@ -216,7 +254,7 @@ def unchangeable(array: np.ndarray) -> np.ndarray:
 
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return type(a) is type(b) and np.array_equal(a, b)
+        return type(a) is type(b) and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     return bool(a is b or a == b or (a != a and b != b))  # NaN too: Q of dead units
 
 

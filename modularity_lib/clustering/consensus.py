@@ -1,6 +1,5 @@
 """What many searches agree on: consensus modules, and how sure each unit is of its company."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
 from modularity_lib.arrays import flag, names_of, whole_number
-from modularity_lib.clustering.clusterings import in_order_of_appearance, unchangeable
+from modularity_lib.clustering.clusterings import ConsensusModules, in_order_of_appearance, unchangeable
 from modularity_lib.clustering.modularity import adjacency_of, modularity_matrix, modularity_score
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.clustering.search import checked_quality
@@ -16,27 +15,6 @@ from modularity_lib.progress import progress_bar
 
 CORE_SHARE = 0.95  # of the searches in which the units of a core are together
 _MOST_ROUNDS = 20  # of consensus; a handful are needed
-
-
-@dataclass(frozen=True, eq=False)
-class ConsensusModules:
-    """Modules that many searches agree on. Where an array is wanted, they are their labels."""
-
-    labels: np.ndarray  # module of each unit, 0, 1, ... in order of first appearance; -1 = dead unit; read-only
-    score: float  # modularity Q of the labels
-    confidence: np.ndarray  # of each unit, in [0, 1]: see `consensus_modules`; NaN = dead unit; read-only
-    core: np.ndarray  # whether a unit is of the core of its module; read-only
-    n_partitions: int  # how many different ones the searches ended in
-    scores: np.ndarray = field(repr=False)  # Q of each search; read-only
-    searches: int
-    seed: int
-    method: str
-    resolution: float = 1.0
-    signed: bool = False
-    names: tuple[Any, ...] | None = None  # of the units, where the similarity had some
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.labels, dtype=dtype, copy=copy)
 
 
 def consensus_modules(
@@ -75,9 +53,10 @@ def consensus_modules(
         resolution, signed: as in `find_modules`.
         progress: show a bar; None = where standard error is a terminal.
     Returns:
-        ConsensusModules: `labels`, `confidence` and `core`, shape (units,); `score`, Q of the labels, which may be
-        below that of `find_modules`; `scores` of the searches, `n_partitions`. Dead units have the label -1, the
-        confidence NaN and are of no core; where all units are dead Q is NaN.
+        ConsensusModules: a Clustering, to be printed, drawn, saved and put into a table as any other. Beside `labels`
+        it has `confidence` and `core`, shape (units,), `scores` of the searches, and `n_partitions`. `score`, Q of the
+        labels, may be below that of `find_modules`. Dead units have the label -1, the confidence NaN and are of no
+        core; where all units are dead Q is NaN.
     Raises:
         ValueError: similarity is refused by `find_modules`, or another argument is out of its range.
     Source: Lancichinetti & Fortunato (2012), Sci. Rep. 2:336; the threshold: Bassett et al. (2013), Chaos 23:013142;
@@ -94,11 +73,18 @@ def consensus_modules(
     adjacency = adjacency_of("similarity", similarity, signed=signed)
     live = np.flatnonzero(adjacency.any(axis=1))
     made_by: dict[str, Any] = {"searches": searches, "seed": seed, "method": method, "resolution": resolution}
-    made_by |= {"signed": signed, "names": names_of(similarity)}
+    made_by |= {"signed": signed, "names": names_of(similarity), "similarity": unchangeable(adjacency)}
     unknown = np.full(len(adjacency), np.nan)
     if not len(live):
-        labels, core = unchangeable(np.full(len(adjacency), -1)), unchangeable(np.zeros(len(adjacency), dtype=bool))
-        return ConsensusModules(labels, np.nan, unchangeable(unknown), core, 0, unchangeable(np.empty(0)), **made_by)
+        return ConsensusModules(
+            labels=unchangeable(np.full(len(adjacency), -1)),
+            score=np.nan,
+            confidence=unchangeable(unknown),
+            core=unchangeable(np.zeros(len(adjacency), dtype=bool)),
+            n_partitions=0,
+            scores=unchangeable(np.empty(0)),
+            **made_by,
+        )
     matrix = modularity_matrix(adjacency, resolution=resolution, signed=signed)[np.ix_(live, live)]
     found = np.empty((searches, len(live)), dtype=int)
     with progress_bar(searches, "searching", progress) as bar:
@@ -120,12 +106,12 @@ def consensus_modules(
     different, which = np.unique(every, axis=0, return_inverse=True)
     scores = [modularity_score(adjacency, one, resolution=resolution, signed=signed) for one in different]
     return ConsensusModules(
-        in_order_of_appearance(labels),
-        modularity_score(adjacency, labels, resolution=resolution, signed=signed),
-        unchangeable(unknown),
-        unchangeable(core),
-        len(different),
-        unchangeable(np.array(scores)[which]),
+        labels=in_order_of_appearance(labels),
+        score=modularity_score(adjacency, labels, resolution=resolution, signed=signed),
+        confidence=unchangeable(unknown),
+        core=unchangeable(core),
+        n_partitions=len(different),
+        scores=unchangeable(np.array(scores)[which]),
         **made_by,
     )
 

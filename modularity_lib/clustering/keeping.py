@@ -7,7 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def write_record(path: object, kind: str, facts: Mapping[str, Any], arrays: Mapp
 
     Args:
         path: of the file, which is replaced if it is there.
-        kind: of the record; `read_record` wants the same.
+        kind: of the record, which `read_record` gives back.
         facts: what JSON can hold; NaN too.
         arrays: of numbers, by name.
     Raises:
@@ -47,8 +47,8 @@ def write_record(path: object, kind: str, facts: Mapping[str, Any], arrays: Mapp
     write_whole(place, content.getvalue())
 
 
-def read_record(path: object, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Facts and arrays of a record, as they were written.
+def read_record(path: object, kinds: Sequence[str]) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    """Kind, facts and arrays of a record of one of these kinds, as they were written; errors name the first.
 
     Raises:
         ValueError: there is no such file, it was written by something else or by a newer version, or it is damaged.
@@ -59,7 +59,7 @@ def read_record(path: object, kind: str) -> tuple[dict[str, Any], dict[str, np.n
     place = Path(os.path.expanduser(os.fsdecode(path)))
     if not place.is_file():
         what = "which is a folder" if place.is_dir() else "where there is none"
-        raise ValueError(f"path must be a file that {kind}.save has written, got {place}, {what}.")
+        raise ValueError(f"path must be a file that {kinds[0]}.save has written, got {place}, {what}.")
     try:
         with np.load(io.BytesIO(place.read_bytes()), allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
@@ -67,17 +67,17 @@ def read_record(path: object, kind: str) -> tuple[dict[str, Any], dict[str, np.n
         record = json.loads(said)
         came, version, facts = record["kind"], record["version"], dict(record["facts"])
     except _UNREADABLE as error:
-        raise ValueError(_refusal(kind, place, "which is another file, or damaged")) from error
+        raise ValueError(_refusal(kinds, place, "which is another file, or damaged")) from error
     if checksum != _checksum(said, arrays):
-        raise ValueError(_refusal(kind, place, "which is damaged: its content is not what was written"))
-    if came != kind:
-        raise ValueError(_refusal(kind, place, f"which holds a {came}"))
+        raise ValueError(_refusal(kinds, place, "which is damaged: its content is not what was written"))
+    if came not in kinds:
+        raise ValueError(_refusal(kinds, place, f"which holds a {came}"))
     if version > _VERSION:
         raise ValueError(
             f"path must be a file of this version of the library or an older one, got {place} of format {version}; "
             f"this one reads up to {_VERSION}. Install a newer one: pip install -U modularity-lib"
         )
-    return facts, arrays
+    return came, facts, arrays
 
 
 def names_to_facts(names: tuple[Any, ...]) -> list[Any]:
@@ -118,5 +118,5 @@ def _checksum(said: bytes, arrays: Mapping[str, np.ndarray]) -> bytes:
     return digest.digest()
 
 
-def _refusal(kind: str, place: Path, what: str) -> str:
-    return f"path must be a file that {kind}.save has written, got {place}, {what}. Save it anew."
+def _refusal(kinds: Sequence[str], place: Path, what: str) -> str:
+    return f"path must be a file that {kinds[0]}.save has written, got {place}, {what}. Save it anew."

@@ -31,7 +31,7 @@ def named(similarity: np.ndarray, names: tuple[Any, ...]) -> pd.DataFrame:
     return pd.DataFrame(similarity, index, index)
 
 
-def clusterings() -> dict[str, ml.Clustering]:
+def clusterings() -> dict[str, Any]:
     sparse = BLOCKS.copy()
     sparse[5] = sparse[:, 5] = 0.0
     return {
@@ -44,6 +44,8 @@ def clusterings() -> dict[str, ml.Clustering]:
         "all dead": ml.find_modules(np.eye(5)),
         "one unit": ml.find_modules(np.ones((1, 1))),
         "without similarity": replace(ml.find_modules(BLOCKS), similarity=None),
+        "consensus": ml.consensus_modules(named(BLOCKS, NAMES), searches=5, seed=2),
+        "consensus, all dead": ml.consensus_modules(np.eye(5), searches=2),
         "matched": ml.match_modules([[0, 0, 1, 1], [1, 1, -1, -1]])[1],
     }
 
@@ -80,6 +82,12 @@ def test_clusterings_are_equal_only_if_every_field_is() -> None:
     assert replace(one, similarity=one.similarity * 2.0) != one
     assert replace(one) == one
     assert one != "labels"
+    agreed = CLUSTERINGS["consensus"]
+    assert replace(agreed) == agreed
+    assert replace(agreed, confidence=agreed.confidence / 2) != agreed
+    same = {field.name: getattr(agreed, field.name) for field in fields(ml.Clustering)}
+    assert ml.Clustering(**same) != agreed
+    assert agreed != ml.Clustering(**same)
     assert (one == one.labels).all()  # an array compares itself with the labels
 
 
@@ -187,6 +195,13 @@ def test_a_clustering_is_printed_in_a_line() -> None:
     shown = {name: str(found) for name, found in CLUSTERINGS.items()}
     assert re.fullmatch(r"3 modules of 4, 4 and 4 units: Q = 0\.\d{3}", shown["best"])
     assert re.fullmatch(r"3 modules of 4, 3 and 4 units, 1 dead unit: Q = 0\.\d{3}", shown["a dead unit"])
+    several = CLUSTERINGS["consensus"].n_partitions
+    assert re.fullmatch(
+        rf"3 modules of 4, 4 and 4 units: Q = 0\.\d{{3}}; confidence \d\.\d\d on average, {several} partitions? "
+        "in 5 searches",
+        shown["consensus"],
+    )
+    assert shown["consensus, all dead"] == "no modules, 5 dead units"
     assert shown["matched"] == "1 module of 2 units, 2 dead units"  # of labels Q is not known
     assert shown["all dead"] == "no modules, 5 dead units"
     assert str(ml.match_modules([np.repeat(np.arange(12), [1, *[3] * 11])])[0]) == "12 modules of 1 to 3 units"
@@ -201,6 +216,12 @@ def test_the_table_has_a_row_for_each_unit() -> None:
     numbered = CLUSTERINGS["a dead unit"].to_frame()
     assert numbered["unit"].tolist() == list(range(12))
     assert numbered.loc[5, "module"] == -1
+    sure = CLUSTERINGS["consensus"]
+    assert sure.to_frame().columns.tolist() == ["unit", "module", "confidence", "core"]
+    assert tuple(sure.to_frame()["unit"]) == NAMES
+    assert sure.to_frame()["confidence"].tolist() == sure.confidence.tolist()
+    assert sure.to_frame()["core"].tolist() == sure.core.tolist()
+    assert CLUSTERINGS["consensus, all dead"].to_frame()["confidence"].isna().all()
     assert CLUSTERINGS["all dead"].to_frame()["module"].tolist() == [-1] * 5
     assert CLUSTERINGS["names"].labels[0] == 0
 
