@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modularity_lib.analysis.records import LayerModules
-from modularity_lib.clustering.pictures import draw_matrix, in_order_of_modules
+from modularity_lib.clustering.pictures import SHARE, draw_matrix, in_order_of_modules, is_signed, shares_of_largest
+from modularity_lib.vocabulary import MEASURE_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,13 +20,6 @@ _LARGEST = 512  # units that a picture shows one by one; of a larger layer a pix
 # Colours from the lowest to the highest value, evenly spaced: those of matplotlib's magma and RdBu.
 _FROM_ZERO = "000004 180f3d 440f76 721f81 9e2f7f cd4071 f1605d fd9668 feca8d fcfdbf"
 _AROUND_ZERO = "2166ac 67a9cf d1e5f0 f7f7f7 fddbc7 ef8a62 b2182b"
-
-
-def shares_of_largest(similarity: np.ndarray) -> np.ndarray:
-    """S without its diagonal, which the search ignores, as shares of the largest absolute value: in [-1, 1]."""
-    off_diagonal = np.where(np.eye(len(similarity), dtype=bool), 0.0, similarity)
-    largest = np.abs(off_diagonal).max(initial=0.0)
-    return off_diagonal / largest if largest > 0 else off_diagonal
 
 
 def matrix_svg(similarity: np.ndarray, labels: np.ndarray, *, name: str, description: str) -> str:
@@ -40,10 +34,10 @@ def matrix_svg(similarity: np.ndarray, labels: np.ndarray, *, name: str, descrip
     order = in_order_of_modules(labels)
     shown = shares_of_largest(similarity)[np.ix_(order, order)]
     units = len(order)
-    is_signed = bool((shown < 0).any())
+    with_sign = is_signed(shown)
     shown = _block_means(shown, -(-units // _LARGEST))
-    levels = np.clip(np.rint((shown + 1) * 127.5 if is_signed else shown * 255), 0, 255).astype(np.uint8)
-    picture = base64.b64encode(png(levels, palette(_AROUND_ZERO if is_signed else _FROM_ZERO))).decode()
+    levels = np.clip(np.rint((shown + 1) * 127.5 if with_sign else shown * 255), 0, 255).astype(np.uint8)
+    picture = base64.b64encode(png(levels, palette(_AROUND_ZERO if with_sign else _FROM_ZERO))).decode()
     sizes = np.bincount(labels[labels >= 0])
     starts = np.cumsum(sizes) - sizes
     frames = "".join(
@@ -51,7 +45,7 @@ def matrix_svg(similarity: np.ndarray, labels: np.ndarray, *, name: str, descrip
         for start, size in zip(starts, sizes, strict=True)
     )
     return (
-        f'<svg class="matrix{" signed" if is_signed else ""}" viewBox="0 0 {units} {units}" role="img" '
+        f'<svg class="matrix{" signed" if with_sign else ""}" viewBox="0 0 {units} {units}" role="img" '
         f'aria-labelledby="{escape(name)}-title"><title id="{escape(name)}-title">{escape(description)}</title>'
         f'<image width="{units}" height="{units}" preserveAspectRatio="none" href="data:image/png;base64,{picture}"/>'
         f'<g class="frames">{frames}</g></svg>'
@@ -157,6 +151,6 @@ def figure_of(results: Sequence[LayerModules]) -> "Figure":
             result = by_place[layer, measure]
             image = draw_matrix(axes, result.similarity, result.modules.labels)
             quality = f"Q = {result.modules.score:.3f}" if result.modules.status == "ok" else "all units dead"
-            axes.set_title(f"{measure.replace('_', ' ')}\n{quality}", fontsize=9)
-    figure.colorbar(image, ax=panels, shrink=0.7, label="similarity, share of the largest")
+            axes.set_title(f"{MEASURE_LABELS[measure]}\n{quality}", fontsize=9)
+    figure.colorbar(image, ax=panels, shrink=0.7, label=SHARE)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 from modularity_lib.arrays import shown
 from modularity_lib.clustering.keeping import facts_to_names, names_to_facts, read_record, write_record
 from modularity_lib.clustering.modularity import all_units_dead
-from modularity_lib.clustering.pictures import draw_modules
+from modularity_lib.clustering.pictures import SHARE, draw_modules
 from modularity_lib.extras import need_extra
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Clustering:
         dead = int(np.count_nonzero(self.labels < 0))
         found = f"Q = {self.score:.3f}, {_count(len(self.communities()), 'module')}" if self.status == "ok" else ""
         axes.set_title(", ".join(filter(None, [found, f"{_count(dead, 'dead unit')}" if dead else ""])), fontsize=10)
-        axes.figure.colorbar(image, ax=axes, shrink=0.8, label="similarity, share of the largest")
+        axes.figure.colorbar(image, ax=axes, shrink=0.8, label=SHARE)
         return axes
 
     def save(self, path: "str | PathLike[str]") -> None:

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from modularity_lib.clustering.pictures import draw_matrix
+from modularity_lib.clustering.pictures import SHARE, draw_matrix
 from modularity_lib.figures.style import LOOKS, STYLE
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
 
@@ -44,7 +44,7 @@ def modules_looked_at(
             axes.set_title(f"sorted by {MEASURE_LABELS[order]}\n{reached}", color=LOOKS[FAMILY[order]].colour)
             axes.set_xlabel("unit, sorted by module")
         panels[0].set_ylabel(f"{MEASURE_LABELS[measure]}\nunit, sorted by module")
-        above.colorbar(image, ax=panels, shrink=0.8, label="similarity, share of the largest")
+        above.colorbar(image, ax=panels, shrink=0.8, label=SHARE)
         grid = below.subplots(rows, _PER_ROW * columns, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from modularity_lib.clustering.pictures import draw_matrix, in_order_of_modules
+from modularity_lib.clustering.pictures import SHARE, draw_matrix, in_order_of_modules
 from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, Measure
@@ -67,7 +67,7 @@ def sorted_by_each_other(table: pd.DataFrame) -> Figure:
     for axes, strip in zip(panels[-1, ::2], panels[-1, 1::2], strict=True):
         axes.set_xlabel("unit")
         strip.set_xlabel("module", fontsize=8)
-    figure.colorbar(image, ax=panels, shrink=0.6, label="similarity, share of the largest")
+    figure.colorbar(image, ax=panels, shrink=0.6, label=SHARE)
     return figure
 
 
@@ -90,7 +90,7 @@ def all_measures(table: pd.DataFrame) -> Figure:
         axes.set_title(title, color=LOOKS[FAMILY[measure]].colour)
     for axes, family in zip(panels[:, 0], ("upstream", "downstream"), strict=True):
         axes.set_ylabel(f"{family}\nunit, sorted by module")
-    figure.colorbar(image, ax=panels, shrink=0.6, label="similarity, share of the largest")
+    figure.colorbar(image, ax=panels, shrink=0.6, label=SHARE)
     return figure
 
 
