@@ -49,7 +49,7 @@ def everything(*, smallest: bool = False) -> dict[str, list[np.ndarray]]:
     graphs = {
         "karate club": nx.to_numpy_array(nx.karate_club_graph(), weight=None),
         "Les Misérables": nx.to_numpy_array(nx.les_miserables_graph()),
-        "dolphins": dolphins(),
+        "dolphins": nx.to_numpy_array(nx.read_adjlist(DOLPHINS, nodetype=int), nodelist=range(62)),
     }
     if smallest:
         return {kind: [graph] for kind, graph in graphs.items()}
@@ -61,17 +61,6 @@ def everything(*, smallest: bool = False) -> dict[str, list[np.ndarray]]:
     for units, modules in ((64, 4), (128, 8), (256, 8), (512, 8), (1024, 4), (1024, 8), (1024, 16)):
         graphs[f"{modules} planted in {units}"] = planted(units, modules)
     return {kind: graph if isinstance(graph, list) else [graph] for kind, graph in graphs.items()}
-
-
-def dolphins() -> np.ndarray:
-    """The network of `dolphins.txt`."""
-    graph = np.zeros((62, 62))
-    for line in DOLPHINS.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            node, companions = line.split(":")
-            for other in companions.split():
-                graph[int(node), int(other)] = graph[int(other), int(node)] = 1.0
-    return graph
 
 
 def of_study(dropout: float) -> list[np.ndarray]:
