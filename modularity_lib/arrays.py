@@ -7,7 +7,7 @@ library is imported for that: whoever passes a tensor has loaded PyTorch.
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import nan
 from numbers import Real
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ def square_of(name: str, value: object) -> np.ndarray:
     order = _order_of_columns(name, value)
     if order is not None:
         array = array[:, order]
+    check_names(f"the rows of {name}", names_of(value))
     with np.errstate(over="ignore"):  # what is beyond float64 becomes infinite, and is refused as that
         matrix = array.astype(np.float64)
     if not np.isfinite(matrix).all():
@@ -241,6 +242,21 @@ def names_of(value: object) -> tuple[Any, ...] | None:
     """
     table = _computed(value)
     return tuple(table.index) if hasattr(table, "iloc") and not _is_unnamed(table.index) else None
+
+
+def check_names(argument: str, names: Iterable[Any] | None) -> None:
+    """Raise ValueError if two units have one name, by which nobody could tell them apart; None are no names.
+
+    >>> check_names("names", (1, True, "1"))
+    """
+    seen: dict[str, int] = {}
+    for unit, name in enumerate(() if names is None else names):
+        first = seen.setdefault(repr(name), unit)  # True is no 1, and a list is a name, too
+        if first != unit:
+            raise ValueError(
+                f"{argument} must name each unit once, got {shown(name)} for units {first} and {unit}. Give them other "
+                "names, or none by passing .to_numpy() of the table."
+            )
 
 
 def in_one_order(**given: Any) -> list[Any]:

@@ -350,6 +350,28 @@ def test_rows_and_columns_of_different_units_are_refused() -> None:
             ml.find_modules(pd.DataFrame(BLOCKS, index=NAMES, columns=columns))
 
 
+@pytest.mark.parametrize(
+    "door",
+    [
+        ml.find_modules,
+        partial(ml.find_modules, method="paper"),
+        ml.spectral_modules,
+        ml.consensus_modules,
+        ml.modularity_bound,
+        partial(ml.modularity_score, labels=[0, 0, 1, 1]),
+        partial(ml.similarity_spearman, np.eye(4)),
+        partial(ml.test_modules, null="shuffled-pairs"),
+    ],
+)
+def test_units_of_one_name_are_refused(door: Callable[[Any], Any]) -> None:
+    names = pd.Index(["x", 1, "y", 1], dtype=object)
+    table = pd.DataFrame(np.kron(np.eye(2), np.ones((2, 2))), names, names)
+    with pytest.raises(ValueError, match=r"must name each unit once, got 1 for units 1 and 3\. Give them other names"):
+        door(table)
+    alike = pd.Index([1, True, "1", (1,)], dtype=object, tupleize_cols=False)  # but not the same
+    assert ml.find_modules(pd.DataFrame(table.to_numpy(), alike, alike)).names == (1, True, "1", (1,))
+
+
 def test_units_that_are_left_out_of_one_table_alone_are_not_taken_for_those_of_another() -> None:
     labels, kept = pd.Series(LABELS), np.array([0, 1, 3, 4])
     with pytest.raises(ValueError, match="the rows of a and the rows of b must name the same ones"):

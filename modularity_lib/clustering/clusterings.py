@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modularity_lib.arrays import shown
+from modularity_lib.arrays import check_names, shown
 from modularity_lib.clustering.keeping import facts_to_names, names_to_facts, read_record, write_record
 from modularity_lib.clustering.modularity import all_units_dead
 from modularity_lib.clustering.pictures import SHARE, draw_modules
@@ -42,6 +42,14 @@ class Clustering:
     signed: bool = False
     names: tuple[Any, ...] | None = None  # of the units, where the similarity had some
     similarity: np.ndarray | None = field(default=None, repr=False)  # S off its diagonal and 0 on it; read-only
+
+    def __post_init__(self) -> None:
+        check_names("names", self.names)
+        if self.names is not None and len(self.names) != len(self.labels):
+            raise ValueError(
+                f"names must be one for each of {len(self.labels)} units, got {len(self.names)}. Leave them out, or "
+                "name all units, dead ones included."
+            )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.labels, dtype=dtype, copy=copy)

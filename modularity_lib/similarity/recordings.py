@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from modularity_lib.arrays import Wanted, flag, n_missing, numbers_of, shown
+from modularity_lib.arrays import Wanted, check_names, flag, n_missing, numbers_of, shown
 from modularity_lib.progress import progress_bar
 from modularity_lib.similarity.covariance import CONSTANT, Covariance, check_finite, similarity_of_average
 
@@ -38,8 +38,8 @@ def similarity_of_activity(activity: Any, *, signed: bool = False) -> dict[str, 
         unit that is constant has exact zeros in its row and column: one whose standard deviation is at most 16 ε times
         its largest activity, with ε = 2.2e-16. For a DataFrame they are DataFrames with the names of the units.
     Raises:
-        ValueError: activity has another number of axes, fewer than two samples, no units, or a number that is missing,
-            infinite, complex or none; numbers are too large or too small to be squared.
+        ValueError: activity has another number of axes, fewer than two samples, no units, two units of one name, or a
+            number that is missing, infinite, complex or none; numbers are too large or too small to be squared.
 
     >>> similarity_of_activity([[0.0, 1.0], [2.0, 0.0]], signed=True)["input_covariance_norm"]
     array([[ 1., -1.],
@@ -119,6 +119,7 @@ def whole_activity(name: str, activity: Any) -> np.ndarray:
 
 def _readable(name: str, value: Any, wanted: Wanted) -> Any:
     """An array, or what is read slice by slice: data sets on disk, which may be larger than memory, sparse matrices."""
+    check_names(f"the columns of {name}", _names(value))
     if hasattr(value, "tocsr"):
         value = value.tocsr()  # whose rows can be read
     in_memory = isinstance(value, np.ndarray | np.generic) or hasattr(value, "detach") or hasattr(value, "iloc")

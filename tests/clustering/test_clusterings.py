@@ -164,6 +164,13 @@ def test_names_that_could_not_come_back_are_refused_before_anything_is_written(t
     assert not list(tmp_path.iterdir())
 
 
+def test_names_are_one_for_each_unit_and_each_of_one_unit() -> None:
+    with pytest.raises(ValueError, match=r"^names must name each unit once, got 'a' for units 0 and 1"):
+        ml.Clustering(np.array([0, 1]), 0.0, "given", names=("a", "a"))
+    with pytest.raises(ValueError, match=r"^names must be one for each of 12 units, got 11\. Leave them out, or"):
+        replace(CLUSTERINGS["consensus"], names=NAMES[1:])
+
+
 def test_what_was_there_stays_if_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "modules"
     CLUSTERINGS["best"].save(path)

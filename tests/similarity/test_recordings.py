@@ -197,6 +197,13 @@ def test_names_of_a_table_are_kept_to_the_modules() -> None:
     close(ml.similarity_of_activity(whole.astype(float), signed=True)["input_covariance"], covariance_of(whole.values))
 
 
+@pytest.mark.parametrize("door", [ml.similarity_of_activity, ml.test_modules, ml.analyze])
+def test_columns_of_one_name_are_refused(door: Callable[[Any], Any]) -> None:
+    table = pd.DataFrame(ACTIVITY[:, :3], columns=["a", "b", "a"])
+    with pytest.raises(ValueError, match=r"the columns of \w+ must name each unit once, got 'a' for units 0 and 2\."):
+        door(table)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.7e5, 1e300])
 def test_a_constant_unit_has_exact_zeros(value: float) -> None:
     values = np.random.default_rng(0).standard_normal((1000, 4))
