@@ -98,6 +98,20 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+_MOST_LISTED = 10  # names in an error
+
+
+def some_of(names: Iterable[object]) -> str:
+    """Names as an error lists them: of a network with a hundred layers not all.
+
+    >>> some_of(range(12))
+    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
+    """
+    shown = [str(name) for name in names]
+    more = len(shown) - _MOST_LISTED
+    return ", ".join(shown[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
 _Name = TypeVar("_Name", bound=str)
 
 
@@ -107,7 +121,7 @@ def chosen_names(
     """The wanted names without repetition, or the default; ValueError if one is not available."""
     if wanted is None:
         if default is None:
-            raise ValueError(f"{argument} must be given for a network other than MLP: some of {', '.join(available)}.")
+            raise ValueError(f"{argument} must be given for a network other than MLP: some of {some_of(available)}.")
         return tuple(default)
     try:
         names = () if isinstance(wanted, str) else tuple(wanted)
@@ -121,7 +135,7 @@ def chosen_names(
             raise ValueError(f"{argument} must be names, got a {type(name).__name__} among them.")
         if name not in available:
             raise ValueError(
-                f"{argument} has no {name!r}; expected some of {', '.join(available)}.{did_you_mean(name, available)}"
+                f"{argument} has no {name!r}.{did_you_mean(name, available)} Expected some of {some_of(available)}."
             )
     return tuple(dict.fromkeys(names))
 

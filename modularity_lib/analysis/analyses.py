@@ -12,7 +12,7 @@ from modularity_lib.analysis.records import LayerModules, MeasuresCompared
 from modularity_lib.analysis.report import page_of
 from modularity_lib.extras import need_extra
 from modularity_lib.files import file_to_write, write_whole
-from modularity_lib.vocabulary import did_you_mean
+from modularity_lib.vocabulary import did_you_mean, some_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +39,8 @@ class Analysis:
         layers, measures = self.layers, self.measures
         near = did_you_mean(layer, layers) if layer not in layers else did_you_mean(measure, measures)
         raise KeyError(
-            f"an analysis is asked for a layer and a measure, got {place!r}. It has the layers {', '.join(layers)} and "
-            f"the measures {', '.join(measures)}.{near}"
+            f"an analysis is asked for a layer and a measure, got {place!r}.{near} It has the layers {some_of(layers)} "
+            f"and the measures {some_of(measures)}."
         )
 
     @property

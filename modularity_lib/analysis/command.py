@@ -200,7 +200,9 @@ def _inputs(path: Path) -> Any:
 def _array(option: str, path: Path) -> Any:
     value = _read(option, path)
     if isinstance(value, dict):
-        raise ValueError(f"{option} must hold one array, got {len(value)} in {path}: {', '.join(value)}.")
+        from modularity_lib.vocabulary import some_of
+
+        raise ValueError(f"{option} must hold one array, got {len(value)} in {path}: {some_of(value)}.")
     return value
 
 

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SequentialSampler
 
 from modularity_lib.arrays import Wanted, in_one_order, numbers_of, shown
+from modularity_lib.vocabulary import some_of
 
 _LABEL_KEYS = ("labels", "label")  # in what a loader yields, as in the data sets of transformers
 
@@ -52,7 +53,7 @@ class Inputs:
     @property
     def shown(self) -> str:
         """What there is, for errors: "inputs of shape (3, 784)", or each array by its name."""
-        return ", ".join(f"{name} of shape {array.shape}" for name, array in zip(self.names, self.arrays, strict=True))
+        return some_of(f"{name} of shape {array.shape}" for name, array in zip(self.names, self.arrays, strict=True))
 
     @property
     def numbers_per_input(self) -> int:

@@ -11,7 +11,7 @@ from modularity_lib.arrays import shown
 from modularity_lib.similarity.nodes import CannotBeTraced, Node
 from modularity_lib.similarity.places import Positions, Where
 from modularity_lib.similarity.surroundings import COMPILED
-from modularity_lib.vocabulary import chosen_names, did_you_mean
+from modularity_lib.vocabulary import chosen_names, did_you_mean, some_of
 
 _WRAPPERS = (  # of which "module" is the network
     torch.nn.DataParallel,
@@ -83,7 +83,7 @@ def _functions_too(
         return functions()
     except CannotBeTraced as error:
         raise ValueError(
-            f"{argument} has no {unknown!r}; expected some of {', '.join(known)}.{did_you_mean(unknown, known)} Only "
+            f"{argument} has no {unknown!r}.{did_you_mean(unknown, known)} Expected some of {some_of(known)}. Only "
             f"submodules can be named, and no functions in forward, as torch.fx cannot trace this network: {error}."
         ) from error
 
@@ -125,7 +125,7 @@ def checked_by_layer(
     for name, number in given.items():
         if name not in names:
             raise ValueError(
-                f"{argument} must name layers that are measured, {', '.join(names)}, got {shown(name)}."
+                f"{argument} must name layers that are measured, {some_of(names)}, got {shown(name)}."
                 f"{did_you_mean(name, names)}"
             )
         if isinstance(number, bool) or not isinstance(number, int | np.integer):

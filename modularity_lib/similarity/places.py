@@ -11,6 +11,7 @@ import torch
 
 from modularity_lib.similarity.nested import replaced, tensors_in
 from modularity_lib.similarity.nodes import Node, nodes_taken, unseen
+from modularity_lib.vocabulary import some_of
 
 Where = str | Node  # the name of a submodule in its network, or a function in forward
 Positions = Literal["average", "pool"] | int
@@ -168,7 +169,7 @@ def _axis_of_inputs(fewer: torch.Tensor, more: torch.Tensor) -> int | None:
 
 
 def _shapes(tensors: Sequence[torch.Tensor]) -> str:
-    return ", ".join(f"shape {tuple(tensor.shape)}" for tensor in tensors) or "no tensor"
+    return some_of(f"shape {tuple(tensor.shape)}" for tensor in tensors) or "no tensor"
 
 
 def layer_of(place: Place, units: int | None, positions: Positions) -> Layer:

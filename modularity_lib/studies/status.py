@@ -10,6 +10,7 @@ from modularity_lib.studies.heartbeat import running
 from modularity_lib.studies.keys import STAGES
 from modularity_lib.studies.lineage import changed_definitions, libraries_sentence
 from modularity_lib.training.config import TrainingConfig
+from modularity_lib.vocabulary import some_of
 
 _MANY = 20  # networks of which `why` says the same: beyond that, one line for all
 
@@ -152,5 +153,4 @@ def _changes(wanted: dict[str, Any], stored: dict[str, Any], names: Sequence[str
 
 def _code_changes(stage: str, source: str) -> str:
     names = changed_definitions(stage, source)
-    listed = f": {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}" if names else ""
-    return f"the code of this stage has changed{listed}"
+    return f"the code of this stage has changed{f': {some_of(names)}' if names else ''}"

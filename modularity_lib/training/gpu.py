@@ -28,6 +28,7 @@ import torch
 from modularity_lib.images.dataset import Dataset, train_validation_split
 from modularity_lib.training.compiled import ADAM_BETAS, ADAM_EPSILON, DROP_LEVELS, Layout
 from modularity_lib.training.training import BATCH_ORDER_STREAM, TrainingState
+from modularity_lib.vocabulary import some_of
 
 EAGER_STEPS = 3  # before a step is recorded, so that libraries have loaded their kernels and found their memory
 DROP_SHARE = 0.75  # networks that ended leave the batch once no more than this share of it still trains
@@ -468,7 +469,7 @@ def _check_alike(states: Sequence[TrainingState]) -> None:
         values = sorted({getattr(config, name) for state in states for config in state.configs})
         if len(values) > 1:
             raise ValueError(
-                f"states must share one {name}, got {', '.join(map(repr, values))}. Train them one after the other."
+                f"states must share one {name}, got {some_of(map(repr, values))}. Train them one after the other."
             )
 
 

@@ -22,7 +22,7 @@ from modularity_lib.training.layout import (
 )
 from modularity_lib.training.networks import Parameters, initial_parameters
 from modularity_lib.training.subnormal import subnormals_as_zero
-from modularity_lib.vocabulary import Status
+from modularity_lib.vocabulary import Status, some_of
 
 BATCH_ORDER_STREAM = 2  # keeps this draw apart from the others of a run (see networks.py, images/dataset.py)
 _SHARED_FIELDS = ("run", "hidden", "protocol", "batch_size")
@@ -224,7 +224,7 @@ def _check_one_run(configs: Sequence[TrainingConfig]) -> None:
         values = sorted({getattr(config, name) for config in configs})
         if len(values) > 1:
             raise ValueError(
-                f"configs must share one {name}, got {', '.join(map(repr, values))}. Networks trained together differ "
+                f"configs must share one {name}, got {some_of(map(repr, values))}. Networks trained together differ "
                 "in regularisation only: call train once for each."
             )
 

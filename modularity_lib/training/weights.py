@@ -7,6 +7,7 @@ import numpy as np
 
 from modularity_lib.arrays import Wanted, numbers_of, shown
 from modularity_lib.training.config import listed
+from modularity_lib.vocabulary import some_of
 
 FUNCTIONS = ("relu", "tanh", "logistic", "identity")  # of hidden units, as scikit-learn calls them
 
@@ -36,8 +37,7 @@ def checked_weights(argument: str, weights: object, biases: object) -> tuple[lis
                 f"{weight.shape} and {bias.shape} in layer {place}."
             )
     if not _follow(read, added):
-        shapes = ", ".join(str(weight.shape) for weight in read)
-        lengths = ", ".join(str(bias.shape) for bias in added)
+        shapes, lengths = some_of(weight.shape for weight in read), some_of(bias.shape for bias in added)
         way_out = (
             "They are the other way round, as coefs_ of scikit-learn: pass every weight.T, or MLP.from_sklearn(fitted)."
             if _follow([weight.T for weight in read], added)

@@ -226,7 +226,7 @@ def test_hooks_on_a_compiled_perceptron_count() -> None:
 
 def test_an_unknown_layer_of_a_compiled_network_is_answered_in_its_own_names() -> None:
     compiled = torch.compile(chain(), backend="eager")
-    with pytest.raises(ValueError, match=r"layers has no '7'; expected some of 0, 1, 2\."):
+    with pytest.raises(ValueError, match=r"layers has no '7'\. Expected some of 0, 1, 2\."):
         similarity_matrices(compiled, IMAGES, CLASSES, layers=["7"])
 
 

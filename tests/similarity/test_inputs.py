@@ -211,7 +211,7 @@ def test_what_is_measured_may_be_stored_as_whole_numbers() -> None:
 def test_the_place_that_inputs_are_taken_at_must_be_there() -> None:
     network = Tokens().double()
     for wrong, message in (
-        ("embedding", r"inputs_at has no 'embedding'; .*Did you mean 'embeddings'"),
+        ("embedding", r"inputs_at has no 'embedding'\. Did you mean 'embeddings'\? Expected some of embeddings, first"),
         (5, "inputs_at must be a list of at least one name, got 5"),
         ("output", r"a derivative is not defined: between inputs, layer 'act'"),
     ):

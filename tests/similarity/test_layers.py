@@ -1,5 +1,6 @@
 """Layers by name: within wrappers, as submodules, called several times, giving several tensors; outputs of any kind."""
 
+from collections import OrderedDict
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,7 @@ def test_wrappers_are_seen_through(wrap: Any) -> None:
     assert_equal(plain, similarity_matrices(wrap(perceptron), VECTORS)["hidden1"])
     [full] = [name for name, _ in wrap(perceptron).named_modules() if name.endswith("hidden1")]
     assert_equal(plain, similarity_matrices(wrap(perceptron), VECTORS, layers=[full])[full])
-    refuse(r"layers has no '7'; expected some of 0, 1, 2\.", wrapped, ["7"])
+    refuse(r"layers has no '7'\. Expected some of 0, 1, 2\.", wrapped, ["7"])
 
 
 def test_hooks_on_a_wrapper_count() -> None:
@@ -114,6 +115,20 @@ def test_calls_that_are_not_made_are_refused_with_their_number() -> None:
     refuse("calls must be a whole number for layer 'act', got '0'", network, ["act"], calls={"act": "0"})
     refuse("calls must name layers that are measured, act, got 'first'", network, ["act"], calls={"first": 0})
     refuse("'unused' is called 0 times in a forward pass", network, ["unused"])
+
+
+def test_of_a_deep_network_the_nearest_layer_comes_first_and_not_all_are_listed() -> None:
+    blocks = OrderedDict((f"block{number:02}", nn.Linear(4, 4)) for number in range(58))
+    deep = nn.Sequential(OrderedDict(**blocks, act=nn.Tanh(), output=nn.Linear(4, 3))).double()
+    some = r"block00, .*block09 and 50 more\."
+    refuse(rf"^layers has no 'bloc57'\. Did you mean 'block57'\? Expected some of {some}$", deep, ["bloc57"])
+    refuse(rf"^layers must be given for a network other than MLP: some of {some}$", deep, None)
+    names = [*blocks]
+    refuse(
+        r"^units must name layers that are measured, block00, .* and 48 more, got 'x'\.$", deep, names, units={"x": 1}
+    )
+    deep.forward = lambda x: nn.Sequential.forward(deep, x)  # type: ignore[method-assign]  # torch.fx cannot trace it
+    refuse(rf"^layers has no 'bloc57'\. Did you mean 'block57'\? Expected some of {some} Only sub", deep, ["bloc57"])
 
 
 # --- several tensors ---

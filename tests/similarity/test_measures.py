@@ -480,15 +480,16 @@ def refuse(message: str, network: Any = None, images: Any = None, labels: Any = 
 
 def test_unknown_measures_and_layers_are_refused_with_the_closest_name() -> None:
     refuse(
-        r"measures has no 'input_gradients'; .* output_hessian, .*Did you mean 'input_gradient'\?",
+        r"measures has no 'input_gradients'\. Did you mean 'input_gradient'\? Expected .* output_hessian,",
         measures=["input_gradients"],
     )
     refuse(
-        r"layers has no 'hiden2'; expected some of hidden1, .*hidden2, .*\. Did you mean 'hidden2'\?", layers=["hiden2"]
+        r"layers has no 'hiden2'\. Did you mean 'hidden2'\? Expected some of hidden1, .*hidden2, .*\.$",
+        layers=["hiden2"],
     )
-    refuse(r"layers has no 'zzz'; expected some of hidden1, .*hidden2, .*output\.$", layers=["zzz"])
+    refuse(r"layers has no 'zzz'\. Expected some of hidden1, .*hidden2, .*output\.$", layers=["zzz"])
     generic = sequential_of(float64_network(*SIZES))
-    refuse(r"layers has no '7'; expected some of 0, 1, 2, 3, 4", generic, layers=["7"])
+    refuse(r"layers has no '7'\. Expected some of 0, 1, 2, 3, 4", generic, layers=["7"])
     refuse(r"layers has no ''", generic, layers=[""])
 
 

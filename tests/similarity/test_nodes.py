@@ -225,7 +225,7 @@ class Deciding(Network):
 def test_a_network_that_cannot_be_traced_says_why() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^layers has no 'silu'; expected some of first, second, output\. Only submodules can be named, and no "
+        match=r"^layers has no 'silu'\. Expected some of first, second, output\. Only submodules can be named, and no "
         r"functions in forward, as torch\.fx cannot trace this network: symbolically traced variables cannot be used",
     ):
         similarity_matrices(Deciding(), INPUTS, layers=["silu"], measures=["input_covariance"])
@@ -237,7 +237,7 @@ def test_a_network_that_cannot_be_traced_says_why() -> None:
 
 def test_an_unknown_name_is_answered_with_submodules_and_functions() -> None:
     with pytest.raises(
-        ValueError, match=r"layers has no 'silu_2'; .*first, second, output, silu, silu_1\. Did you mean"
+        ValueError, match=r"layers has no 'silu_2'\. Did you mean 'silu_1'\? .*first, second, output, silu, silu_1\.$"
     ):
         similarity_matrices(Network(), INPUTS, layers=["silu_2"], measures=["input_covariance"])
 

@@ -69,8 +69,10 @@ def test_many_networks_of_which_the_same_is_said_are_one_line(n_networks: int, t
     )
 
 
-@pytest.mark.parametrize(("names", "told"), [("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d, e and 1 more")])
-def test_of_changed_definitions_five_are_named(names: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("names", "told"), [("abcde", "a, b, c, d, e"), ("abcdefghijkl", "a, b, c, d, e, f, g, h, i, j and 2 more")]
+)
+def test_of_changed_definitions_ten_are_named(names: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "changed_definitions", lambda stage, source: list(names))
     assert status._code_changes("modules", "source") == f"the code of this stage has changed: {told}"
 
