@@ -65,6 +65,17 @@ class Analysis:
 
         return pd.DataFrame([row for result in self.results for row in _rows(result)])
 
+    def units_to_frame(self) -> "pd.DataFrame":
+        """A row for each unit of each layer, by each measure: what the modules are, unit by unit.
+
+        Columns: layer, measure, unit (its name, or its number), module (-1 = dead unit), consensus (its module there),
+        confidence (NaN = dead unit), core; then what is the same for all units of the layer: score (Q), and p by each
+        null, as "p independent-units"; NaN where the null does not go with the measure.
+        """
+        import pandas as pd
+
+        return pd.concat([_units(result) for result in self.results], ignore_index=True)
+
     def comparisons_to_frame(self) -> "pd.DataFrame":
         """A row for every two measures of a layer: layer, measure_a, measure_b, agreement, chance, p, reason."""
         import pandas as pd
@@ -90,6 +101,16 @@ class Analysis:
         page = page_of(self.title, self.results, self.comparisons, self.made_with)
         write_whole(place, page.encode())
         return place
+
+
+def _units(result: LayerModules) -> "pd.DataFrame":
+    table, consensus = result.modules.to_frame(), result.consensus
+    table.insert(0, "layer", result.layer)
+    table.insert(1, "measure", result.measure)
+    table["consensus"] = -1 if consensus is None else consensus.labels
+    table["confidence"] = np.nan if consensus is None else consensus.confidence
+    table["core"] = False if consensus is None else consensus.core
+    return table.assign(score=result.modules.score, **{f"p {test.null}": test.p for test in result.tests})
 
 
 def _rows(result: LayerModules) -> list[dict[str, Any]]:

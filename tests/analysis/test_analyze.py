@@ -125,6 +125,26 @@ def test_the_table_has_a_row_for_every_layer_measure_and_null(of_network: ml.Ana
     assert len(of_network.comparisons_to_frame()) == len(of_network.comparisons) == 6
 
 
+def test_the_table_of_units_has_a_row_for_every_unit_by_every_measure(of_network: ml.Analysis) -> None:
+    table = of_network.units_to_frame()
+    assert len(table) == 3 * (12 + 5)
+    for result in of_network.results:
+        rows = table[(table["layer"] == result.layer) & (table["measure"] == result.measure)]
+        assert rows["unit"].tolist() == list(range(len(result.modules.labels)))
+        assert rows["module"].tolist() == result.modules.labels.tolist()
+        p = {test.null: test.p for test in result.tests}
+        for null in ("shuffled-pairs", "random-directions"):
+            assert rows[f"p {null}"].tolist() == pytest.approx([p.get(null, np.nan)] * len(rows), nan_ok=True)
+        if result.consensus is None:
+            assert rows[["confidence", "score"]].isna().all(axis=None)
+            assert (rows["consensus"] == -1).all()
+            continue
+        assert rows["score"].tolist() == [result.modules.score] * 12
+        assert rows["consensus"].tolist() == result.consensus.labels.tolist()
+        assert rows["confidence"].tolist() == result.consensus.confidence.tolist()
+        assert rows["core"].tolist() == result.consensus.core.tolist()
+
+
 def test_a_recording_is_one_layer_whose_names_are_kept(of_recording: ml.Analysis) -> None:
     assert of_recording.layers == ("activity",)
     assert of_recording.measures == ("input_covariance", "input_covariance_norm")
