@@ -3,50 +3,75 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    import numpy as np
+from modularity_lib.analysis.reading import AnalysisFailed, array_in, first_line, inputs_in
+from modularity_lib.vocabulary import did_you_mean
 
 _FILE = click.Path(path_type=Path)
-_LONGEST = 400  # characters of an error of somebody else's code
-
-
-class AnalysisFailed(RuntimeError):
-    """What the command was given cannot be read, or fails when it is run; the message is one line."""
+_SHOWN = ("layer", "measure", "units", "dead_units", "modules", "score", "bound", "confidence", "null", "p")
 
 
 @click.command()
 @click.option("--activity", type=_FILE, help="A recording: .npy, .npz or .csv of shape (samples, units).")
 @click.option("--model", metavar="PACKAGE:FUNCTION", help="A function that gives a torch.nn.Module, with its weights.")
 @click.option(
-    "--inputs", type=_FILE, multiple=True, help="What the model is measured on; once for each input it takes."
+    "--inputs",
+    type=_FILE,
+    multiple=True,
+    help="What the model is measured on: .npy, .npz or .csv, inputs first. Once for each input it takes, or an .npz "
+    "that holds them by the names of its arguments.",
 )
-@click.option("--labels", type=_FILE, help="Label or target of each input.")
-@click.option("--layers", multiple=True, metavar="NAMES", help="Names of layers, with commas between them.")
-@click.option("--measures", multiple=True, metavar="NAMES", help="Names of measures, with commas between them.")
-@click.option("--units", multiple=True, metavar="LAYER=AXIS", help="The axis of the units of a layer.")
-@click.option("--positions", metavar="HOW", help="average, pool, or the number of one position.")
+@click.option("--labels", type=_FILE, help="Label or target of each input. Only output_hessian needs them.")
+@click.option(
+    "--layers",
+    multiple=True,
+    metavar="NAMES",
+    help="Layers of the model as named_modules() calls them, with commas between them. Best is an activation function.",
+)
+@click.option(
+    "--measures",
+    multiple=True,
+    metavar="NAMES",
+    help="With commas between them: input_covariance, input_gradient, output_gradient, output_hessian, each of them "
+    "also with _norm. Default: all, of a recording the first and its _norm.",
+)
+@click.option(
+    "--units", multiple=True, metavar="LAYER=AXIS", help="The axis of the units of a layer, as layer4=1 for channels."
+)
+@click.option("--positions", metavar="HOW", help="average (the default), pool, or the number of one position.")
 @click.option("--output", metavar="PACKAGE:FUNCTION", help="Maps what the model returns to (inputs, outputs).")
-@click.option("--loss", metavar="NAME", help="Name of a loss, or PACKAGE:FUNCTION.")
-@click.option("--curvature", metavar="NAME", help="hessian or gauss-newton.")
+@click.option(
+    "--loss",
+    metavar="NAME",
+    help="cross-entropy (the default), binary-cross-entropy, mean-squared-error, or PACKAGE:FUNCTION.",
+)
+@click.option("--curvature", metavar="NAME", help="hessian (the default) or gauss-newton.")
 @click.option("--inputs-at", metavar="LAYER", help="The layer by whose output the input gradient is taken.")
 @click.option(
     "--calls", multiple=True, metavar="LAYER=INDEX", help="Which call of a layer that is called several times."
 )
 @click.option("--batch-size", type=int, help="Inputs in one pass.")
 @click.option("--signed", is_flag=True, help="Keep the sign of the similarity of a recording.")
-@click.option("--null", multiple=True, metavar="NAMES", help="Nulls of the test, with commas between them.")
+@click.option(
+    "--null",
+    multiple=True,
+    metavar="NAMES",
+    help="What chance means, with commas between several. Of a recording: independent-units (the default), "
+    "shifted-units for time courses; of a model permuted-inputs, rotated-units; of both shuffled-pairs and "
+    "random-directions (the default of a model).",
+)
 @click.option("--draws", type=int, help="Draws of each null. Default: 199.")
 @click.option("--searches", type=int, help="Searches for the consensus. Default: 100.")
 @click.option("--seconds", type=float, help="Seconds for the bound of one matrix. Default: 5.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
-@click.option("--report", type=_FILE, help="Write the page with pictures, modules and tests to this file.")
+@click.option("--report", type=_FILE, help="Write a page (HTML) with pictures, modules and tests to this file.")
+@click.option("--csv", type=_FILE, help="Write a table with the module of each unit to this file, and how sure it is.")
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def analyze(
     activity: Path | None,
@@ -54,6 +79,7 @@ def analyze(
     inputs: tuple[Path, ...],
     labels: Path | None,
     report: Path | None,
+    csv: Path | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -63,15 +89,23 @@ def analyze(
     Example:
       modularity analyze --activity spikes.npy --report report.html
       modularity analyze --model mypackage:build --inputs x.npy --labels y.npy --layers act --report report.html
+
+    In mypackage.py, in this folder or on PYTHONPATH, build() makes the model and loads its weights.
+
+    A row is printed for each layer, measure and null. score is Q, the modularity; no way to part the units has a Q
+    above bound. confidence, 0 to 1, says how firmly searches agree. p is the share of draws of the null with such a
+    Q: small if there are more modules than chance makes. The report shows the modules; --csv keeps them for other
+    programs.
     """
     if (activity is None) == (model is None):
         raise click.UsageError("Give --activity for a recording, or --model with --inputs for a network.")
+    if quiet and report is None and csv is None:
+        raise click.UsageError("--quiet goes with --report or --csv: without them nothing would be told or kept.")
     try:
-        settings = _settings(options)
-        if report is not None:
-            from modularity_lib.files import file_to_write
+        from modularity_lib.files import file_to_write, write_whole
 
-            file_to_write("--report", report)
+        settings = _settings(options)
+        places = {name: file_to_write(name, at) for name, at in (("--report", report), ("--csv", csv)) if at}
         given = _of_recording(activity, inputs, labels) if activity else _of_network(model or "", inputs, labels)
         from modularity_lib.analysis.analyze import analyze as analysis_of
 
@@ -79,28 +113,27 @@ def analyze(
             warnings.showwarning = _in_one_line
             analysis = analysis_of(*given, **settings, progress=False if quiet else None)
         if not quiet:
-            columns = [
-                "layer",
-                "measure",
-                "units",
-                "dead_units",
-                "modules",
-                "score",
-                "bound",
-                "confidence",
-                "null",
-                "p",
-            ]
-            click.echo(analysis.to_frame()[columns].to_string(index=False, float_format="%.4g", na_rep="-"))
+            table = analysis.to_frame()[[*_SHOWN]]
+            table[["score", "bound"]] = table[["score", "bound"]].round(6) + 0.0  # no 1e-17, and no minus before a 0
+            click.echo(table.to_string(index=False, float_format="%.4g", na_rep="-"))
+            if not places:
+                click.echo(
+                    "Nothing was kept: --report FILE writes a page, --csv FILE the module of each unit.", err=True
+                )
+        if csv is not None:
+            write_whole(places["--csv"], analysis.units_to_frame().to_csv(index=False).encode())
+            click.echo(f"modules of the units: {places['--csv']}")
         if report is not None:
             click.echo(f"report: {analysis.report(report)}")
     except ValueError as error:
-        raise click.UsageError(_first_line(error)) from error
+        # Of a recording the library says, too, that it took what is no network for one.
+        own = error.__cause__ if activity is not None and isinstance(error.__cause__, ValueError) else error
+        raise click.UsageError(first_line(own)) from error
     except (OSError, AnalysisFailed, click.ClickException):
         raise
     except Exception as error:  # of the model, which is somebody else's code
         raise AnalysisFailed(
-            f"the analysis failed with {type(error).__name__}: {_first_line(error)} (modularity_lib.analyze, called in "
+            f"the analysis failed with {type(error).__name__}: {first_line(error)} (modularity_lib.analyze, called in "
             "Python, shows where)"
         ) from error
 
@@ -133,14 +166,14 @@ def _pair(name: str, text: str) -> tuple[str, int]:
 def _of_recording(activity: Path, inputs: tuple[Path, ...], labels: Path | None) -> tuple[Any, ...]:
     if inputs or labels is not None:
         raise ValueError(f"--{'inputs' if inputs else 'labels'} goes with --model; a recording is --activity alone.")
-    return (_array("--activity", activity),)
+    return (array_in("--activity", activity),)
 
 
 def _of_network(model: str, inputs: tuple[Path, ...], labels: Path | None) -> tuple[Any, ...]:
     if not inputs:
         raise ValueError("--inputs must be given with --model: the file of what the model is measured on.")
-    values = [_inputs(path) for path in inputs]  # before the model, which may take long to be made
-    targets = None if labels is None else _array("--labels", labels)
+    values = [inputs_in(path) for path in inputs]  # before the model, which may take long to be made
+    targets = None if labels is None else array_in("--labels", labels)
     import torch
 
     network = _loaded("--model", model)
@@ -169,12 +202,10 @@ def _loaded(option: str, place: str) -> Any:
         ) from error
     except Exception as error:
         raise AnalysisFailed(
-            f"{option}: {module} cannot be imported: {type(error).__name__}: {_first_line(error)}"
+            f"{option}: {module} cannot be imported: {type(error).__name__}: {first_line(error)}"
         ) from error
     for part in name.split("."):
         if not hasattr(found, part):
-            from modularity_lib.vocabulary import did_you_mean
-
             raise ValueError(f"{option}: {module} has no {part!r}.{did_you_mean(part, dir(found))}")
         found = getattr(found, part)
     return found
@@ -186,72 +217,8 @@ def _made(option: str, place: str, build: Callable[[], Any]) -> Any:
     try:
         return build()
     except Exception as error:
-        raise AnalysisFailed(f"{option}: {place}() failed with {type(error).__name__}: {_first_line(error)}") from error
-
-
-def _inputs(path: Path) -> Any:
-    """An array; or, of an .npz file with several, a dictionary of them, by the names of the model's arguments."""
-    import numpy as np
-
-    value = _read("--inputs", path)
-    return {name: np.array(one) for name, one in value.items()} if isinstance(value, dict) else np.array(value)
-
-
-def _array(option: str, path: Path) -> Any:
-    value = _read(option, path)
-    if isinstance(value, dict):
-        from modularity_lib.vocabulary import some_of
-
-        raise ValueError(f"{option} must hold one array, got {len(value)} in {path}: {some_of(value)}.")
-    return value
-
-
-def _read(option: str, path: Path) -> Any:
-    """What a file holds: an array, that of .npy on disk still; a table, whose heads are the names of the units; or
-    {name: array} of an .npz file with several."""
-    kind = path.suffix.lower()
-    if kind not in (".npy", ".npz", ".csv"):
-        raise ValueError(f"{option} must be a file of .npy, .npz or .csv, got {path}. numpy.save writes the first.")
-    if not path.is_file():
-        raise ValueError(f"{option} must be a file that exists, got {path}.")
-    try:
-        return _table(path) if kind == ".csv" else _arrays(path)
-    except OSError as error:
-        why = error.strerror or _first_line(error)
-        raise AnalysisFailed(f"{option}: {path} cannot be read: {why}.") from error
-    except Exception as error:  # of whatever the damage leads to
-        raise AnalysisFailed(f"{option}: {path} cannot be read as numbers: {_first_line(error)}") from error
-
-
-def _arrays(path: Path) -> "np.ndarray | dict[str, np.ndarray]":
-    import numpy as np
-
-    found = np.load(path, mmap_mode="r", allow_pickle=False)
-    if isinstance(found, np.ndarray):
-        return found
-    with found as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
-
-
-def _table(path: Path) -> Any:
-    import pandas as pd
-
-    table = pd.read_csv(path)
-    unnamed = [name for name in table.columns if str(name).startswith("Unnamed: ")]  # pandas calls them so
-    if unnamed:
-        raise ValueError(
-            f"{path} must name every column, as each is a unit, got {len(unnamed)} without a name. If it is the index "
-            "of a DataFrame, write the file by .to_csv(path, index=False)."
-        )
-    return table
+        raise AnalysisFailed(f"{option}: {place}() failed with {type(error).__name__}: {first_line(error)}") from error
 
 
 def _in_one_line(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"modularity: warning: {_first_line(message)}", err=True)
-
-
-def _first_line(said: object) -> str:
-    lines: Iterable[str] = str(said).strip().splitlines()
-    first = next(iter(lines), type(said).__name__)
-    return first if len(first) <= _LONGEST else f"{first[:_LONGEST]} …"
+    click.echo(f"modularity: warning: {first_line(message)}", err=True)

@@ -8,8 +8,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+import modularity_lib as ml
 from modularity_lib import cli
 from modularity_lib.analysis import analyze as analysing
+from modularity_lib.analysis.nulls import NULLS
+from modularity_lib.similarity.losses import LOSSES
+from modularity_lib.vocabulary import MEASURES, quantity_of
 
 PACKAGE = """
 import torch
@@ -55,6 +59,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("short.npy").write_bytes(Path("spikes.npy").read_bytes()[:500])
     Path("spikes.txt").write_text("1 2")
     pd.DataFrame(random.standard_normal((50, 4)), columns=list("abcd")).to_csv("table.csv", index=False)
+    Path("alike.csv").write_text("a,b,a\n1,2,4\n2,3,3\n5,1,2\n")
+    np.savetxt("headless.csv", random.standard_normal((50, 4)), delimiter=",")
     Path("words.csv").write_text("a,b\nx,y\nz,w\n")
     return tmp_path
 
@@ -69,6 +75,36 @@ def test_a_recording_becomes_a_page() -> None:
     assert "input_covariance_norm" in done.stdout
     assert Path("report.html").read_text().startswith("<!DOCTYPE html>")
     assert done.stdout.splitlines()[-1] == f"report: {Path('report.html').resolve()}"
+
+
+def test_the_module_of_each_unit_is_kept_where_it_says() -> None:
+    done = analyze("--activity", "table.csv", "--csv", "modules.csv", "--report", "report.html")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[-2] == f"modules of the units: {Path('modules.csv').resolve()}"
+    found = ml.analyze(pd.read_csv("table.csv"), draws=9, searches=3, seconds=0.5)
+    pd.testing.assert_frame_equal(pd.read_csv("modules.csv"), found.units_to_frame())
+    assert analyze("--activity", "table.csv", "--csv", "no/modules.csv").exit_code == 2
+
+
+def test_columns_that_are_counted_have_names() -> None:
+    for first in (0, 1):
+        pd.DataFrame(np.eye(4), columns=range(first, first + 4)).to_csv("counted.csv", index=False)
+        assert analyze("--activity", "counted.csv", "--csv", "modules.csv").exit_code == 0
+        assert pd.read_csv("modules.csv")["unit"].unique().tolist() == list(range(first, first + 4))
+
+
+def test_a_newcomer_is_told_how_to_keep_what_is_found() -> None:
+    done = analyze("--activity", "spikes.npy")
+    assert done.stderr == "Nothing was kept: --report FILE writes a page, --csv FILE the module of each unit.\n"
+    assert "e-1" not in done.stdout  # a Q of 1e-17
+    for kept in ("--csv", "--report"):
+        assert analyze("--activity", "spikes.npy", kept, "file").stderr == ""
+
+
+def test_the_help_names_all_measures_and_nulls() -> None:
+    said = " ".join(CliRunner().invoke(cli.main, ["analyze", "--help"]).stdout.split()).replace("- ", "-")
+    for name in {*map(quantity_of, MEASURES), *NULLS, *LOSSES} - {"untrained"}:
+        assert name in said, name  # "untrained" takes a function, and is no option
 
 
 def test_a_model_becomes_a_page() -> None:
@@ -88,6 +124,12 @@ def test_other_files_are_read_too(given: list[str]) -> None:
     assert ("csv" in given[1]) == (
         "<td>a, b" in Path("report.html").read_text() or ">a<" in Path("report.html").read_text()
     )
+
+
+def test_quiet_without_a_file_is_refused() -> None:
+    done = analyze("--activity", "spikes.npy", "--quiet")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--quiet goes with --report or --csv: without them nothing would be told or kept." in done.stderr
 
 
 def test_a_network_that_is_there_needs_no_function_and_quiet_says_nothing() -> None:
@@ -115,7 +157,10 @@ MODEL = ["--model", "mypackage:build", "--inputs", "x.npy"]
         (["--activity", "two.npz"], 2, "--activity must hold one array, got 2 in two.npz: a, b"),
         (["--activity", "objects.npy"], 1, "--activity: objects.npy cannot be read as numbers"),
         (["--activity", "short.npy"], 1, "--activity: short.npy cannot be read as numbers"),
-        (["--activity", "words.csv"], 2, "activity must"),
+        (["--activity", "words.csv"], 2, "modularity analyze: activity must hold real numbers"),
+        (["--activity", "alike.csv"], 2, "the columns of activity must name each unit once, got 'a' for units 0 and 2"),
+        (["--activity", "headless.csv"], 2, "headless.csv must begin with a line of names of its columns, got numbers"),
+        (["--activity", "spikes.npy", "--csv", "no/x.csv"], 2, "--csv must lie in a folder that exists"),
         (["--activity", "spikes.npy", "--draws", "0"], 2, "draws must be a whole number of at least 1"),
         (["--activity", "spikes.npy", "--null", "nonsense"], 2, "null"),
         (["--activity", "spikes.npy", "--report", "no/report.html"], 2, "--report must lie in a folder that exists"),
@@ -177,6 +222,6 @@ def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)), columns=list("abc"))
     table.to_csv(tmp_path / "x.csv")
     done = CliRunner().invoke(cli.main, ["analyze", "--activity", str(tmp_path / "x.csv")])
-    assert done.exit_code != 0
+    assert done.exit_code == 2
     assert "1 without a name" in done.output
     assert "index=False" in done.output
