@@ -90,7 +90,8 @@ def similarity_matrices(
         positions: "average" compares units at each position and averages the signed S over positions, then takes |S|
             and the norm. "pool" takes the mean activity over positions as the unit; downstream derivatives are those
             by a shift that is common to all positions. A whole number takes one position, -1 the last; it needs a layer
-            with one axis of positions.
+            with one axis of positions. Every position of every input counts, those that only fill a batch up, too: see
+            "Padding" in the chapter `how_to`.
         output: makes y, (inputs, outputs) or (inputs,), of what the network returns; `lambda o: o[0]` for a tuple.
             By default it is what the network returns, or the logits in it. Only measures of the outputs need it.
         loss: "cross-entropy" (the default; labels are classes (inputs,), counted from 0), "binary-cross-entropy" (y
