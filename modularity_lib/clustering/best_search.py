@@ -11,7 +11,8 @@ from modularity_lib.progress import progress_over
 
 _SPARSE = 0.25  # share of pairs with a link from which on most are not looked at,
 _MANY = 128  # in parts of so many units
-_DESCENTS = 8  # whose common groups are searched in sparse parts, where all that is left to decide is hard
+_DESCENTS = 8  # whose common groups are searched in sparse parts; twice as many where
+_DISAGREEMENT = 0.2  # groups per unit are left after these: what several descents miss, more of them may see
 _PATIENCE = 3
 
 
@@ -75,7 +76,9 @@ class _SparsePart(NamedTuple):
 
         links = (self.share.indptr.astype(np.int64), self.share.indices.astype(np.int64), self.share.data)
         group = np.zeros(len(self.units), np.int64)
-        for number in range(_DESCENTS):
+        for number in range(2 * _DESCENTS):
+            if number == _DESCENTS and group.max() < _DISAGREEMENT * len(group):
+                break
             alone = np.arange(len(group))
             found = compiled_best.descend_on_links(*links, self.strength, alone, seed + np.uint64(number))
             _, group = np.unique(group * len(group) + found, return_inverse=True)

@@ -11,10 +11,11 @@ import numpy as np
 from numba import njit
 
 GAIN = 1e-12  # of Q that counts as a gain: less may be rounding, on a scale where all weights sum up to 1
-EFFORT, LEAST_EFFORT = 0.48, 1.6  # rounds per unit times Q, and rounds per unit at least
-MOST_ROUNDS = 400
+ROUNDS = 6  # per unit, and
+MOST_ROUNDS = 400  # at most, which are the first to be planned
+STILL_RISING = 2  # rounds planned anew for each one that it took to reach the best Q,
+LONGEST = 3  # up to so many times the first ones
 HOT = 0.03  # share of Q that the first rounds may lose
-COOLED = 1.3  # the last rounds, from 1 / COOLED of them on, accept gains alone
 
 
 @njit(cache=True)
@@ -23,8 +24,9 @@ def search(matrix: np.ndarray, seed: int, patience: int) -> np.ndarray:
 
     A round takes the module of a random unit and a random module, which may be the same one, and divides their units
     anew, by which of two random units among them each is more alike. Then it goes down to the next local optimum. The
-    next round starts from there if Q rose, or fell by less than a share of the best Q, which shrinks from HOT to 0. The
-    less Q, the more partitions are nearly as good, so the more rounds there are; all `patience` times as many.
+    next round starts from there if Q rose, or fell by less than a share of the best Q, which shrinks from HOT to 0 at
+    the last round. The later the best Q was found, the harder the matrix is, and the more rounds there are: their
+    number is planned anew then. All is `patience` times as long.
     """
     n_units = len(matrix)
     state = _random_state(seed)
@@ -34,14 +36,15 @@ def search(matrix: np.ndarray, seed: int, patience: int) -> np.ndarray:
     order = _shuffled(n_units, state)
     k, quality = _descend(matrix, labels, pull, size, n_units, order, 0)
 
-    per_unit = max(LEAST_EFFORT, EFFORT / quality) if quality > 0.0 else LEAST_EFFORT
-    rounds = patience * min(MOST_ROUNDS, int(per_unit * n_units))
+    planned = patience * min(MOST_ROUNDS, ROUNDS * n_units)
+    step, end = 0, planned
     best, best_quality = labels.copy(), quality
     start, start_k = labels.copy(), k
     start_pull, start_size = np.empty_like(pull), size.copy()
     start_pull[:k] = pull[:k]
     members, side = np.empty(n_units, np.int64), np.empty(n_units, np.int64)
-    for step in range(rounds):
+    while step < end:
+        step += 1
         one, other = labels[_below(n_units, state)], _below(k, state)
         k, rise = _divide_anew(matrix, labels, pull, size, k, one, other, members, side, state)
         k, more = _move_units(matrix, labels, pull, size, k, order, _below(n_units, state))
@@ -50,7 +53,7 @@ def search(matrix: np.ndarray, seed: int, patience: int) -> np.ndarray:
             continue
         k, more = _merge_and_descend(matrix, labels, pull, size, k, order)
         rise += more
-        allowed = HOT * best_quality * max(0.0, 1.0 - COOLED * step / rounds)
+        allowed = HOT * best_quality * (1.0 - step / end)
         if rise > GAIN or -allowed < rise < -GAIN:
             quality += rise
             start[:], start_k = labels, k
@@ -60,6 +63,7 @@ def search(matrix: np.ndarray, seed: int, patience: int) -> np.ndarray:
                     start_pull[c, i] = pull[c, i]
             if quality > best_quality + GAIN:
                 best_quality = quality
+                end = min(LONGEST * planned, planned + STILL_RISING * step)
                 best[:] = labels
         else:
             labels[:], k = start, start_k
