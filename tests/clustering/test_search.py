@@ -95,6 +95,16 @@ def test_it_is_at_least_as_good_as_the_paper_s_search_with_restarts() -> None:
         assert ml.find_modules(similarity, seed=seed, restarts=5).score >= of_paper - 1e-12
 
 
+def test_one_call_comes_near_to_the_best_of_many_on_noise() -> None:
+    gaps = []
+    for number in range(8):
+        similarity = noise(64, seed=number, samples=40)
+        known = ml.find_modules(similarity, seed=1000, restarts=20).score
+        gaps += [1.0 - ml.find_modules(similarity, seed=seed).score / known for seed in range(10)]
+    assert np.mean(gaps) < 2e-4
+    assert max(gaps) < 5e-3
+
+
 @pytest.mark.parametrize("groups", [4, 8, 16])
 def test_planted_modules_of_a_wide_layer_are_found(groups: int) -> None:
     random = np.random.default_rng(groups)
