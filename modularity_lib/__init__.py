@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modularity_lib.compiled_code import find_place
 
 _MODULES = {
+    "alignment.information": ("adjusted_mutual_information", "dirichlet_reduced_mutual_information"),
     "alignment.scores": (
         "agreement",
         "agreement_p_value",
@@ -57,6 +58,7 @@ find_place()  # before any module of the library is imported, some of which comp
 __all__ = sorted(_MODULE_OF)
 
 if TYPE_CHECKING:
+    from modularity_lib.alignment.information import adjusted_mutual_information, dirichlet_reduced_mutual_information
     from modularity_lib.alignment.scores import (
         agreement,
         agreement_p_value,

@@ -24,6 +24,8 @@ OF_NETWORKS = "test_modules of networks"
 DOORS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
     "agreement": (ml.agreement, PAIR | {"permutations": 9, "seed": 0}),
     "agreement_p_value": (ml.agreement_p_value, PAIR | {"permutations": 9, "seed": 0}),
+    "adjusted_mutual_information": (ml.adjusted_mutual_information, PAIR),
+    "dirichlet_reduced_mutual_information": (ml.dirichlet_reduced_mutual_information, PAIR | {"normalized": False}),
     "element_centric_similarity": (ml.element_centric_similarity, PAIR),
     "expected_element_centric_similarity": (ml.expected_element_centric_similarity, PAIR),
     "greedy_matching_score": (ml.greedy_matching_score, PAIR),

@@ -1,5 +1,6 @@
 """How alike two clusterings are.
 
-Read `scores` first, then `overlaps`. `compiled` is the matching of modules in machine code, to skip at first reading.
+Read `scores` first, then `overlaps`; `information` adds two scores that are newer than the paper's. `compiled` and
+`compiled_information` are their inner loops in machine code, to skip at first reading.
 Imports `clustering` and `arrays`.
 """
