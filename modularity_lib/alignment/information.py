@@ -74,11 +74,8 @@ def dirichlet_reduced_mutual_information(a: ArrayLike, b: ArrayLike, *, normaliz
     """
     normalized = flag("normalized", normalized)
     overlaps = overlaps_of(a, b)
-    found = saved_by(overlaps.a_sizes, overlaps.b_sizes, overlaps.shared)
-    if not normalized:
-        return found / overlaps.rows.size
-    known = saved_by(overlaps.a_sizes, overlaps.a_sizes, overlaps.a_sizes)
-    return found / known if known > 0 else 0.0
+    cells = (overlaps.a_sizes, overlaps.b_sizes, overlaps.shared)
+    return share_told(*cells) if normalized else saved_by(*cells) / overlaps.rows.size
 
 
 def adjusted(overlaps: Overlaps) -> float:
@@ -105,3 +102,9 @@ def saved_by(sizes: np.ndarray, given: np.ndarray, shared: np.ndarray) -> float:
     whole = np.array([sizes.sum()])
     alone = shortest_code(whole, sizes, sizes.size, *CONCENTRATIONS)
     return float(alone - shortest_code(given, shared, sizes.size, *CONCENTRATIONS))
+
+
+def share_told(sizes: np.ndarray, given: np.ndarray, shared: np.ndarray) -> float:
+    """I(a; b) / I(a; a), from the same."""
+    known = saved_by(sizes, sizes, sizes)
+    return saved_by(sizes, given, shared) / known if known > 0 else 0.0
