@@ -29,6 +29,7 @@ class Metric(NamedTuple):
     of: Callable[[pd.DataFrame], pd.Series]  # from rows of `agreement_by_kind` with the columns of `informed`
 
 
+# Without the transfer of Q: a ratio without bounds where Q is near 0, its mean is that of a few networks with L1.
 METRICS = {
     "element_centric": Metric("element-centric similarity", "modules", lambda rows: rows["corrected"]),
     "adjusted": Metric(
@@ -37,7 +38,6 @@ METRICS = {
     "rmi": Metric("reduced mutual information of 2020, the paper's", "modules", lambda rows: rows["rmi_norm"]),
     "dirichlet_rmi": Metric("reduced mutual information of 2025", "modules", lambda rows: rows["dirichlet_rmi"]),
     "similarity_spearman": Metric("rank correlation (RSA)", "matrices", lambda rows: rows["similarity_spearman"]),
-    "transfer": Metric("Q kept under the other's modules", "matrices", lambda rows: rows["transfer"]),
 }
 
 

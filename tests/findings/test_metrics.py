@@ -42,7 +42,7 @@ def planted(*, shared: float, within: float = 1.0, of_matrices: float = 0.5) -> 
     rows[["element_centric", "element_centric_chance", "rmi_norm"]] = [
         _scores(tuple(a.tolist()), tuple(b.tolist())) for a, b in pairs
     ]
-    rows["similarity_spearman"] = rows["transfer"] = of_matrices
+    rows["similarity_spearman"] = of_matrices
     untrained = results.agreement[~results.agreement["trained"]]
     return replace(results, modules=trained, agreement=pd.concat([rows, untrained]))
 
@@ -89,7 +89,7 @@ def test_the_rule_of_the_claims_is_applied_to_the_metric(unrelated: Results) -> 
     assert metrics.judged_by(unrelated, rows, "element_centric") == own == dict.fromkeys(metrics.JUDGED, REPRODUCED)
     assert metrics.judged_by(unrelated, rows, "adjusted") == own
     # 0.5 for all kinds of pairs: no more within than across, and not little
-    assert set(metrics.judged_by(unrelated, rows, "transfer").values()).isdisjoint({REPRODUCED, PARTLY})
+    assert set(metrics.judged_by(unrelated, rows, "similarity_spearman").values()).isdisjoint({REPRODUCED, PARTLY})
 
 
 def test_a_claim_may_hold_by_one_metric_and_not_by_another() -> None:
@@ -101,7 +101,7 @@ def test_a_claim_may_hold_by_one_metric_and_not_by_another() -> None:
         high = values.loc[name, "high"]
         assert (by_metric[name] == REPRODUCED) == (high <= 0.25)
     assert {by_metric[name] for name in OF_MODULES} != {by_metric["element_centric"]}
-    assert by_metric["transfer"] == PARTLY  # little, but no less than within families
+    assert by_metric["similarity_spearman"] == PARTLY  # little, but no less than within families
 
 
 def test_each_sweep_is_judged_on_its_own_networks(unrelated: Results) -> None:
@@ -109,8 +109,8 @@ def test_each_sweep_is_judged_on_its_own_networks(unrelated: Results) -> None:
     assert list(table["networks"].unique()) == [metrics.ALL, "l2", "l1", "dropout"]
     assert set(table["runs"]) == {unrelated.study.runs}
     changed = unrelated.agreement.assign(
-        transfer=unrelated.agreement["transfer"].where(unrelated.agreement["dropout"] == 0, 0.9)
+        similarity_spearman=unrelated.agreement["similarity_spearman"].where(unrelated.agreement["dropout"] == 0, 0.9)
     )
-    means = metrics.metric_table(replace(unrelated, agreement=changed)).query("metric == 'transfer'")
+    means = metrics.metric_table(replace(unrelated, agreement=changed)).query("metric == 'similarity_spearman'")
     by_sweep = means.groupby("networks")["mean"].mean()
     assert by_sweep["l2"] == by_sweep["l1"] == pytest.approx(0.5) != by_sweep["dropout"]
