@@ -25,6 +25,7 @@ PARAMETERS = {
     ],
     "agreement": [{"study": "quick", "restarts": 2}, {"study": "final-deep", "layer": 5}, {"layer": 2}],
     "ledger": [{"study": "quick", "others": ["v1"]}, {"study": "v1", "others": []}, {"study": "final-base"}],
+    "others": [{"study": "quick", "data_sets": 20}, {"study": "final-wide"}, {"study": "smoke", "data_sets": 40}],
     "explorer": [
         {"study": "quick"},
         {"study": "smoke", "layer": 2},

@@ -67,7 +67,8 @@ NO_RESULTS = {
     "trial_sentence",
     "trial_front",
     "largest_l1",
-}  # they follow from the number of runs, from the grid, and from limits
+    "null_entropy",
+}  # they follow from the number of runs, from the grid, from limits, and from pilots
 
 
 def without_fences(lines: Iterable[str]) -> Iterator[str]:

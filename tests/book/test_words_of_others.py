@@ -1,0 +1,38 @@
+"""What stands beside the literature: verdicts, and how often tests of Q call noise modular."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from made_up_results import made_up_results
+from modularity_lib.book.words import others
+from modularity_lib.findings.claims import CLAIMS, judge_all
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_a_claim_stands_with_its_verdict_and_the_number_that_decides_it() -> None:
+    verdicts = judge_all(made_up_results())
+    for claim in CLAIMS:
+        text = others.claim_text(claim.id, verdicts)
+        assert claim.statement in text
+        assert f"**Here:** {verdicts[claim.id].status}; {verdicts[claim.id].effect.mean:.3f}" in text
+    held = sum(verdict.status == "reproduced" for verdict in verdicts.values())
+    assert f"Of the {len(CLAIMS)} claims of the paper, {held} are" in others.answer_text(verdicts)
+
+
+def test_tests_of_q_are_counted_with_their_interval() -> None:
+    p_values = {"permuted labels": [0.05, 0.05, 0.05, 0.05], "ml.test_modules": [0.05, 0.1, 0.5, 1.0]}
+    *_, permuted, searched = others.tests_markdown(p_values).splitlines()
+    assert permuted.startswith("| permuted labels | the labels that were found, on other units | 4 of 4 |")
+    assert "| 1 of 4 | 5% to 70% |" in searched  # Wilson
+
+
+@pytest.mark.parametrize("chapter", sorted((PROJECT / "chapters").glob("*.md")), ids=lambda path: path.stem)
+def test_every_source_that_is_cited_can_be_looked_up(chapter: Path) -> None:
+    entries = re.split(r"\n(?=@)", (PROJECT / "references.bib").read_text(encoding="utf-8"))
+    known = {re.match(r"\s*@\w+\{(\w+),", entry).group(1): entry for entry in entries}
+    for cited in re.findall(r"\{cite:p\}`([^`]+)`", chapter.read_text(encoding="utf-8")):
+        for key in cited.split(","):
+            assert re.search(r"doi = |arXiv:|booktitle|Machine Learning Research", known[key]), key
