@@ -27,6 +27,7 @@ def test_tests_of_q_are_counted_with_their_interval() -> None:
     *_, permuted, searched = others.tests_markdown(p_values).splitlines()
     assert permuted.startswith("| permuted labels | the labels that were found, on other units | 4 of 4 |")
     assert "| 1 of 4 | 5% to 70% |" in searched  # Wilson
+    assert others.tests_text(p_values) == "of 4 matrices of noise permuted labels 4 and ml.test_modules 1."
 
 
 @pytest.mark.parametrize("chapter", sorted((PROJECT / "chapters").glob("*.md")), ids=lambda path: path.stem)

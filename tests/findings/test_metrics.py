@@ -61,16 +61,25 @@ def unrelated() -> Results:
     return planted(shared=0.0)
 
 
-def test_each_metric_of_modules_is_0_for_chance_and_1_for_identity(unrelated: Results) -> None:
-    table = metrics.metric_table(unrelated)
+@pytest.fixture(scope="module")
+def table(unrelated: Results) -> pd.DataFrame:
+    return metrics.metric_table(unrelated)
+
+
+def test_each_metric_of_modules_is_0_for_chance_and_1_for_identity(table: pd.DataFrame) -> None:
     found = table[table["networks"] == metrics.ALL].set_index(["metric", "kind"])["mean"]
     for metric in OF_MODULES:
         assert found[metric, "upstream"] == found[metric, "downstream"] == 1.0
         assert abs(found[metric, "across"]) < (0.08 if metric == "rmi" else 0.02)  # that one is below 0 by chance
 
 
-def test_the_two_new_columns_are_what_the_library_gives_for_a_pair(unrelated: Results) -> None:
-    results = planted(shared=0.6, within=0.8)
+@pytest.fixture(scope="module")
+def related() -> Results:
+    return planted(shared=0.5, within=0.97, of_matrices=0.1)
+
+
+def test_the_two_new_columns_are_what_the_library_gives_for_a_pair(related: Results) -> None:
+    results = related
     rows = metrics.informed(results)
     network = ["run", "l2", "l1", "dropout", "layer", "measure"]
     labels = results.modules.set_index(network)["labels"]
@@ -92,11 +101,9 @@ def test_the_rule_of_the_claims_is_applied_to_the_metric(unrelated: Results) -> 
     assert set(metrics.judged_by(unrelated, rows, "similarity_spearman").values()).isdisjoint({REPRODUCED, PARTLY})
 
 
-def test_a_claim_may_hold_by_one_metric_and_not_by_another() -> None:
-    results = planted(shared=0.5, within=0.97, of_matrices=0.1)
-    rows = metrics.informed(results)
-    by_metric = {name: metrics.judged_by(results, rows, name)["families-differ"] for name in metrics.METRICS}
-    values = metrics.metric_table(results).query("networks == @metrics.ALL and kind == 'across'").set_index("metric")
+def test_a_claim_may_hold_by_one_metric_and_not_by_another(related: Results) -> None:
+    values = metrics.metric_table(related).query("networks == @metrics.ALL and kind == 'across'").set_index("metric")
+    by_metric = values["families-differ"]
     for name in OF_MODULES:
         high = values.loc[name, "high"]
         assert (by_metric[name] == REPRODUCED) == (high <= 0.25)
@@ -104,13 +111,14 @@ def test_a_claim_may_hold_by_one_metric_and_not_by_another() -> None:
     assert by_metric["similarity_spearman"] == PARTLY  # little, but no less than within families
 
 
-def test_each_sweep_is_judged_on_its_own_networks(unrelated: Results) -> None:
-    table = metrics.metric_table(unrelated)
+def test_each_sweep_is_judged_on_its_own_networks(unrelated: Results, table: pd.DataFrame) -> None:
     assert list(table["networks"].unique()) == [metrics.ALL, "l2", "l1", "dropout"]
     assert set(table["runs"]) == {unrelated.study.runs}
-    changed = unrelated.agreement.assign(
-        similarity_spearman=unrelated.agreement["similarity_spearman"].where(unrelated.agreement["dropout"] == 0, 0.9)
-    )
-    means = metrics.metric_table(replace(unrelated, agreement=changed)).query("metric == 'similarity_spearman'")
-    by_sweep = means.groupby("networks")["mean"].mean()
-    assert by_sweep["l2"] == by_sweep["l1"] == pytest.approx(0.5) != by_sweep["dropout"]
+    pairs = agreement_by_kind(unrelated)
+    for name, others in (("l2", ["l1", "dropout"]), ("l1", ["l2", "dropout"]), ("dropout", ["l2", "l1"])):
+        baseline = {"l2": 1e-5, "l1": 0.0, "dropout": 0.0}
+        chosen = pairs[(pairs[others[0]] == baseline[others[0]]) & (pairs[others[1]] == baseline[others[1]])]
+        expected = chosen[chosen["kind"] == "across"].groupby("run")["corrected"].mean().mean()
+        is_it = (table["metric"] == "element_centric") & (table["networks"] == name) & (table["kind"] == "across")
+        found = table.loc[is_it, "mean"]
+        assert found.item() == pytest.approx(expected, abs=1e-12)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import effect_text, markdown
+from modularity_lib.book.words.prose import effect_text, listed, markdown
 from modularity_lib.findings.claims import CLAIMS, REPRODUCED, Verdict
 from modularity_lib.findings.synthetic import rate_table
 
@@ -52,12 +52,7 @@ def nulls_texts() -> dict[str, str]:
 
 def tests_markdown(p_values: Mapping[str, Sequence[float]]) -> str:
     """Markdown table: how often each of `TESTS` calls noise modular."""
-    rows = [
-        {"kind": "noise", "test": test, "matrix": index, "p_value": p}
-        for test, of_test in p_values.items()
-        for index, p in enumerate(of_test)
-    ]
-    rates = rate_table(pd.DataFrame(rows))
+    rates = _rates(p_values)
     cells = (
         [
             row["test"],
@@ -68,3 +63,18 @@ def tests_markdown(p_values: Mapping[str, Sequence[float]]) -> str:
         for row in rates.to_dict("records")
     )
     return markdown(["test", "compares Q with that of", "called modular", "95 % interval"], cells)
+
+
+def tests_text(p_values: Mapping[str, Sequence[float]]) -> str:
+    """The same in a sentence."""
+    counts = [f"{row['test']} {row['called']}" for row in _rates(p_values).to_dict("records")]
+    return f"of {len(next(iter(p_values.values())))} matrices of noise {listed(counts)}."
+
+
+def _rates(p_values: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    rows = [
+        {"kind": "noise", "test": test, "matrix": index, "p_value": p}
+        for test, of_test in p_values.items()
+        for index, p in enumerate(of_test)
+    ]
+    return rate_table(pd.DataFrame(rows))
