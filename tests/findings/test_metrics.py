@@ -122,3 +122,9 @@ def test_each_sweep_is_judged_on_its_own_networks(unrelated: Results, table: pd.
         is_it = (table["metric"] == "element_centric") & (table["networks"] == name) & (table["kind"] == "across")
         found = table.loc[is_it, "mean"]
         assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_each_metric_reads_its_own_column() -> None:
+    columns = ["corrected", "adjusted", "rmi_norm", "dirichlet_rmi", "similarity_spearman"]
+    rows = pd.DataFrame([range(len(columns))], columns=columns)
+    assert [metric.of(rows).item() for metric in metrics.METRICS.values()] == list(range(len(columns)))
