@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from modularity_lib.findings import published_numerics
+from modularity_lib.findings import published_numerics, rotated
 from modularity_lib.findings.tables import Finding, table_at_hand
 from modularity_lib.studies.results import Results
 
-_ALL: tuple[Finding, ...] = (published_numerics.FINDING,)
+_ALL: tuple[Finding, ...] = (published_numerics.FINDING, rotated.FINDING)
 
 FINDINGS: dict[str, Finding] = {finding.name: finding for finding in _ALL}
 

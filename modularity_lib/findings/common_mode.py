@@ -14,16 +14,15 @@ from tqdm import tqdm
 from modularity_lib.analysis.draws import random_directions, shuffled
 from modularity_lib.clustering.modularity import dead_units
 from modularity_lib.clustering.paper_search import paper_modules
-from modularity_lib.findings.synthetic import block_of, planted
 from modularity_lib.paths import checkout
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import setting_of
 from modularity_lib.studies.entries import Entry, check_replaceable, key_of, read_entry, replace_entry
 from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
-from modularity_lib.studies.results import Results, rows_at, sweep
+from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.studies.store import Store
-from modularity_lib.vocabulary import BASELINE, PANEL_ORDER, REGULARISERS, Regulariser, is_normalised
+from modularity_lib.vocabulary import BASELINE, PANEL_ORDER, REGULARISERS, is_normalised
 
 NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))  # similarities from 0 to 1
 
@@ -36,12 +35,6 @@ _COLUMNS = (
 )
 
 
-CLEAR = 0.02  # a rise of Q below it is not split, nor is Q so close to chance called above it
-MOST, LEAST = 2 / 3, 1 / 3  # of a rise: from the first on nearly all of it, up to the second hardly any
-# What a rise of Q can be.
-MODULES, IN_COMMON, CHANCE, MIXED = "modules", "less in common", "chance", "in part less in common"
-
-
 def rescaled(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarray:
     """Change what all units have in common, until the mean similarity of some pairs is `level`.
 
@@ -51,7 +44,7 @@ def rescaled(similarity: np.ndarray, pairs: np.ndarray, level: float) -> np.ndar
     1 - r, by the same number. So this exchanges the common factor c for c' = 1 - k (1 - c), and c need not be known.
     Give the pairs of units in different modules: what those share is what all units share, while the mean over all
     pairs rises with the modules too. A shift by a constant (`shifted`) holds a mean as well, but leaves blocks as far
-    above the rest as a weak common factor lets them be; `made_up_table` compares both with the truth.
+    above the rest as a weak common factor lets them be; `made_up_blocks.made_up_table` compares both with the truth.
 
     Args:
         similarity: S, shape (units, units), in [0, 1], symmetric.
@@ -248,7 +241,7 @@ def _scores(
         return float(np.mean([q(null(similarity, source), draw) for draw in range(draws)]))
 
     off_diagonal = ~np.eye(len(similarity), dtype=bool)
-    equal = _in_common_as(similarity, labels, start)
+    equal = as_much_in_common(similarity, labels, start)
     return {
         "score_equal": q(equal),
         "clipped": float(np.mean(equal[off_diagonal] == 0)),
@@ -258,52 +251,11 @@ def _scores(
     }
 
 
-def _in_common_as(similarity: np.ndarray, labels: np.ndarray, start: dict[str, float]) -> np.ndarray:
+def as_much_in_common(similarity: np.ndarray, labels: np.ndarray, start: dict[str, float]) -> np.ndarray:
     """`rescaled` so that different modules have as much in common as at the start; all pairs if there is one module."""
     across = labels[:, None] != labels
     level = start["mean"] if np.isnan(start["across"]) else start["across"]
     return rescaled(similarity, across if across.any() else ~np.eye(len(similarity), dtype=bool), level)
-
-
-# Made-up matrices whose truth is known: correlation shared by all units and within blocks, before and after.
-# None: such a common factor that the mean similarity stays as it was.
-MADE_UP: dict[str, list[tuple[tuple[float, float], tuple[float | None, float]]]] = {
-    "the common factor weakens": [((0.5, 0.3), (0.2, 0.3)), ((0.5, 0.64), (0.2, 0.64)), ((0.3, 0.3), (0.1, 0.3))],
-    "blocks strengthen at the same mean": [((0.5, 0.2), (None, 0.5)), ((0.3, 0.2), (None, 0.5))],
-    "both": [((0.5, 0.3), (0.2, 0.6)), ((0.3, 0.2), (0.2, 0.4))],
-}
-
-
-def made_up_table(*, units: int = 64, blocks: int = 4, draws: int = 2) -> pd.DataFrame:
-    """Test both counterfactuals on planted blocks, where the Q that they should give is known.
-
-    It is that of the blocks after the change, under the common factor from before.
-
-    Returns:
-        a row per kind of change, case and draw: `kind`, `case`; q_before, q_after; truth; rescaled, shifted.
-    """
-    off_diagonal = ~np.eye(units, dtype=bool)
-    truth = block_of(units, blocks)
-    together = float((truth[:, None] == truth)[off_diagonal].mean())
-    rows = []
-    for kind, cases in MADE_UP.items():
-        for case, ((common, shared), (later, stronger)) in enumerate(cases):
-            if later is None:
-                mean = common + (1 - common) * shared * together
-                later = (mean - stronger * together) / (1 - stronger * together)
-            for draw in range(draws):
-                seeds = iter(range(3 * draw, 3 * draw + 3))
-                before, after, wanted = (
-                    planted(units, blocks=blocks, common=c, shared=s, seed=next(seeds))
-                    for c, s in ((common, shared), (later, stronger), (common, stronger))
-                )
-                first, then = paper_modules(before), paper_modules(after)
-                start = confounds(before, first.labels)
-                scores = {"q_before": first.score, "q_after": then.score, "truth": paper_modules(wanted).score}
-                scores["rescaled"] = paper_modules(_in_common_as(after, then.labels, start)).score
-                scores["shifted"] = paper_modules(shifted(after, off_diagonal, start["mean"])).score
-                rows.append({"kind": kind, "case": case, **scores})
-    return pd.DataFrame(rows)
 
 
 def _check_level(level: float, *, lowest: float) -> None:
@@ -320,65 +272,3 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
-
-
-def split_table(table: pd.DataFrame, results: Results, regulariser: Regulariser) -> pd.DataFrame:
-    """Split the rises of Q along a sweep of `common_mode_table`, and classify each.
-
-    A rise of at least `CLEAR` is IN_COMMON where at most `LEAST` of it remain with as much in common; of the others it
-    is CHANCE where it is not by `CLEAR` larger than that of either null; of the others it is MODULES where at least
-    `MOST` of it remain, and MIXED between.
-
-    Returns:
-        the rows of the sweep but its left end, with `strength`; since the left end: `rise` of Q, `remains` and
-        `remains_shifted` of it with as much in common, `rise_shuffled`, `rise_directions`, and `mean_change`,
-        `across_change`, `live_change`, each in parts of what it was; `kind` and, by the shift, `kind_shifted` ("" for a
-        rise that is not split); `excess`, Q above random directions, and `excess_before`.
-    """
-    place = ["run", "layer", "measure"]
-    rows = sweep(table, results.study, regulariser)
-    left = rows["strength"] == getattr(BASELINE, regulariser)
-    start = rows[left].set_index(place)
-    rows = rows[~left].sort_values("strength", kind="stable")
-    first = start.reindex(pd.MultiIndex.from_frame(rows[place])).set_index(rows.index)
-    rows = rows.assign(
-        rise=rows["score"] - first["score"],
-        remains=rows["score_equal"] - first["score"],
-        remains_shifted=rows["score_shifted"] - first["score"],
-        rise_shuffled=rows["score_shuffled"] - first["score_shuffled"],
-        rise_directions=rows["score_directions"] - first["score_directions"],
-        mean_change=rows["mean"] / first["mean"] - 1,
-        across_change=rows["across"] / first["across"] - 1,
-        live_change=rows["live_units"] / first["live_units"] - 1,
-        excess=rows["score"] - rows["score_directions"],
-        excess_before=first["score"] - first["score_directions"],
-    )
-    return rows.assign(kind=_kinds(rows, "remains"), kind_shifted=_kinds(rows, "remains_shifted"))
-
-
-def _kinds(rows: pd.DataFrame, remains: str) -> np.ndarray:
-    by_chance = rows[["rise_shuffled", "rise_directions"]].max(axis=1)
-    rules = {
-        "": ~(rows["rise"] >= CLEAR),
-        IN_COMMON: rows[remains] <= LEAST * rows["rise"],
-        CHANCE: rows["rise"] - by_chance < CLEAR,
-        MODULES: rows[remains] >= MOST * rows["rise"],
-    }
-    return np.select(list(rules.values()), list(rules), default=MIXED)
-
-
-def strongest(splits: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a `split_table` at the strongest strength at which every layer and measure was analysed."""
-    counts = splits.groupby("strength").size()
-    complete = counts[counts == counts.max()].index
-    return splits[splits["strength"] == complete.max()] if len(complete) else splits
-
-
-def prevailing(kinds: pd.Series) -> str:
-    """The kind of at least `MOST` of the rises that are split; "" where there is none.
-
-    >>> prevailing(pd.Series(["modules", "modules", "chance", ""]))
-    'modules'
-    """
-    shares = kinds[kinds != ""].value_counts(normalize=True)
-    return "" if shares.empty or shares.iloc[0] < MOST - 1e-12 else str(shares.index[0])

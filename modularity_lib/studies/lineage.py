@@ -27,6 +27,7 @@ ENTRIES = {
     "agreement": ("studies.measurement.agreement_rows",),
     "common_mode": ("findings.common_mode.measured",),
     "published_numerics": ("findings.published_numerics.rows_of",),
+    "rotated": ("findings.rotated.rows_of",),
 }  # and of each of `findings.catalogue.FINDINGS`
 LIBRARIES = ("numpy", "scipy", "numba", "torch")  # whose versions can change numbers
 

@@ -12,7 +12,8 @@ from modularity_lib import figures
 from modularity_lib.book.words import modularity as modularity_words
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.figures.style import LOOKS
-from modularity_lib.findings import common_mode
+from modularity_lib.findings import common_mode, made_up_blocks
+from modularity_lib.findings import rises as rule
 from modularity_lib.findings.synthetic import planted
 from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results, sweep
@@ -55,15 +56,15 @@ def test_rescaling_exchanges_one_common_factor_for_another() -> None:
 
 
 def test_on_made_up_matrices_the_counterfactual_finds_the_truth() -> None:
-    table = common_mode.made_up_table(draws=1)
+    table = made_up_blocks.made_up_table(draws=1)
     rise, remains = table["q_after"] - table["q_before"], table["rescaled"] - table["q_before"]
     shares = (remains / rise).groupby(table["kind"]).agg(["min", "max"])
     weaker, stronger = (
         shares.loc[kind] for kind in ("the common factor weakens", "blocks strengthen at the same mean")
     )
-    assert (rise > common_mode.CLEAR).all()
+    assert (rise > rule.CLEAR).all()
     assert weaker["max"] < 0.1  # Q rises, and hardly with as much in common
-    assert stronger["min"] > common_mode.MOST
+    assert stronger["min"] > rule.MOST
     missed = {name: (table[name] - table["truth"]).abs() for name in ("rescaled", "shifted")}
     assert (missed["rescaled"] < missed["shifted"]).all()
     assert (missed["rescaled"] / rise).max() < 0.1
@@ -96,10 +97,10 @@ def test_random_directions_have_as_few_dimensions_and_no_more_modules(dimensions
         np.square(matrix[pairs]).mean(), rel=0.05
     )  # an axis that counts in part is a little less
     q, expected = paper_modules(matrix).score, np.mean([paper_modules(null).score for null in nulls])
-    assert q == pytest.approx(expected, abs=common_mode.CLEAR)
+    assert q == pytest.approx(expected, abs=rule.CLEAR)
     blocks = planted(80, blocks=4, common=0.2, seed=0)
     chance = paper_modules(common_mode.random_directions(blocks, np.random.default_rng(0))).score
-    assert paper_modules(blocks).score > chance + 2 * common_mode.CLEAR
+    assert paper_modules(blocks).score > chance + 2 * rule.CLEAR
 
 
 def test_confounds_are_those_of_a_matrix_done_by_hand() -> None:
@@ -163,9 +164,9 @@ def test_a_study_without_matrices_has_an_empty_table_and_says_so(v1: Results) ->
     absent = made_up_results()
     table = common_mode.common_mode_table(absent)
     assert table.empty
-    said = modularity_words.texts(table, common_mode.made_up_table(draws=1), absent)
+    said = modularity_words.texts(table, made_up_blocks.made_up_table(draws=1), absent)
     assert "are not at hand" in said["common_answer"]
-    assert said.keys() == modularity_words.texts(rises([0.2]), common_mode.made_up_table(draws=1), v1).keys()
+    assert said.keys() == modularity_words.texts(rises([0.2]), made_up_blocks.made_up_table(draws=1), v1).keys()
     assert "not at hand" in modularity_words.confounds_markdown(table, absent)
     figure = figures.q_with_as_much_in_common(absent, table)
     assert "no similarity matrices at hand" in {text.get_text() for text in figure.texts}
@@ -191,29 +192,29 @@ NEAR = 1e-6  # to a limit
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        (rises([0.3]), common_mode.MODULES),
-        (rises([0.15]), common_mode.IN_COMMON),
-        (rises([0.2]), common_mode.MIXED),
-        (rises([0.3], shuffled=0.24), common_mode.CHANCE),
-        (rises([0.15], shuffled=0.24), common_mode.IN_COMMON),
+        (rises([0.3]), rule.MODULES),
+        (rises([0.15]), rule.IN_COMMON),
+        (rises([0.2]), rule.MIXED),
+        (rises([0.3], shuffled=0.24), rule.CHANCE),
+        (rises([0.15], shuffled=0.24), rule.IN_COMMON),
         (rises([0.3], score=0.11), ""),
         (rises([0.3], score=0.05), ""),
         # At each limit, just inside and just outside: a rise of 0.02; a third and two thirds of a rise of 0.2; 0.02
         # above chance.
-        (rises([0.3], score=0.12 + NEAR, shuffled=0.05), common_mode.MODULES),
+        (rises([0.3], score=0.12 + NEAR, shuffled=0.05), rule.MODULES),
         (rises([0.3], score=0.12 - NEAR, shuffled=0.05), ""),
-        (rises([0.1 + 0.2 / 3 - NEAR]), common_mode.IN_COMMON),
-        (rises([0.1 + 0.2 / 3 + NEAR]), common_mode.MIXED),
-        (rises([0.1 + 0.4 / 3 - NEAR]), common_mode.MIXED),
-        (rises([0.1 + 0.4 / 3 + NEAR]), common_mode.MODULES),
-        (rises([0.3], shuffled=0.05 + 0.18 - NEAR), common_mode.MODULES),
-        (rises([0.3], shuffled=0.05 + 0.18 + NEAR), common_mode.CHANCE),
-        (rises([0.3]).assign(score_directions=[0.08, 0.08 + 0.18 - NEAR]), common_mode.MODULES),
-        (rises([0.3]).assign(score_directions=[0.08, 0.08 + 0.18 + NEAR]), common_mode.CHANCE),
+        (rises([0.1 + 0.2 / 3 - NEAR]), rule.IN_COMMON),
+        (rises([0.1 + 0.2 / 3 + NEAR]), rule.MIXED),
+        (rises([0.1 + 0.4 / 3 - NEAR]), rule.MIXED),
+        (rises([0.1 + 0.4 / 3 + NEAR]), rule.MODULES),
+        (rises([0.3], shuffled=0.05 + 0.18 - NEAR), rule.MODULES),
+        (rises([0.3], shuffled=0.05 + 0.18 + NEAR), rule.CHANCE),
+        (rises([0.3]).assign(score_directions=[0.08, 0.08 + 0.18 - NEAR]), rule.MODULES),
+        (rises([0.3]).assign(score_directions=[0.08, 0.08 + 0.18 + NEAR]), rule.CHANCE),
     ],
 )
 def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1: Results) -> None:
-    assert common_mode.split_table(table, v1, "dropout")["kind"].tolist() == [kind]
+    assert rule.split_table(table, v1, "dropout")["kind"].tolist() == [kind]
 
 
 @pytest.mark.parametrize(
@@ -225,12 +226,12 @@ def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1:
     ],
 )
 def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Results) -> None:
-    last = common_mode.strongest(common_mode.split_table(rises(equal), v1, "dropout"))
+    last = rule.strongest(rule.split_table(rises(equal), v1, "dropout"))
     said = modularity_words.answer_text(last, "dropout", v1.study)
     assert said.startswith("At dropout 0.7 (run 0 alone, of 9) Q has changed by +0.200 to +0.200")
     assert f"they would be {np.mean(equal) - 0.1:.3f}" in said
     assert words in said
-    none = common_mode.split_table(rises([0.1], score=0.1), v1, "dropout")
+    none = rule.split_table(rises([0.1], score=0.1), v1, "dropout")
     said = modularity_words.answer_text(none, "dropout", v1.study)
     assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in said
 
@@ -249,16 +250,16 @@ def test_the_answer_is_that_of_two_thirds_of_the_rises(kinds: dict[str, int], an
     assert modularity_words._answer(pd.Series([kind for kind, count in kinds.items() for _ in range(count)])) == answer
 
 
-@pytest.mark.parametrize(("excess", "count"), [(common_mode.CLEAR - NEAR, 0), (common_mode.CLEAR + NEAR, 1)])
+@pytest.mark.parametrize(("excess", "count"), [(rule.CLEAR - NEAR, 0), (rule.CLEAR + NEAR, 1)])
 def test_q_is_above_chance_from_a_clear_difference_on(excess: float, count: int, v1: Results) -> None:
     table = rises([0.3]).assign(score_directions=[0.1 - excess, 0.3])
-    said = modularity_words.texts(table, common_mode.made_up_table(draws=1), v1)["common_chance"]
+    said = modularity_words.texts(table, made_up_blocks.made_up_table(draws=1), v1)["common_chance"]
     assert said.endswith(f"by 0.02 or more in {count} and in 0 of 1 combinations.")
 
 
 def test_the_words_name_where_units_have_less_in_common_and_what_shuffling_shows(v1: Results) -> None:
     table = pd.concat([rises([0.12, 0.3]), rises([0.12, 0.3], strength=0.3).query("dropout > 0")], ignore_index=True)
-    said = modularity_words.texts(table, common_mode.made_up_table(draws=1), v1)
+    said = modularity_words.texts(table, made_up_blocks.made_up_table(draws=1), v1)
     name = MEASURE_LABELS[common_mode.NORMALISED[0]]
     assert f"2 of 2 are of one measure and layer, the {name} in layer 1 at dropout 0.3 to 0.7." in said["common_course"]
     assert "Shuffled similarities show 25% of these rises" in said["common_chance"]
@@ -292,20 +293,20 @@ def test_the_figures_show_the_table_in_a_panel_per_layer_and_measure(v1: Results
 def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> None:
     second = rises([0.5], score=0.5).assign(run=1)
     second.loc[second["dropout"] == 0, list(SCORES)] = 0.2
-    splits = common_mode.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
+    splits = rule.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
     assert splits.set_index("run")["rise"].to_dict() == pytest.approx({0: 0.2, 1: 0.3})
     said = modularity_words.answer_text(splits, "dropout", v1.study)
     assert "in 2 of 2 combinations of measure, layer and run." in said
     assert "(2 of 9 runs)" in said
     assert "These rises are 0.250 on average" in said
     runs = [rises([0.3 + 0.01 * run], score=0.3 + 0.01 * run).assign(run=run) for run in range(6)]
-    many = common_mode.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
+    many = rule.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
     assert "These rises are 0.225 [0.2" in modularity_words.answer_text(many, "dropout", v1.study)
 
 
 def test_the_pages_say_which_runs_the_table_shows(v1: Results) -> None:
     """Where the table that comes with the project is stale, run 0 alone is measured."""
-    table, made_up = common_mode.table_at_hand(v1), common_mode.made_up_table(draws=1)
+    table, made_up = common_mode.table_at_hand(v1), made_up_blocks.made_up_table(draws=1)
     for rows, words in ((table, "(all 9 runs)"), (table[table["run"] == 0], "(run 0 alone, of 9)")):
         said = modularity_words.texts(rows, made_up, v1)
         assert words in said["common_answer"]
@@ -315,9 +316,9 @@ def test_the_pages_say_which_runs_the_table_shows(v1: Results) -> None:
 
 def test_the_strongest_strength_is_one_at_which_every_measure_was_analysed(v1: Results) -> None:
     table = pd.concat([rises([0.3, 0.3], strength=0.3), rises([0.3]).query("dropout > 0")], ignore_index=True)
-    splits = common_mode.split_table(table, v1, "dropout")
+    splits = rule.split_table(table, v1, "dropout")
     assert splits["strength"].max() == 0.7
-    assert set(common_mode.strongest(splits)["strength"]) == {0.3}
+    assert set(rule.strongest(splits)["strength"]) == {0.3}
 
 
 def test_curves_are_means_over_runs() -> None:

@@ -6,7 +6,10 @@ from itertools import chain
 import pandas as pd
 
 from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, markdown, markdown_of
-from modularity_lib.findings.common_mode import (
+from modularity_lib.findings.common_mode import NORMALISED
+from modularity_lib.findings.effects import LEVEL
+from modularity_lib.findings.inference import Effect, Trial, effect_over_runs
+from modularity_lib.findings.rises import (
     CHANCE,
     CLEAR,
     IN_COMMON,
@@ -14,13 +17,11 @@ from modularity_lib.findings.common_mode import (
     MIXED,
     MODULES,
     MOST,
-    NORMALISED,
+    NOT_COMPARABLE,
     prevailing,
     split_table,
     strongest,
 )
-from modularity_lib.findings.effects import LEVEL
-from modularity_lib.findings.inference import Effect, Trial, effect_over_runs
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, REGULARISERS
@@ -32,6 +33,7 @@ _ANSWERS = {
     IN_COMMON: "units have less in common",
     CHANCE: "Q rises as it does by chance",
     MIXED: "units form modules and have less in common",
+    NOT_COMPARABLE: "the layers cannot be compared, since other numbers of their units are live",
 }
 
 

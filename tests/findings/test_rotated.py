@@ -1,0 +1,192 @@
+"""Rotated units: the same inputs, spectrum and firing rates, other axes; and what is made of their Q."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modularity_lib.analysis.draws import random_rotation
+from modularity_lib.clustering.paper_search import paper_modules
+from modularity_lib.findings import rotated
+from modularity_lib.findings.rotated import DRAWS, MEASURES, matched_thresholds, rows_of
+from modularity_lib.studies.results import Results
+from modularity_lib.training.networks import Parameters
+
+STEPS = 300
+
+
+def made_up_network(parameters: Parameters, images: np.ndarray, *, run: int = 3) -> SimpleNamespace:
+    """What `rows_of` reads of a network."""
+    return SimpleNamespace(
+        parameters=parameters,
+        dataset=SimpleNamespace(test_images=images),
+        config=SimpleNamespace(run=run),
+        study=SimpleNamespace(search_steps=STEPS),
+    )
+
+
+@pytest.fixture(scope="module")
+def network() -> SimpleNamespace:
+    """Seven pixels, layers of 9 and 8 units; one unit of the second layer is silent, one always active."""
+    source = np.random.default_rng(0)
+    weights = [source.standard_normal(shape) for shape in ((9, 7), (8, 9), (3, 8))]
+    biases = [0.3 * source.standard_normal(units) for units in (9, 8, 3)]
+    biases[1][2], biases[1][5] = -40.0, 40.0
+    return made_up_network(Parameters(tuple(weights), tuple(biases)), source.standard_normal((40, 7)))
+
+
+def similarity_by_loops(jacobians: list[np.ndarray], activity: np.ndarray, measure: str) -> np.ndarray:
+    """|S_ij| / √(S_ii S_jj), entry by entry."""
+    units = activity.shape[1]
+    matrix = np.zeros((units, units))
+    for i in range(units):
+        for j in range(units):
+            if measure.startswith("input_gradient"):
+                matrix[i, j] = sum(float(jacobian[i] @ jacobian[j]) for jacobian in jacobians) / len(jacobians)
+            else:
+                a, b = activity[:, i], activity[:, j]
+                matrix[i, j] = np.mean((a - a.mean()) * (b - b.mean()))
+    lengths = np.sqrt(matrix.diagonal())
+    lengths[lengths == 0] = np.inf  # a unit that a rotation has silenced
+    return np.abs(matrix) / np.outer(lengths, lengths)
+
+
+def rotated_by_loops(network: SimpleNamespace, layer: int, turn: np.ndarray | None, rates: str, measure: str) -> float:
+    """The similarity of rotated units, image by image and unit by unit."""
+    weights, biases, images = network.parameters.weights, network.parameters.biases, network.dataset.test_images
+    inputs, jacobians = list(images), [np.eye(images.shape[1]) for _ in images]
+    for weight, bias in list(zip(weights, biases, strict=True))[: layer - 1]:
+        before = [weight @ one + bias for one in inputs]
+        jacobians = [np.diag(z > 0) @ weight @ J for z, J in zip(before, jacobians, strict=True)]
+        inputs = [np.maximum(z, 0) for z in before]
+    weight, bias = weights[layer - 1], biases[layer - 1]
+    before = np.array([weight @ one + bias for one in inputs])
+    live = [unit for unit in range(len(weight)) if len(set(np.maximum(before[:, unit], 0))) > 1]
+    weight, bias, before = weight[live], bias[live], before[:, live]
+    turned = before if turn is None else np.array([turn @ z for z in before])
+    if rates == "matched":
+        counts = [sum(z > 0 for z in before[:, unit]) for unit in range(len(live))]
+        highest = [set(np.argsort(-turned[:, unit])[: counts[unit]]) for unit in range(len(live))]
+        gates = np.array([[image in highest[unit] for unit in range(len(live))] for image in range(len(images))])
+        thresholds = [
+            (min(turned[gates[:, unit], unit]) + max(turned[~gates[:, unit], unit], default=-np.inf)) / 2
+            if not gates[:, unit].all()
+            else min(turned[:, unit])
+            for unit in range(len(live))
+        ]
+        activity = np.where(gates, turned - thresholds, 0.0)
+    else:
+        gates, activity = turned > 0, np.maximum(turned, 0)
+    mixed = weight if turn is None else turn @ weight
+    jacobians = [np.diag(g) @ mixed @ J for g, J in zip(gates, jacobians, strict=True)]
+    return similarity_by_loops(jacobians, activity, measure)
+
+
+def test_rows_are_those_of_plain_loops(network: SimpleNamespace) -> None:
+    rows = rows_of(network)
+    assert [(row["layer"], row["measure"]) for row in rows] == [(layer, of) for layer in (1, 2) for of in MEASURES]
+    assert [row["live_units"] for row in rows] == [9, 9, 7, 7]
+    run = network.config.run
+    for row in rows:
+        turns = [
+            random_rotation(row["live_units"], np.random.default_rng([run, row["layer"], d])) for d in range(DRAWS)
+        ]
+        expected = {"score": [(None, "own")]}
+        expected["score_rotated"] = [(turn, "own") for turn in turns]
+        expected["score_matched"] = [(turn, "matched") for turn in turns]
+        for column, variants in expected.items():
+            scores = [
+                paper_modules(
+                    rotated_by_loops(network, row["layer"], turn, rates, row["measure"]), seed=run + draw, steps=STEPS
+                ).score
+                for draw, (turn, rates) in enumerate(variants)
+            ]
+            assert row[column] == pytest.approx(np.mean(scores), abs=1e-9), (column, row)
+
+
+def test_without_a_rotation_nothing_changes(network: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotated, "random_rotation", lambda units, source: np.eye(units))
+    monkeypatch.setattr(rotated, "DRAWS", 1)
+    for row in rows_of(network):
+        assert row["score_rotated"] == pytest.approx(row["score"], abs=1e-9)
+        if row["measure"].startswith("input_gradient"):  # which sees when units are active, and not how much
+            assert row["score_matched"] == pytest.approx(row["score"], abs=1e-9)
+
+
+def test_a_rotation_takes_modules_away_and_leaves_units_without_axes_as_they_are() -> None:
+    source = np.random.default_rng(1)
+    groups = np.kron(np.eye(4), np.ones((8, 1))) @ np.linalg.qr(source.standard_normal((20, 4)))[0].T
+    images = source.standard_normal((400, 20))
+    nothing = (np.zeros(32), np.zeros(2))
+    scores = {}
+    for name, weight in (("groups", groups), ("random", source.standard_normal((32, 20)))):
+        rows = rows_of(made_up_network(Parameters((weight, np.ones((2, 32))), nothing), images))
+        scores[name] = pd.DataFrame(rows).set_index("measure")[["score", "score_rotated", "score_matched"]]
+    found = scores["groups"]
+    assert found.loc["input_gradient_norm", "score"] == pytest.approx(1 - 4 * (1 / 4) ** 2)  # nothing shared across
+    assert found.loc["input_covariance_norm", "score"] > 0.5  # less, as 400 images correlate by chance
+    assert (found[["score_rotated", "score_matched"]] < 0.25).all(axis=None)
+    assert (scores["random"].sub(scores["random"]["score"], axis=0).abs() < 0.05).all(
+        axis=None
+    )  # one layer, and its draws
+
+
+def test_matched_thresholds_give_every_unit_its_rate() -> None:
+    source = np.random.default_rng(2)
+    before, other = source.standard_normal((50, 6)), 3 * source.standard_normal((50, 6))
+    before[:, 0], before[:, 1] = 1.0, -1.0  # always and never active
+    before[:-1, 2] = -1.0
+    before[-1, 2] = 1.0
+    thresholds = matched_thresholds(before, other)
+    np.testing.assert_array_equal((other > thresholds).sum(axis=0), (before > 0).sum(axis=0))
+    assert (before[:, 3:] > 0).sum(axis=0).min() > 5
+
+
+def table_of(rows: list[tuple[int, float, int, str, float, float, float]]) -> pd.DataFrame:
+    """Of run, dropout, layer, measure, and Q found, rotated, and rate-matched."""
+    columns = ["run", "dropout", "layer", "measure", "score", "score_rotated", "score_matched"]
+    return pd.DataFrame(rows, columns=columns).assign(l2=1e-5, l1=0.0, live_units=64)
+
+
+def test_the_null_s_rise_is_the_larger_of_its_two_and_shares_are_taken_run_by_run(v1: Results) -> None:
+    gradient, covariance = MEASURES[:2]
+    table = table_of(
+        [
+            (0, 0.0, 1, gradient, 0.1, 0.1, 0.08),
+            (0, 0.7, 1, gradient, 0.5, 0.2, 0.23),  # rises by 0.4, 0.1 and 0.15
+            (0, 0.0, 1, covariance, 0.1, 0.1, 0.1),
+            (0, 0.7, 1, covariance, 0.3, 0.25, 0.05),  # 0.2, 0.15 and -0.05
+            (1, 0.0, 1, gradient, 0.1, 0.1, 0.1),
+            (1, 0.7, 1, gradient, 0.6, 0.2, 0.1),  # 0.5, 0.1 and 0
+        ]
+    )
+    found = rotated.rises(table, v1).sort_values(
+        ["run", "measure"], key=lambda c: c.map({gradient: 0, covariance: 1}).fillna(c)
+    )
+    assert found["rise"].tolist() == pytest.approx([0.4, 0.2, 0.5])
+    assert found["rise_rotated"].tolist() == pytest.approx([0.15, 0.15, 0.1])
+    assert found["excess"].tolist() == pytest.approx([0.5 - 0.23, 0.3 - 0.25, 0.6 - 0.2])
+    share = rotated.share_of_rise(found)
+    assert share is not None
+    assert share.n_runs == 2
+    assert share.mean == pytest.approx(((0.15 + 0.15) / (0.4 + 0.2) + 0.1 / 0.5) / 2)
+    excess = rotated.excess_over_runs(found)
+    assert excess is not None
+    assert excess.mean == pytest.approx(((0.27 + 0.05) / 2 + 0.4) / 2)
+
+
+def test_there_is_no_share_of_a_rise_that_is_hardly_there(v1: Results) -> None:
+    table = table_of([(0, 0.0, 1, MEASURES[0], 0.1, 0.1, 0.1), (0, 0.7, 1, MEASURES[0], 0.119, 0.1, 0.1)])
+    assert rotated.share_of_rise(rotated.rises(table, v1)) is None
+    assert rotated.share_of_rise(rotated.rises(table, v1).iloc[:0]) is None
+
+
+def test_where_weights_are_missing_there_are_no_rows_and_a_reason(monkeypatch: pytest.MonkeyPatch, v1: Results) -> None:
+    def missing(finding: object, results: object) -> None:
+        raise rotated.FindingNotAtHand("The weights are missing.")
+
+    monkeypatch.setattr(rotated, "finding_at_hand", missing)
+    assert rotated.table_at_hand(v1).empty
+    assert rotated.rises(rotated.table_at_hand(v1), v1).empty
+    assert rotated.absence(v1) == "The weights are missing."
