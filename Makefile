@@ -58,6 +58,9 @@ bounds: $(INSTALLED) ## Bound Q of all partitions for matrices of v1, into data/
 false-positives: $(INSTALLED) ## Measure how often each null of test_modules errs, into data/false_positives; 20 minutes
 	$(BIN)/modularity false-positives
 
+made-up-rises: $(INSTALLED) ## Try the rule of what a rise of Q is where the truth is known, into data/made_up_rises; 20 minutes
+	$(BIN)/modularity made-up-rises
+
 lock: ## Write requirements.lock and requirements.txt from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \
 		pyproject.toml --output-file requirements.lock $(ARGS)

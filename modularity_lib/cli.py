@@ -610,6 +610,24 @@ def false_positives() -> None:
         ship()
 
 
+@main.command("made-up-rises")
+@_stops_at_once
+def made_up_rises() -> None:
+    """Try the rule of what a rise of Q is on made-up layers, in 20 minutes, and ship it in data/made_up_rises.
+
+    \b
+    Example:
+      modularity made-up-rises
+    """
+    need_checkout("modularity made-up-rises")
+    from threadpoolctl import threadpool_limits
+
+    from modularity_lib.findings.made_up_rises import ship
+
+    with threadpool_limits(1, user_api="blas"):
+        ship()
+
+
 @main.group()
 def data() -> None:
     """Get the images that studies are made of."""

@@ -19,7 +19,7 @@ from made_up_results import made_up_results
 from modularity_lib import cli
 from modularity_lib.book import cover, pdf, readme, rerun
 from modularity_lib.book.execution import ChapterFailed
-from modularity_lib.findings import bounds, common_mode, false_positives, reaffirm
+from modularity_lib.findings import bounds, common_mode, false_positives, made_up_rises, reaffirm
 from modularity_lib.images import dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies import archive, measurement, shipping, status
@@ -332,6 +332,7 @@ FIRST_OF = {
     ("common-mode",): (common_mode, "ship"),
     ("bounds",): (bounds, "ship"),
     ("false-positives",): (false_positives, "ship"),
+    ("made-up-rises",): (made_up_rises, "ship"),
     ("pdf",): (pdf, "build_single_page"),
     ("data", "fetch", "mnist-5k"): (dataset, "load_dataset"),
 }

@@ -11,7 +11,11 @@ need_extra("book", "Figures of the book need", "matplotlib", "seaborn")
 
 from modularity_lib.figures.agreement import agreement_against_dropout, chance_to_ceiling
 from modularity_lib.figures.agreement_maps import agreement_by_strength, agreement_maps, metric_agreement
-from modularity_lib.figures.common_mode import q_with_as_much_in_common, similarity_within_and_across
+from modularity_lib.figures.common_mode import (
+    q_of_rotated_units,
+    q_with_as_much_in_common,
+    similarity_within_and_across,
+)
 from modularity_lib.figures.explorer import modules_looked_at
 from modularity_lib.figures.ledger import published_against_ours
 from modularity_lib.figures.measures import against_dropout, all_measures, sorted_by_each_other
@@ -42,6 +46,7 @@ __all__ = [
     "p_values_of_tests",
     "performance_and_norms",
     "published_against_ours",
+    "q_of_rotated_units",
     "q_with_as_much_in_common",
     "scatter_of_scores",
     "score_correlation_matrices",

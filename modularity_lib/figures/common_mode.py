@@ -1,5 +1,6 @@
 """Q against dropout beside its counterfactual and its nulls, and what units of one module and of two share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,8 +9,10 @@ from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
+from modularity_lib.findings.common_mode import NORMALISED
+from modularity_lib.findings.rotated import MEASURES as UPSTREAM
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, is_normalised
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
 
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 
@@ -19,6 +22,11 @@ _Q_CURVES: _Curves = {
     "score_equal": ("with as much in common as without dropout", {"color": "black", "marker": "P", "markersize": 5}),
     "score_shuffled": ("similarities shuffled", {"color": UNTRAINED_COLOUR, "marker": "v", "linestyle": "--"}),
     "score_directions": ("random directions", {"color": UNTRAINED_COLOUR, "marker": "x", "linestyle": ":"}),
+}
+_ROTATED_CURVES: _Curves = {
+    "score": _Q_CURVES["score"],
+    "score_rotated": ("units rotated", {"color": UNTRAINED_COLOUR, "marker": "s", "linestyle": "--"}),
+    "score_matched": ("rotated, at the same firing rates", {"color": UNTRAINED_COLOUR, "marker": "D"}),
 }
 _SHARED_CURVES: _Curves = {
     "within": ("units of one module", {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker}),
@@ -39,19 +47,31 @@ def q_with_as_much_in_common(table: pd.DataFrame) -> Figure:
 
 
 @drawn_from(along_dropout)
+def q_of_rotated_units(table: pd.DataFrame) -> Figure:
+    """Q of upstream measures along dropout: as it is, and after rotations of the units before their ReLU."""
+    return _panels(table, _ROTATED_CURVES, label="modularity Q", columns=3, measures=UPSTREAM)
+
+
+@drawn_from(along_dropout)
 def similarity_within_and_across(table: pd.DataFrame) -> Figure:
     """Mean similarity along dropout: within the modules, across them, and of all pairs."""
     return _panels(table, _SHARED_CURVES, label="mean similarity", columns=3)
 
 
-def _panels(table: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -> Figure:
+def _panels(
+    table: pd.DataFrame,
+    curves: _Curves,
+    *,
+    label: str,
+    columns: int,
+    measures: Sequence[Measure] = NORMALISED,
+) -> Figure:
     """A panel per layer and normalised measure: means over runs ± s.e.m. of one sweep, with `strength`."""
-    measures = [measure for measure in PANEL_ORDER if is_normalised(measure)]
     layers = sorted(set(table["layer"]))
     figure, panels = plt.subplots(
         max(1, len(layers)),
         len(measures),
-        figsize=(8.6, 0.9 + 1.9 * max(1, len(layers))),
+        figsize=(0.6 + 2.0 * max(3, len(measures)), 0.9 + 1.9 * max(1, len(layers))),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -68,7 +88,7 @@ def _panels(table: pd.DataFrame, curves: _Curves, *, label: str, columns: int) -
     if not layers:
         for axes in panels.flat:
             axes.set_axis_off()
-        figure.text(0.5, 0.5, "no similarity matrices at hand", ha="center", va="center")
+        figure.text(0.5, 0.5, "nothing at hand to show", ha="center", va="center")
         return figure
     for axes in panels[-1]:
         axes.set_xlabel("dropout")

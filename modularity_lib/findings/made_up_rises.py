@@ -142,7 +142,9 @@ def _groups(
 
 CASES: dict[str, Case] = {
     "a weaker common factor": Case(NOTHING, _under_a_factor(0.6), _under_a_factor(0.1)),
-    "the same, loadings unequal": Case(NOTHING, _under_a_factor(0.6, spread=0.3), _under_a_factor(0.15, spread=0.1)),
+    "a weaker common factor, unequal loadings": Case(
+        NOTHING, _under_a_factor(0.6, spread=0.3), _under_a_factor(0.15, spread=0.1)
+    ),
     "40 → 4 equal dimensions": Case(NOTHING, _directions(40, rectified=False), _directions(4, rectified=False)),
     "40 → 2 equal dimensions": Case(NOTHING, _directions(40, rectified=False), _directions(2, rectified=False)),
     "a steeper spectrum": Case(
@@ -152,12 +154,12 @@ CASES: dict[str, Case] = {
         NOTHING, _directions(40, power=0.3, rectified=False), _directions(40, power=2.0, rectified=False)
     ),
     "ReLU units, 20 → 3 dimensions": Case(NOTHING, _directions(20), _directions(3)),
-    "the same, thresholds 0 → 1": Case(NOTHING, _directions(20), _directions(3, threshold=1.0)),
+    "ReLU units, 20 → 3 dimensions, thresholds 0 → 1": Case(NOTHING, _directions(20), _directions(3, threshold=1.0)),
     "ReLU units, 20 → 6 dimensions, thresholds 0 → 1": Case(NOTHING, _directions(20), _directions(6, threshold=1.0)),
     "ReLU units, a steeper spectrum, thresholds 0 → 1": Case(
         NOTHING, _directions(40, power=0.3), _directions(40, power=1.0, threshold=1.0)
     ),
-    "the same, units of equal variance": Case(
+    "ReLU units of equal variance, a steeper spectrum, thresholds 0 → 1": Case(
         NOTHING, _directions(40, power=0.3, equal=True), _directions(40, power=1.0, threshold=1.0, equal=True)
     ),
     "a ring, units become narrower": Case(NOTHING, _on_a_sphere(2, 0.0), _on_a_sphere(2, 0.8)),

@@ -13,10 +13,23 @@ from modularity_lib.findings.tables import table_at_hand as finding_at_hand
 from modularity_lib.similarity.perceptron_measures import measure_of, perceptron_averages
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.training.networks import Parameters
-from modularity_lib.vocabulary import FAMILY, REGULARISERS, quantity_of
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, REGULARISERS, quantity_of
 
 MEASURES = tuple(measure for measure in NORMALISED if FAMILY[measure] == "upstream")  # others see what comes after
 DRAWS = 3  # rotations of each layer, each searched like the layer itself
+
+SHOWN = (0.3, 0.5)  # strengths of dropout in tables, beside none and the strongest
+
+# Shares of the rise in a pilot on runs 0 to 2, by measure, layer and dropout, None for all together; known before.
+PILOTS: dict[tuple[str | None, int | None, float], float] = {
+    (None, None, 0.3): 0.42,
+    (None, None, 0.5): 0.44,
+    (None, None, 0.7): 0.46,
+    ("input_covariance_norm", 1, 0.7): 0.64,
+    ("input_covariance_norm", 2, 0.7): 0.37,
+    ("input_gradient_norm", 1, 0.7): 0.33,
+    ("input_gradient_norm", 2, 0.7): 0.74,
+}
 
 _COLUMNS = ("run", *REGULARISERS, "layer", "measure", "live_units", "score", "score_rotated", "score_matched")
 
@@ -167,3 +180,27 @@ def excess_over_runs(rows: pd.DataFrame) -> Effect | None:
     """Q above rotated units, mean over the rows of each run; None without rows."""
     by_run = rows.groupby("run")["excess"].mean()
     return None if by_run.empty else effect_over_runs(by_run.to_numpy())
+
+
+def pilots_beside(found: pd.DataFrame) -> pd.DataFrame:
+    """The shares of `PILOTS` beside those of all runs.
+
+    Args:
+        found: of `rises`.
+    Returns:
+        a row per pilot: `what`, `strength`, `pilot`; `mean`, `low`, `high` of `share_of_rise`; `holds`, whether the
+        pilot lies in that interval. Without rows that are not at hand.
+    """
+    rows = []
+    for (measure, layer, strength), pilot in PILOTS.items():
+        here = found[np.isclose(found["strength"], strength)]
+        if measure is not None:
+            here = here[(here["measure"] == measure) & (here["layer"] == layer)]
+        share = share_of_rise(here)
+        if share is None:
+            continue
+        what = "all" if measure is None else f"{MEASURE_LABELS[measure]}, layer {layer}"
+        holds = share.low is not None and share.high is not None and share.low <= pilot <= share.high
+        about = {"what": what, "strength": strength, "pilot": pilot, "mean": share.mean}
+        rows.append({**about, "low": share.low, "high": share.high, "holds": holds})
+    return pd.DataFrame(rows, columns=["what", "strength", "pilot", "mean", "low", "high", "holds"])

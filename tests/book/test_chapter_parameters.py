@@ -18,6 +18,7 @@ PARAMETERS = {
         {"study": "final-deep"},
         {"study": "smoke", "measures": ["output_gradient", "input_covariance", "output_hessian"]},
     ],
+    "is_it_modules": [{"study": "quick"}, {"study": "final-base"}, {"study": "smoke"}],
     "scores": [
         {"study": "quick"},
         {"study": "final-deep", "layers": [1, 5]},

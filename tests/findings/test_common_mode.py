@@ -9,7 +9,7 @@ import pytest
 
 from made_up_results import made_up_results
 from modularity_lib import figures
-from modularity_lib.book.words import modularity as modularity_words
+from modularity_lib.book.words import is_it_modules as words_on_rises
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.figures.style import LOOKS
 from modularity_lib.findings import common_mode, made_up_blocks
@@ -19,6 +19,8 @@ from modularity_lib.studies.archive import stored_matrices
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.studies.store import Store
 from modularity_lib.vocabulary import MEASURE_LABELS
+
+NO_ROTATIONS = pd.DataFrame()  # the null of rotated units is not at hand
 
 
 def off_diagonal(matrix: np.ndarray) -> np.ndarray:
@@ -164,12 +166,15 @@ def test_a_study_without_matrices_has_an_empty_table_and_says_so(v1: Results) ->
     absent = made_up_results()
     table = common_mode.common_mode_table(absent)
     assert table.empty
-    said = modularity_words.texts(table, made_up_blocks.made_up_table(draws=1), absent)
-    assert "are not at hand" in said["common_answer"]
-    assert said.keys() == modularity_words.texts(rises([0.2]), made_up_blocks.made_up_table(draws=1), v1).keys()
-    assert "not at hand" in modularity_words.confounds_markdown(table, absent)
+    said = words_on_rises.texts(table, NO_ROTATIONS, made_up_blocks.made_up_table(draws=1), absent)
+    assert "are not at hand" in said["modules_answer"]
+    assert (
+        said.keys()
+        == words_on_rises.texts(rises([0.2]), NO_ROTATIONS, made_up_blocks.made_up_table(draws=1), v1).keys()
+    )
+    assert "not at hand" in words_on_rises.confounds_markdown(table, absent)
     figure = figures.q_with_as_much_in_common(absent, table)
-    assert "no similarity matrices at hand" in {text.get_text() for text in figure.texts}
+    assert "nothing at hand to show" in {text.get_text() for text in figure.texts}
 
 
 def rises(equal: list[float], *, score: float = 0.3, shuffled: float = 0.1, strength: float = 0.7) -> pd.DataFrame:
@@ -227,12 +232,12 @@ def test_a_rise_counts_as_what_the_rule_says(table: pd.DataFrame, kind: str, v1:
 )
 def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Results) -> None:
     last = rule.strongest(rule.split_table(rises(equal), v1, "dropout"))
-    said = modularity_words.answer_text(last, "dropout", v1.study)
+    said = words_on_rises.answer_text(last, "dropout", v1.study)
     assert said.startswith("At dropout 0.7 (run 0 alone, of 9) Q has changed by +0.200 to +0.200")
     assert f"they would be {np.mean(equal) - 0.1:.3f}" in said
     assert words in said
     none = rule.split_table(rises([0.1], score=0.1), v1, "dropout")
-    said = modularity_words.answer_text(none, "dropout", v1.study)
+    said = words_on_rises.answer_text(none, "dropout", v1.study)
     assert "in 0 of 1 combinations of measure, layer and run: there is no rise" in said
 
 
@@ -247,28 +252,30 @@ def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Result
     ],
 )
 def test_the_answer_is_that_of_two_thirds_of_the_rises(kinds: dict[str, int], answer: str) -> None:
-    assert modularity_words._answer(pd.Series([kind for kind, count in kinds.items() for _ in range(count)])) == answer
+    assert words_on_rises._answer(pd.Series([kind for kind, count in kinds.items() for _ in range(count)])) == answer
 
 
 @pytest.mark.parametrize(("excess", "count"), [(rule.CLEAR - NEAR, 0), (rule.CLEAR + NEAR, 1)])
 def test_q_is_above_chance_from_a_clear_difference_on(excess: float, count: int, v1: Results) -> None:
     table = rises([0.3]).assign(score_directions=[0.1 - excess, 0.3])
-    said = modularity_words.texts(table, made_up_blocks.made_up_table(draws=1), v1)["common_chance"]
+    said = words_on_rises.texts(table, NO_ROTATIONS, made_up_blocks.made_up_table(draws=1), v1)["common_chance"]
     assert said.endswith(f"by 0.02 or more in {count} and in 0 of 1 combinations.")
 
 
 def test_the_words_name_where_units_have_less_in_common_and_what_shuffling_shows(v1: Results) -> None:
     table = pd.concat([rises([0.12, 0.3]), rises([0.12, 0.3], strength=0.3).query("dropout > 0")], ignore_index=True)
-    said = modularity_words.texts(table, made_up_blocks.made_up_table(draws=1), v1)
+    said = words_on_rises.texts(table, NO_ROTATIONS, made_up_blocks.made_up_table(draws=1), v1)
     name = MEASURE_LABELS[common_mode.NORMALISED[0]]
-    assert f"2 of 2 are of one measure and layer, the {name} in layer 1 at dropout 0.3 to 0.7." in said["common_course"]
+    assert (
+        f"2 of 2 are of one measure and layer, the {name} in layer 1 at dropout 0.3 to 0.7." in said["modules_course"]
+    )
     assert "Shuffled similarities show 25% of these rises" in said["common_chance"]
     assert said["common_n"] == "3 networks of 1 of 9 runs, 6 matrices"
     assert "No network with L2 penalty was analysed." in said["common_penalties"]
 
 
 def test_the_table_of_confounds_shows_no_dropout_and_the_strongest(v1: Results, table: pd.DataFrame) -> None:
-    lines = modularity_words.confounds_markdown(table, v1).splitlines()
+    lines = words_on_rises.confounds_markdown(table, v1).splitlines()
     assert len(lines) == 2 + 2 * 2 * len(common_mode.NORMALISED)
     row = table.query("dropout == 0.7 and layer == 1 and measure == 'input_gradient_norm'").iloc[0]
     assert f"| 0.7 | {row['live_units']} | {row['mean']:.2f}, {row['within']:.2f}, {row['across']:.2f} |" in lines[3]
@@ -295,21 +302,21 @@ def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> 
     second.loc[second["dropout"] == 0, list(SCORES)] = 0.2
     splits = rule.split_table(pd.concat([rises([0.3]), second], ignore_index=True), v1, "dropout")
     assert splits.set_index("run")["rise"].to_dict() == pytest.approx({0: 0.2, 1: 0.3})
-    said = modularity_words.answer_text(splits, "dropout", v1.study)
+    said = words_on_rises.answer_text(splits, "dropout", v1.study)
     assert "in 2 of 2 combinations of measure, layer and run." in said
     assert "(2 of 9 runs)" in said
     assert "These rises are 0.250 on average" in said
     runs = [rises([0.3 + 0.01 * run], score=0.3 + 0.01 * run).assign(run=run) for run in range(6)]
     many = rule.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
-    assert "These rises are 0.225 [0.2" in modularity_words.answer_text(many, "dropout", v1.study)
+    assert "These rises are 0.225 [0.2" in words_on_rises.answer_text(many, "dropout", v1.study)
 
 
 def test_the_pages_say_which_runs_the_table_shows(v1: Results) -> None:
     """Where the table that comes with the project is stale, run 0 alone is measured."""
     table, made_up = common_mode.table_at_hand(v1), made_up_blocks.made_up_table(draws=1)
     for rows, words in ((table, "(all 9 runs)"), (table[table["run"] == 0], "(run 0 alone, of 9)")):
-        said = modularity_words.texts(rows, made_up, v1)
-        assert words in said["common_answer"]
+        said = words_on_rises.texts(rows, NO_ROTATIONS, made_up, v1)
+        assert words in said["modules_answer"]
         assert said["common_penalties"].count(words) == 2
         assert f"of {rows['run'].nunique()} of 9 runs" in said["common_n"]
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modularity_lib import figures
 from modularity_lib.analysis.draws import random_rotation
+from modularity_lib.book.words import rotated as words
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings import rotated
 from modularity_lib.findings.rotated import DRAWS, MEASURES, matched_thresholds, rows_of
@@ -190,3 +192,54 @@ def test_where_weights_are_missing_there_are_no_rows_and_a_reason(monkeypatch: p
     assert rotated.table_at_hand(v1).empty
     assert rotated.rises(rotated.table_at_hand(v1), v1).empty
     assert rotated.absence(v1) == "The weights are missing."
+
+
+def many_runs(*, rise: float, null: float, runs: int = 9) -> pd.DataFrame:
+    """Of every run Q rises by `rise`, a little more in each, and of rotated units by `null`."""
+    rows = []
+    for run in range(runs):
+        for measure in MEASURES:
+            for layer in (1, 2):
+                rows.append((run, 0.0, layer, measure, 0.1, 0.1, 0.1))
+                rows.append((run, 0.7, layer, measure, 0.1 + rise * (1 + run / 100), 0.1 + null, 0.1))
+    return table_of(rows)
+
+
+def test_words_give_share_excess_and_what_the_pilot_had(v1: Results) -> None:
+    turned = many_runs(rise=0.2, null=0.08)
+    said = words.texts(turned, v1)
+    shares = np.array([0.08 / (0.2 * (1 + run / 100)) for run in range(9)])
+    assert f"They show {shares.mean():.0%} [" in said["rotated_answer"]
+    assert said["rotated_answer"].startswith("At dropout 0.7 Q of upstream measures lies 0.128 [0.12")
+    assert said["rotated_n"] == "18 networks of 9 of 9 runs"
+    beside = rotated.pilots_beside(rotated.rises(turned, v1)).set_index(["what", "strength"])
+    assert len(beside) == 5  # there is no dropout 0.3 or 0.5 here
+    assert not beside.loc[("input gradient (norm), layer 2", 0.7), "holds"]
+    assert "Of 5 shares that a pilot on three of these runs gave, 0 lie within" in said["rotated_pilots"]
+    near = words.texts(many_runs(rise=0.2, null=0.2 * 1.04 * 0.37), v1)["rotated_pilots"]
+    assert "1 lie within the intervals of all runs. The others: all at dropout 0.7, 46% there, 37% [" in near
+
+
+def test_words_say_why_there_is_nothing(v1: Results) -> None:
+    said = words.texts(table_of([]), v1, absence="The weights are missing.")
+    assert said["rotated_answer"] == "Rotated units could not be measured. The weights are missing."
+    assert said.keys() == words.texts(many_runs(rise=0.2, null=0.1), v1).keys()
+    assert "no numbers of rotated units" in words.scores_markdown(table_of([]), v1)
+
+
+def test_the_table_of_scores_has_a_line_per_measure_and_layer_and_one_for_all(v1: Results) -> None:
+    lines = words.scores_markdown(many_runs(rise=0.2, null=0.1), v1).splitlines()
+    assert lines[0] == "| measure | layer | dropout 0 | dropout 0.7 | share of the rise, dropout 0.7 |"
+    assert len(lines) == 2 + 2 * len(MEASURES) + 1
+    assert lines[2].startswith("| input gradient (norm) | 1 | 0.100 / 0.100 / 0.100 | 0.308 / 0.200 / 0.100 | 48% [")
+    assert lines[-1].startswith("| share of the rise | all |  | 48% [")
+
+
+def test_the_figure_shows_found_rotated_and_matched(v1: Results) -> None:
+    turned = many_runs(rise=0.2, null=0.1)
+    figure = figures.q_of_rotated_units(v1, turned)
+    assert len(figure.axes) == 2 * len(MEASURES)
+    curves = [list(map(float, curve.lines[0].get_ydata())) for curve in figure.axes[0].containers]
+    np.testing.assert_allclose(curves, [[0.1, 0.308], [0.1, 0.2], [0.1, 0.1]])
+    empty = figures.q_of_rotated_units(v1, turned.iloc[:0])
+    assert "nothing at hand to show" in {text.get_text() for text in empty.texts}

@@ -1,0 +1,141 @@
+"""Words on units rotated before their ReLU, and on how often the rule errs with and without that null."""
+
+from fractions import Fraction
+
+import pandas as pd
+from scipy import stats
+
+from modularity_lib.book.words.prose import interval_text, markdown, markdown_of
+from modularity_lib.findings import made_up_rises, rotated
+from modularity_lib.findings.inference import Effect
+from modularity_lib.findings.rises import CLEAR, MODULES, MOST, strongest
+from modularity_lib.studies.results import Results, sweep
+from modularity_lib.vocabulary import MEASURE_LABELS, REGULARISERS
+
+RUNS = 9  # of v1, for the chance that an answer over so many made-up pairs is wrong
+
+
+def texts(turned: pd.DataFrame, results: Results, *, absence: str = "") -> dict[str, str]:
+    """What rotated units show of the rises, in sentences.
+
+    Args:
+        turned: of `rotated.table_at_hand`.
+        absence: why it has no rows, if it has none.
+    """
+    found = rotated.rises(turned, results)
+    last = strongest(found)
+    excess, share = rotated.excess_over_runs(last), rotated.share_of_rise(last)
+    if excess is None:
+        said = f"Rotated units could not be measured. {absence}".strip()
+        return {"rotated_answer": said, "rotated_n": "no network", "rotated_pilots": ""}
+    networks, runs = len(turned[["run", *REGULARISERS]].drop_duplicates()), turned["run"].nunique()
+    text = (
+        f"At dropout {last['strength'].iloc[0]:.2g} Q of upstream measures lies {excess.mean:.3f}"
+        f"{interval_text(excess, before=' ')} above that of rotated units"
+    )
+    if share is not None:
+        text += f". They show {share_text(share)} of the rise, without any modules of their own{_extremes_text(last)}"
+    return {
+        "rotated_answer": f"{text}.",
+        "rotated_n": f"{networks:,} networks of {runs} of {results.study.runs} runs",
+        "rotated_pilots": _pilots_text(found) if results.study.name == "v1" else "",
+    }
+
+
+def share_text(effect: Effect | None) -> str:
+    """A share in percent with its 95 % interval; "–" without one."""
+    if effect is None:
+        return "–"
+    interval = "" if effect.low is None or effect.high is None else f" [{effect.low:.0%}, {effect.high:.0%}]"
+    return f"{effect.mean:.0%}{interval}"
+
+
+def _extremes_text(last: pd.DataFrame) -> str:
+    """In which measure and layer rotated units show least and most of the rise, if there is more than one."""
+    shares: dict[str, float] = {}
+    for (measure, layer), rows in last.groupby(["measure", "layer"]):
+        share = rotated.share_of_rise(rows)
+        if share is not None:
+            shares[f"{MEASURE_LABELS[measure]} in layer {layer}"] = share.mean
+    if len(shares) < 2:
+        return ""
+    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    return f": least for the {least} ({shares[least]:.0%}), most for the {most} ({shares[most]:.0%})"
+
+
+def scores_markdown(turned: pd.DataFrame, results: Results) -> str:
+    """Markdown table of Q at some strengths: as found / of rotated units / at matched rates; and shares of the rise."""
+    table = sweep(turned, results.study, "dropout")
+    if table.empty:
+        return "There are no numbers of rotated units for this study."
+    found = rotated.rises(turned, results)
+    strongest_one = strongest(found)["strength"].max()
+    shown = [strength for strength in (0.0, *rotated.SHOWN) if strength < strongest_one] + [strongest_one]
+    shown = [strength for strength in shown if (table["strength"] == strength).any()]
+    names = ["score", "score_rotated", "score_matched"]
+    lines = []
+    for measure in rotated.MEASURES:
+        for layer in sorted(table["layer"].unique()):
+            here, risen = (rows[(rows["measure"] == measure) & (rows["layer"] == layer)] for rows in (table, found))
+            means = here.groupby("strength")[names].mean()
+            cells = [" / ".join(f"{means.loc[strength, name]:.3f}" for name in names) for strength in shown]
+            share = rotated.share_of_rise(risen[risen["strength"] == strongest_one])
+            lines.append([MEASURE_LABELS[measure], layer, *cells, share_text(share)])
+    pooled = [share_text(rotated.share_of_rise(found[found["strength"] == strength])) for strength in shown]
+    lines.append(["share of the rise", "all", "", *pooled[1:], pooled[-1]])
+    heads = [f"dropout {strength:.2g}" for strength in shown]
+    return markdown(["measure", "layer", *heads, f"share of the rise, {heads[-1]}"], lines)
+
+
+def _pilots_text(found: pd.DataFrame) -> str:
+    """Whether the numbers of the pilot on three runs lie within the intervals of all runs."""
+    beside = rotated.pilots_beside(found)
+    if beside.empty or beside["low"].isna().any():
+        return ""
+    lines = [
+        f"{row['what']} at dropout {row['strength']:g}, {row['pilot']:.0%} there, {row['mean']:.0%} [{row['low']:.0%}, "
+        f"{row['high']:.0%}] here"
+        for row in beside[~beside["holds"]].to_dict("records")
+    ]
+    others = f" The others: {'; '.join(lines)}." if lines else ""
+    return (
+        f"Of {len(beside)} shares that a pilot on three of these runs gave, {int(beside['holds'].sum())} lie within "
+        f"the intervals of all runs.{others}"
+    )
+
+
+def made_up_markdown(table: pd.DataFrame) -> str:
+    """Markdown table of `made_up_rises.called_table`."""
+    cells = {
+        "what changes": "{case}",
+        "in truth": "{truth}",
+        "pairs": "{pairs}",
+        "rise of Q": "{rise:+.3f}",
+        "called modules by two nulls": "{modules_by_weak_nulls}",
+        "with rotated units": "{modules} ({modules_low:.0%} to {modules_high:.0%})",
+    }
+    return markdown_of(made_up_rises.called_table(table), cells)
+
+
+def made_up_text(table: pd.DataFrame) -> str:
+    """False positives and power of the rule on made-up pairs, in sentences."""
+    called = made_up_rises.called_table(table)
+    without, planted = (called[called["truth"] == truth] for truth in (made_up_rises.NOTHING, MODULES))
+    rectified = without[without["case"].str.startswith("ReLU units")]
+    worst = without.loc[without["modules"].idxmax()]
+    needed = Fraction(MOST).limit_denominator(10)
+    fooled = stats.binom.sf(-(-RUNS * needed // 1) - 1, RUNS, without["modules"] / without["pairs"]) >= 1 / 20
+    return (
+        f"Of {without['pairs'].sum():,} pairs without modules the other two nulls alone call "
+        f"{_rate(without, 'modules_by_weak_nulls')} modules; with rotated units besides {_rate(without, 'modules')} "
+        f"are called so. Of those of random ReLU units it is {_rate(rectified, 'modules_by_weak_nulls')} and "
+        f"{_rate(rectified, 'modules')}. Of {planted['pairs'].sum():,} pairs with planted modules "
+        f"{_rate(planted, 'modules')} are found. A single pair is no test, as Q of so few units scatters by about the "
+        f"limit of {CLEAR:g}; so the answer asks for {needed} of the rises. Of {RUNS} pairs without modules so many "
+        f"would be called modules in one of twenty tries or more in {int(fooled.sum())} of the {len(without)} cases. "
+        f"The rule errs most for {worst['case']}: {worst['modules'] / worst['pairs']:.0%}."
+    )
+
+
+def _rate(called: pd.DataFrame, name: str) -> str:
+    return f"{called[name].sum() / called['pairs'].sum():.0%}"
