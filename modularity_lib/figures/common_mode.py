@@ -35,9 +35,13 @@ _SHARED_CURVES: _Curves = {
 }
 
 
-def along_dropout(results: Results, in_common: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `common_mode.common_mode_table` with dropout alone, which is their `strength`."""
-    return sweep(in_common, results.study, "dropout")
+def along_dropout(results: Results, measured: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows with dropout alone, which is their `strength`; none where nothing was measured.
+
+    Args:
+        measured: `common_mode.common_mode_table`, or the table of the finding `rotated`.
+    """
+    return pd.DataFrame(columns=["layer"]) if measured is None else sweep(measured, results.study, "dropout")
 
 
 @drawn_from(along_dropout)

@@ -8,12 +8,11 @@ from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings.common_mode import NORMALISED
 from modularity_lib.findings.inference import Effect, effect_over_runs
 from modularity_lib.findings.rises import CLEAR, since_left_end
-from modularity_lib.findings.tables import AnalysedNetwork, Finding, FindingNotAtHand, Rows, is_of_dropout
-from modularity_lib.findings.tables import table_at_hand as finding_at_hand
+from modularity_lib.findings.tables import AnalysedNetwork, Finding, Rows, is_of_dropout
 from modularity_lib.similarity.perceptron_measures import measure_of, perceptron_averages
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.training.networks import Parameters
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, REGULARISERS, quantity_of
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, quantity_of
 
 MEASURES = tuple(measure for measure in NORMALISED if FAMILY[measure] == "upstream")  # others see what comes after
 DRAWS = 3  # rotations of each layer, each searched like the layer itself
@@ -30,8 +29,6 @@ PILOTS: dict[tuple[str | None, int | None, float], float] = {
     ("input_gradient_norm", 1, 0.7): 0.33,
     ("input_gradient_norm", 2, 0.7): 0.74,
 }
-
-_COLUMNS = ("run", *REGULARISERS, "layer", "measure", "live_units", "score", "score_rotated", "score_matched")
 
 
 def rows_of(network: AnalysedNetwork) -> Rows:
@@ -126,23 +123,6 @@ def _similarities(below: Parameters, weight: np.ndarray, bias: np.ndarray, image
     quantities = {quantity_of(measure) for measure in MEASURES}
     averages = perceptron_averages(network, images, {"layer": len(below.weights)}, quantities, None)["layer"]
     return [measure_of(averages, measure, "layer") for measure in MEASURES]
-
-
-def table_at_hand(results: Results) -> pd.DataFrame:
-    """The table of `rows_of` as `tables.table_at_hand` gives it; without rows where `absence` says why."""
-    try:
-        return finding_at_hand(FINDING, results)
-    except FindingNotAtHand:
-        return pd.DataFrame(columns=list(_COLUMNS))
-
-
-def absence(results: Results) -> str:
-    """Why there is no table for a study, in words; empty if there is one."""
-    try:
-        finding_at_hand(FINDING, results)
-    except FindingNotAtHand as missing:
-        return str(missing)
-    return ""
 
 
 def rises(table: pd.DataFrame, results: Results) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from modularity_lib.studies.results import Results, sweep
 from modularity_lib.studies.store import Store
 from modularity_lib.vocabulary import MEASURE_LABELS
 
-NO_ROTATIONS = pd.DataFrame()  # the null of rotated units is not at hand
+NO_ROTATIONS = None  # the null of rotated units is not at hand
 
 
 def off_diagonal(matrix: np.ndarray) -> np.ndarray:

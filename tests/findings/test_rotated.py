@@ -184,16 +184,6 @@ def test_there_is_no_share_of_a_rise_that_is_hardly_there(v1: Results) -> None:
     assert rotated.share_of_rise(rotated.rises(table, v1).iloc[:0]) is None
 
 
-def test_where_weights_are_missing_there_are_no_rows_and_a_reason(monkeypatch: pytest.MonkeyPatch, v1: Results) -> None:
-    def missing(finding: object, results: object) -> None:
-        raise rotated.FindingNotAtHand("The weights are missing.")
-
-    monkeypatch.setattr(rotated, "finding_at_hand", missing)
-    assert rotated.table_at_hand(v1).empty
-    assert rotated.rises(rotated.table_at_hand(v1), v1).empty
-    assert rotated.absence(v1) == "The weights are missing."
-
-
 def many_runs(*, rise: float, null: float, runs: int = 9) -> pd.DataFrame:
     """Of every run Q rises by `rise`, a little more in each, and of rotated units by `null`."""
     rows = []
@@ -207,7 +197,7 @@ def many_runs(*, rise: float, null: float, runs: int = 9) -> pd.DataFrame:
 
 def test_words_give_share_excess_and_what_the_pilot_had(v1: Results) -> None:
     turned = many_runs(rise=0.2, null=0.08)
-    said = words.texts(turned, v1)
+    said = words.texts(turned, "", v1)
     shares = np.array([0.08 / (0.2 * (1 + run / 100)) for run in range(9)])
     assert f"They show {shares.mean():.0%} [" in said["rotated_answer"]
     assert said["rotated_answer"].startswith("At dropout 0.7 Q of upstream measures lies 0.128 [0.12")
@@ -216,15 +206,17 @@ def test_words_give_share_excess_and_what_the_pilot_had(v1: Results) -> None:
     assert len(beside) == 5  # there is no dropout 0.3 or 0.5 here
     assert not beside.loc[("input gradient (norm), layer 2", 0.7), "holds"]
     assert "Of 5 shares that a pilot on three of these runs gave, 0 lie within" in said["rotated_pilots"]
-    near = words.texts(many_runs(rise=0.2, null=0.2 * 1.04 * 0.37), v1)["rotated_pilots"]
+    near = words.texts(many_runs(rise=0.2, null=0.2 * 1.04 * 0.37), "", v1)["rotated_pilots"]
     assert "1 lie within the intervals of all runs. The others: all at dropout 0.7, 46% there, 37% [" in near
 
 
 def test_words_say_why_there_is_nothing(v1: Results) -> None:
-    said = words.texts(table_of([]), v1, absence="The weights are missing.")
-    assert said["rotated_answer"] == "Rotated units could not be measured. The weights are missing."
-    assert said.keys() == words.texts(many_runs(rise=0.2, null=0.1), v1).keys()
-    assert "no numbers of rotated units" in words.scores_markdown(table_of([]), v1)
+    said = words.texts(None, "The weights are missing.", v1)
+    assert said["rotated_answer"] == "The weights are missing."
+    assert said.keys() == words.texts(many_runs(rise=0.2, null=0.1), "", v1).keys()
+    without = words.texts(many_runs(rise=0.2, null=0.1).query("dropout == 0"), "", v1)
+    assert "No network with dropout was analysed" in without["rotated_answer"]
+    assert "no numbers of rotated units" in words.scores_markdown(None, v1)
 
 
 def test_the_table_of_scores_has_a_line_per_measure_and_layer_and_one_for_all(v1: Results) -> None:
@@ -241,5 +233,5 @@ def test_the_figure_shows_found_rotated_and_matched(v1: Results) -> None:
     assert len(figure.axes) == 2 * len(MEASURES)
     curves = [list(map(float, curve.lines[0].get_ydata())) for curve in figure.axes[0].containers]
     np.testing.assert_allclose(curves, [[0.1, 0.308], [0.1, 0.2], [0.1, 0.1]])
-    empty = figures.q_of_rotated_units(v1, turned.iloc[:0])
+    empty = figures.q_of_rotated_units(v1, None)
     assert "nothing at hand to show" in {text.get_text() for text in empty.texts}

@@ -59,12 +59,12 @@ def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
     return markdown_of(rows.assign(label=rows["measure"].map(MEASURE_LABELS)), cells)
 
 
-def texts(table: pd.DataFrame, turned: pd.DataFrame, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
+def texts(table: pd.DataFrame, turned: pd.DataFrame | None, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
     """What a weaker common factor and the nulls explain, in sentences; for the rule see `split_table` and `prevailing`.
 
     Args:
         table: `common_mode_table`.
-        turned: of `rotated.table_at_hand`.
+        turned: the table of the finding `rotated`, if it is at hand.
         made_up: `made_up_blocks.made_up_table`.
     """
     known = {"modules_rule": _rule_text(), "common_check": _check_text(made_up)}
@@ -88,9 +88,9 @@ def texts(table: pd.DataFrame, turned: pd.DataFrame, made_up: pd.DataFrame, resu
     }
 
 
-def dropout_splits(table: pd.DataFrame, turned: pd.DataFrame, results: Results) -> pd.DataFrame:
+def dropout_splits(table: pd.DataFrame, turned: pd.DataFrame | None, results: Results) -> pd.DataFrame:
     """`split_table` of the sweep of dropout, with the null of rotations where it is at hand."""
-    return split_table(table, results, "dropout", None if turned.empty else rotated.rises(turned, results))
+    return split_table(table, results, "dropout", None if turned is None else rotated.rises(turned, results))
 
 
 def front_text(splits: pd.DataFrame) -> str:

@@ -15,19 +15,21 @@ from modularity_lib.vocabulary import MEASURE_LABELS, REGULARISERS
 RUNS = 9  # of v1, for the chance that an answer over so many made-up pairs is wrong
 
 
-def texts(turned: pd.DataFrame, results: Results, *, absence: str = "") -> dict[str, str]:
+def texts(turned: pd.DataFrame | None, missing: str, results: Results) -> dict[str, str]:
     """What rotated units show of the rises, in sentences.
 
     Args:
-        turned: of `rotated.table_at_hand`.
-        absence: why it has no rows, if it has none.
+        turned: the table of the finding `rotated`, if it is at hand.
+        missing: what is missing, if it is not.
     """
+    if turned is None:
+        return {"rotated_answer": missing, "rotated_n": "no network", "rotated_pilots": ""}
     found = rotated.rises(turned, results)
     last = strongest(found)
     excess, share = rotated.excess_over_runs(last), rotated.share_of_rise(last)
     if excess is None:
-        said = f"Rotated units could not be measured. {absence}".strip()
-        return {"rotated_answer": said, "rotated_n": "no network", "rotated_pilots": ""}
+        none = "No network with dropout was analysed, so there is no rise for rotated units to show."
+        return {"rotated_answer": none, "rotated_n": "no network", "rotated_pilots": ""}
     networks, runs = len(turned[["run", *REGULARISERS]].drop_duplicates()), turned["run"].nunique()
     text = (
         f"At dropout {last['strength'].iloc[0]:.2g} Q of upstream measures lies {excess.mean:.3f}"
@@ -63,12 +65,12 @@ def _extremes_text(last: pd.DataFrame) -> str:
     return f": least for the {least} ({shares[least]:.0%}), most for the {most} ({shares[most]:.0%})"
 
 
-def scores_markdown(turned: pd.DataFrame, results: Results) -> str:
+def scores_markdown(turned: pd.DataFrame | None, results: Results) -> str:
     """Markdown table of Q at some strengths: as found / of rotated units / at matched rates; and shares of the rise."""
-    table = sweep(turned, results.study, "dropout")
-    if table.empty:
+    found = pd.DataFrame() if turned is None else rotated.rises(turned, results)
+    if turned is None or found.empty:
         return "There are no numbers of rotated units for this study."
-    found = rotated.rises(turned, results)
+    table = sweep(turned, results.study, "dropout")
     strongest_one = strongest(found)["strength"].max()
     shown = [strength for strength in (0.0, *rotated.SHOWN) if strength < strongest_one] + [strongest_one]
     shown = [strength for strength in shown if (table["strength"] == strength).any()]
@@ -107,7 +109,7 @@ def _pilots_text(found: pd.DataFrame) -> str:
 def made_up_markdown(table: pd.DataFrame) -> str:
     """Markdown table of `made_up_rises.called_table`."""
     cells = {
-        "what changes": "{case}",
+        "made-up change": "{case}",
         "in truth": "{truth}",
         "pairs": "{pairs}",
         "rise of Q": "{rise:+.3f}",
