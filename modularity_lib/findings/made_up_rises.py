@@ -61,7 +61,9 @@ class Case(NamedTuple):
     after: Made
 
 
-def _seen(weights: np.ndarray, source: Source, *, threshold: float = 0.0, common: float = 0.0) -> np.ndarray:
+def _seen(
+    weights: np.ndarray, source: Source, *, threshold: float = 0.0, common: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Units with these weights on independent normal inputs, each of variance 1, in part the same signal for all."""
     lengths = np.linalg.norm(weights, axis=1)
     own = source.standard_normal((SAMPLES, weights.shape[1])) @ (weights / lengths[:, np.newaxis]).T
@@ -208,7 +210,8 @@ def made_up_rises(
 def row_of(case: str, pair: int, *, draws: int = DRAWS, steps: int = STEPS) -> dict[str, object]:
     """A row of `made_up_rises`."""
     source = np.random.default_rng([list(CASES).index(case), pair])
-    ends, rotated, start = [], [], {}
+    ends, rotated = [], []
+    start: dict[str, float] = {}
     for number, made in enumerate((CASES[case].before, CASES[case].after)):
         layer = made(source)
         similarity = layer.similarity()

@@ -110,9 +110,9 @@ def front_text(splits: pd.DataFrame) -> str:
         f"{start}{left_out}. Of {len(fit)} rises {modules} ({modules / len(fit):.0%}) count as modules"
         f"{f'; the others: {others}' if others else ''}."
     )
-    rates = (fit["kind"] == MODULES).groupby([fit["measure"], fit["layer"]]).agg(["sum", "size", "mean"])
-    measure, layer = rates["mean"].idxmin()
-    least = rates.loc[(measure, layer)]
+    rates = (fit["kind"] == MODULES).groupby([fit["measure"], fit["layer"]]).agg(["sum", "size", "mean"]).reset_index()
+    least = rates.iloc[int(rates["mean"].argmin())]
+    measure, layer = str(least["measure"]), int(least["layer"])
     if least["mean"] > 0.5:
         return text
     kinds = fit.loc[(fit["measure"] == measure) & (fit["layer"] == layer), "kind"]

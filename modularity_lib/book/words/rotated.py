@@ -55,10 +55,11 @@ def share_text(effect: Effect | None) -> str:
 def _extremes_text(last: pd.DataFrame) -> str:
     """In which measure and layer rotated units show least and most of the rise, if there is more than one."""
     shares: dict[str, float] = {}
-    for (measure, layer), rows in last.groupby(["measure", "layer"]):
-        share = rotated.share_of_rise(rows)
-        if share is not None:
-            shares[f"{MEASURE_LABELS[measure]} in layer {layer}"] = share.mean
+    for measure in rotated.MEASURES:
+        for layer in sorted(last["layer"].unique()):
+            share = rotated.share_of_rise(last[(last["measure"] == measure) & (last["layer"] == layer)])
+            if share is not None:
+                shares[f"{MEASURE_LABELS[measure]} in layer {layer}"] = share.mean
     if len(shares) < 2:
         return ""
     least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
@@ -124,7 +125,7 @@ def made_up_text(table: pd.DataFrame) -> str:
     called = made_up_rises.called_table(table)
     without, planted = (called[called["truth"] == truth] for truth in (made_up_rises.NOTHING, MODULES))
     rectified = without[without["case"].str.startswith("ReLU units")]
-    worst = without.loc[without["modules"].idxmax()]
+    worst = without.iloc[int(without["modules"].argmax())]
     needed = Fraction(MOST).limit_denominator(10)
     fooled = stats.binom.sf(-(-RUNS * needed // 1) - 1, RUNS, without["modules"] / without["pairs"]) >= 1 / 20
     return (
