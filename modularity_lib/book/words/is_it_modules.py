@@ -159,9 +159,14 @@ def answer_text(last: pd.DataFrame, regulariser: str, study: Study) -> str:
         return f"{start}: {_answer(split['kind'])}."
     live = f" ({1 + last['live_change'].mean():.0%} of the units that were live still are, on average)"
     fit = split[split["kind"] != NOT_COMPARABLE]
-    held = "" if fit.empty else f"with as much in common as without they would be {_over_runs(fit, 'remains')}"
-    if len(fit) < len(split) and held:
-        held = f"of the {len(fit)} that can be compared ({_over_runs(fit, 'rise')}) {held}"
+    held = ""
+    if len(fit) == len(split):
+        held = f"with as much in common as without they would be {_over_runs(fit, 'remains')}"
+    elif len(fit):
+        held = (
+            f"of the {len(fit)} that can be compared ({_over_runs(fit, 'rise')}) {_over_runs(fit, 'remains')} would "
+            "be left with as much in common as without"
+        )
     return (
         f"{start}{live if regulariser != 'dropout' else ''}. These rises are {_over_runs(split, 'rise')} on average"
         f"{f'; {held}' if held else ''}. They count as {counted(split['kind'])}. The answer: {_answer(split['kind'])}."
