@@ -79,7 +79,7 @@ def texts(table: pd.DataFrame, turned: pd.DataFrame | None, made_up: pd.DataFram
     penalties = [(strongest(split_table(table, results, name)), name) for name in ("l2", "l1")]
     return known | {
         "common_n": f"{networks:,} networks of {runs} of {results.study.runs} runs, {len(table):,} matrices",
-        "modules_answer": f"{front_text(splits)} {_last_text(last, results.study)}",
+        "modules_answer": front_text(splits, results.study),
         "modules_course": answer_text(last, "dropout", results.study) + _course_text(splits),
         "common_shared": _shared_text(last),
         "common_chance": _chance_text(last),
@@ -93,8 +93,8 @@ def dropout_splits(table: pd.DataFrame, turned: pd.DataFrame | None, results: Re
     return split_table(table, results, "dropout", None if turned is None else rotated.rises(turned, results))
 
 
-def front_text(splits: pd.DataFrame) -> str:
-    """What the rises count as at all strengths, and the measure and layer in which fewest are modules."""
+def front_text(splits: pd.DataFrame, study: Study) -> str:
+    """What the rises count as at all strengths and at the strongest, and where fewest are modules."""
     split = splits[splits["kind"] != ""]
     fit = split[split["kind"] != NOT_COMPARABLE]
     start = (
@@ -108,7 +108,8 @@ def front_text(splits: pd.DataFrame) -> str:
     others = counted(fit.loc[fit["kind"] != MODULES, "kind"])
     text = (
         f"{start}{left_out}. Of {len(fit)} rises {modules} ({modules / len(fit):.0%}) count as modules"
-        f"{f'; the others: {others}' if others else ''}."
+        f"{f'; the others: {others}' if others else ''}. The answer over all strengths: {_answer(fit['kind'])}. "
+        f"{_last_text(strongest(splits), study)}"
     )
     rates = (fit["kind"] == MODULES).groupby([fit["measure"], fit["layer"]]).agg(["sum", "size", "mean"]).reset_index()
     least = rates.iloc[int(rates["mean"].argmin())]
