@@ -28,6 +28,7 @@ ENTRIES = {
     "common_mode": ("findings.common_mode.measured",),
     "published_numerics": ("findings.published_numerics.rows_of",),
     "rotated": ("findings.rotated.rows_of",),
+    "two_sides": ("findings.two_sides.rows_of",),
 }  # and of each of `findings.catalogue.FINDINGS`
 LIBRARIES = ("numpy", "scipy", "numba", "torch")  # whose versions can change numbers
 
