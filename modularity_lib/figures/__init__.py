@@ -25,6 +25,11 @@ from modularity_lib.figures.networks import performance_and_norms
 from modularity_lib.figures.scores import scatter_of_scores, score_correlation_matrices, score_correlations_by_kind
 from modularity_lib.figures.speed import growth_curves
 from modularity_lib.figures.style import LOOKS
+from modularity_lib.figures.two_sides import (
+    balance_against_l2,
+    transfer_against_dropout,
+    two_sides_against_regularisation,
+)
 from modularity_lib.figures.untrained import null_distributions
 
 __all__ = [
@@ -34,6 +39,7 @@ __all__ = [
     "agreement_by_strength",
     "agreement_maps",
     "all_measures",
+    "balance_against_l2",
     "chance_to_ceiling",
     "floor_and_common_factor",
     "gaps_of_methods",
@@ -53,4 +59,6 @@ __all__ = [
     "score_correlations_by_kind",
     "similarity_within_and_across",
     "sorted_by_each_other",
+    "transfer_against_dropout",
+    "two_sides_against_regularisation",
 ]

@@ -71,6 +71,8 @@ NO_RESULTS = {
     "largest_l1",
     "null_entropy",
     "made_up_rises",
+    "sides_rule",
+    "sides_made_up",
 }  # they follow from the number of runs, from the grid, from limits, and from pilots
 
 
