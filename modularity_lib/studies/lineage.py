@@ -26,6 +26,7 @@ ENTRIES = {
     "modules": ("studies.measurement.measured_matrices", "studies.measurement.module_rows"),
     "agreement": ("studies.measurement.agreement_rows",),
     "common_mode": ("findings.common_mode.measured",),
+    "lesions": ("findings.lesions.rows_of",),
     "published_numerics": ("findings.published_numerics.rows_of",),
     "rotated": ("findings.rotated.rows_of",),
     "two_sides": ("findings.two_sides.rows_of",),
