@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from modularity_lib.figures.panels import Curves, panels_along_dropout
 from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
 from modularity_lib.findings.common_mode import NORMALISED
@@ -17,7 +18,7 @@ from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 
 # As on every page: dropout in its colour, what is made up on purpose in black, chance in grey.
-_Q_CURVES: _Curves = {
+_Q_CURVES: Curves = {
     "score": ("Q", {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker, "linewidth": 1.6}),
     "score_equal": ("with as much in common as without dropout", {"color": "black", "marker": "P", "markersize": 5}),
     "score_shuffled": ("similarities shuffled", {"color": UNTRAINED_COLOUR, "marker": "v", "linestyle": "--"}),
@@ -29,10 +30,12 @@ _ROTATED_CURVES: _Curves = {
     "score_matched": ("rotated, at the same firing rates", {"color": UNTRAINED_COLOUR, "marker": "D"}),
 }
 _SHARED_CURVES: _Curves = {
+_SHARED_CURVES: Curves = {
     "within": ("units of one module", {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker}),
     "mean": ("all pairs", {"color": "black", "linestyle": ":"}),
     "across": ("units of different modules", {"color": LOOKS["dropout"].colour, "marker": "_", "linestyle": "--"}),
 }
+_ABSENT = "no similarity matrices at hand"
 
 
 def along_dropout(results: Results, measured: pd.DataFrame | None) -> pd.DataFrame:
@@ -47,7 +50,7 @@ def along_dropout(results: Results, measured: pd.DataFrame | None) -> pd.DataFra
 @drawn_from(along_dropout)
 def q_with_as_much_in_common(table: pd.DataFrame) -> Figure:
     """Q along dropout: as it is, with as much in common, and of both nulls."""
-    return _panels(table, _Q_CURVES, label="modularity Q", columns=4)
+    return panels_along_dropout(table, _Q_CURVES, label="modularity Q", columns=4, absent=_ABSENT)
 
 
 @drawn_from(along_dropout)
@@ -103,3 +106,4 @@ def _panels(
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     return figure
+    return panels_along_dropout(table, _SHARED_CURVES, label="mean similarity", columns=3, absent=_ABSENT)

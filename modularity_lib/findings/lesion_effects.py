@@ -3,14 +3,18 @@
 The rule was written, and tried on made-up networks (`lesion_trials`), before the nine runs were measured.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from modularity_lib.findings.inference import Effect, effect_over_runs
-from modularity_lib.findings.lesions import FEWEST_SETS
-from modularity_lib.vocabulary import FAMILY
+from modularity_lib.findings.lesions import FEWEST_SETS, LESIONED, OUTCOMES
+from modularity_lib.findings.tables import table_at_hand
+from modularity_lib.studies.results import Results
+from modularity_lib.vocabulary import FAMILY, REGULARISERS
 
 CLEAR = 0.01  # of accuracy: losses that differ by less are called the same
 SELDOM = 0.95  # a module that loses more than this share of its random sets loses what few of them lose
@@ -22,27 +26,80 @@ MORE = "more than near neighbours"
 # Whose modules predict better what is lost.
 DOWNSTREAM, UPSTREAM, NEITHER = "downstream", "upstream", "neither"
 
+# Of a first look at runs 0 to 2 of v1, before there was a rule: means over all modules that were compared, by dropout,
+# and the share of modules above 95 % of their random sets.
+PILOT = {
+    0.0: {"module": 0.105, "random": 0.072, "spread": 0.122, "spread_random": 0.081, "seldom": 0.32},
+    0.3: {"module": 0.036, "random": 0.005, "spread": 0.071, "spread_random": 0.010, "seldom": 0.84},
+    0.5: {"module": 0.052, "random": 0.004, "spread": 0.106, "spread_random": 0.011, "seldom": 0.96},
+    0.7: {"module": 0.062, "random": 0.005, "spread": 0.129, "spread_random": 0.012, "seldom": 0.90},
+}
 
-@dataclass(frozen=True)
+
+def lesion_table(results: Results, *, layers: Sequence[int] | None = None) -> pd.DataFrame:
+    """The table of `lesions.rows_of`, of these layers if some are named; errors are those of `table_at_hand`."""
+    table = table_at_hand(LESIONED, results)
+    return table if layers is None else table[table["layer"].isin(layers)].reset_index(drop=True)
+
+
+def no_lesions(results: Results) -> pd.DataFrame:
+    """The same without rows, for a study whose weights are not at hand."""
+    columns = ["run", *REGULARISERS, "layer", "measure", "n_random", "n_neighbours", "lesion"]
+    endings = ("", "_random", "_neighbours", "_above")
+    return pd.DataFrame(columns=[*columns, *(f"{outcome}{ending}" for outcome in OUTCOMES for ending in endings)])
+
+
+@dataclass(frozen=True, eq=False)
 class Lost:
-    """Losses of modules and of their sets, each a mean over runs, and the answer.
+    """Losses of modules and of their sets, and the answer, from some rows of `comparable`.
 
-    module, random, neighbours: the losses; excess = module - random and beyond = module - neighbours, paired by module;
-    seldom: share of modules that lose more than `SELDOM` of their random sets, 1 - `SELDOM` by chance. What is asked of
-    near neighbours is asked of the modules that have enough sets of them, and None where there are none.
+    Each number is of runs: a run counts with one, see `per_run`. What is asked of near neighbours is asked of the
+    modules that have enough sets of them, and None where there are none.
     """
 
-    module: Effect
-    random: Effect
-    neighbours: Effect | None
-    excess: Effect
-    beyond: Effect | None
-    seldom: Effect
+    rows: pd.DataFrame
+    outcome: str = "accuracy"
+
+    @cached_property
+    def module(self) -> Effect:
+        """What is lost with a module."""
+        return _over_runs(self.rows, self.rows[self.outcome])
+
+    @cached_property
+    def random(self) -> Effect:
+        """What is lost with its random sets."""
+        return _over_runs(self.rows, self.rows[f"{self.outcome}_random"])
+
+    @cached_property
+    def excess(self) -> Effect:
+        """Loss of a module minus that of its random sets."""
+        return _over_runs(self.rows, self.rows[self.outcome] - self.rows[f"{self.outcome}_random"])
+
+    @cached_property
+    def neighbours(self) -> Effect | None:
+        """What is lost with its sets of near neighbours."""
+        rows = self._beside_neighbours
+        return _over_runs(rows, rows[f"{self.outcome}_neighbours"]) if len(rows) else None
+
+    @cached_property
+    def beyond(self) -> Effect | None:
+        """Loss of a module minus that of its sets of near neighbours."""
+        rows = self._beside_neighbours
+        return _over_runs(rows, rows[self.outcome] - rows[f"{self.outcome}_neighbours"]) if len(rows) else None
+
+    @cached_property
+    def seldom(self) -> Effect:
+        """Share of modules that lose more than `SELDOM` of their random sets; by chance 1 - `SELDOM`."""
+        return _over_runs(self.rows, (self.rows[f"{self.outcome}_above"] > SELDOM).astype(float))
 
     @property
     def answer(self) -> str:
         """What modules are, by the rule of `answer_of`."""
         return answer_of(self.excess, self.beyond)
+
+    @property
+    def _beside_neighbours(self) -> pd.DataFrame:
+        return self.rows[self.rows["n_neighbours"] >= FEWEST_SETS]
 
 
 def answer_of(excess: Effect, beyond: Effect | None) -> str:
@@ -67,26 +124,6 @@ def _is_clear(effect: Effect) -> bool:
 def comparable(table: pd.DataFrame, *, lesion: str = "zero") -> pd.DataFrame:
     """Rows of one lesion, of the modules that have enough random sets."""
     return table[(table["lesion"] == lesion) & (table["n_random"] >= FEWEST_SETS)]
-
-
-def lost(rows: pd.DataFrame, outcome: str = "accuracy") -> Lost | None:
-    """Losses over runs, from rows of `comparable`; None where there are none.
-
-    A run counts with one number: the mean over its layers and measures, each of which is the mean over its modules.
-    """
-    if rows.empty:
-        return None
-    beside = rows[rows["n_neighbours"] >= FEWEST_SETS]
-    module, random = rows[outcome], rows[f"{outcome}_random"]
-    near = beside[f"{outcome}_neighbours"]
-    return Lost(
-        module=_over_runs(rows, module),
-        random=_over_runs(rows, random),
-        neighbours=_over_runs(beside, near) if len(beside) else None,
-        excess=_over_runs(rows, module - random),
-        beyond=_over_runs(beside, beside[outcome] - near) if len(beside) else None,
-        seldom=_over_runs(rows, (rows[f"{outcome}_above"] > SELDOM).astype(float)),
-    )
 
 
 def per_run(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
@@ -131,3 +168,26 @@ def _downstream_minus_upstream(rows: pd.DataFrame, values: pd.Series) -> np.ndar
     family = rows["measure"].map(FAMILY)
     down, up = (per_run(rows[family == name], values[family == name]) for name in (DOWNSTREAM, UPSTREAM))
     return np.asarray((down - up).dropna())
+
+
+def pilot_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The `PILOT` beside all runs.
+
+    Returns:
+        a row per dropout and number: `dropout`, `quantity`, `pilot`, `mean`, `low`, `high`, `within`: whether the pilot
+        lies in the 95 % interval.
+    """
+    rows = comparable(table)
+    found = []
+    for dropout, numbers in PILOT.items():
+        some = rows[rows["dropout"] == dropout]
+        if some.empty:
+            continue
+        accuracy, spread = Lost(some), Lost(some, "accuracy_spread")
+        ours = {"module": accuracy.module, "random": accuracy.random, "seldom": accuracy.seldom}
+        ours |= {"spread": spread.module, "spread_random": spread.random}
+        for quantity, pilot in numbers.items():
+            low, high = ours[quantity].bounds
+            place = {"dropout": dropout, "quantity": quantity, "pilot": pilot, "mean": ours[quantity].mean}
+            found.append({**place, "low": low, "high": high, "within": low <= pilot <= high})
+    return pd.DataFrame(found)

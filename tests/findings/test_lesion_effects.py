@@ -16,10 +16,10 @@ from modularity_lib.findings.lesion_effects import (
     NEITHER,
     NO_MORE,
     UPSTREAM,
+    Lost,
     answer_of,
     comparable,
     families,
-    lost,
 )
 
 
@@ -52,15 +52,15 @@ def test_losses_are_paired_by_module_and_left_out_where_sets_are_too_few() -> No
         {"accuracy": 9.0, "accuracy_random": np.nan, "n_random": 19},
         {"accuracy": 9.0, "lesion": "mean"},
     )
-    found = lost(comparable(rows))
-    assert found is not None
+    found = Lost(comparable(rows))
     assert found.neighbours is not None
     assert found.beyond is not None
     means = (found.module.mean, found.random.mean, found.neighbours.mean, found.excess.mean, found.beyond.mean)
     assert means == pytest.approx((0.3, 0.05, 0.1, 0.25, 0.1))
     assert found.seldom.mean == pytest.approx(0.5)
     assert found.answer == MORE
-    assert lost(comparable(rows).query("run > 8")) is None
+    alone = Lost(comparable(rows).query("n_neighbours < 20"))
+    assert (alone.neighbours, alone.beyond) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,7 @@ def test_losses_are_paired_by_module_and_left_out_where_sets_are_too_few() -> No
 )
 def test_the_answer_follows_from_what_is_clear(accuracy: float, random: float, neighbours: float, answer: str) -> None:
     row = {"accuracy": accuracy, "accuracy_random": random, "accuracy_neighbours": neighbours}
-    found = lost(comparable(table(row)))
-    assert found is not None
+    found = Lost(comparable(table(row)))
     assert found.answer == answer
 
 

@@ -197,3 +197,10 @@ def test_the_sets_beside_a_module_are_averaged_one_by_one() -> None:
         assert found.lost["zero"][f"{outcome}_random"] == pytest.approx(sum(of) / len(of))
         assert found.lost["zero"][f"{outcome}_above"] == sum(x < own[number] for x in of) / len(of)
         assert found.lost["zero"][outcome] == pytest.approx(own[number])
+
+
+def test_sets_that_lose_as_much_do_not_lose_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lesions, "random_sets", lambda module, *_, **__: np.tile(module, (FEWEST_SETS, 1)))
+    for row in rows_of(analysed({(1, NORMALISED[0]): np.arange(40) % 4})):
+        assert [row[f"{outcome}_above"] for outcome in OUTCOMES] == [0.0] * 4
+        assert [row[f"{outcome}_random"] for outcome in OUTCOMES] == pytest.approx([row[name] for name in OUTCOMES])
