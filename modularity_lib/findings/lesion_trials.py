@@ -17,6 +17,8 @@ from modularity_lib.findings.lesion_effects import (
     MORE,
     NEITHER,
     NO_MORE,
+    UNTOLD,
+    UPSTREAM,
     Lost,
     comparable,
     families,
@@ -89,13 +91,32 @@ class Case(NamedTuple):
 
 CASES = {
     "units and modules at random": Case(_modules_at_random, (NO_MORE,), NEITHER),
-    "random ReLU units of few dimensions, modules searched": Case(_few_dimensions, (NO_MORE, AS_NEIGHBOURS), NEITHER),
-    "modules of noisy copies, others at random": Case(_copies, (AS_NEIGHBOURS,), DOWNSTREAM),
+    "random ReLU units of few dimensions, modules searched": Case(
+        _few_dimensions, (NO_MORE, AS_NEIGHBOURS, UNTOLD), NEITHER
+    ),
+    "modules of noisy copies, others at random": Case(_copies, (AS_NEIGHBOURS, UNTOLD), DOWNSTREAM),
     "modules of one job, units unlike in activity": Case(_one_job, (MORE,), DOWNSTREAM),
 }
 
-# Answers in 30 experiments of each case: `tried(30)`.
-TRIED: dict[str, dict[str, dict[str, int]]] = {case: {"answer": {}, "family": {}} for case in CASES}
+# Answers in 10 experiments of each case: `tried(10)`.
+TRIED: dict[str, dict[str, dict[str, int]]] = {
+    "units and modules at random": {
+        "answer": {NO_MORE: 10},
+        "family": {NEITHER: 9, UPSTREAM: 1},
+    },
+    "random ReLU units of few dimensions, modules searched": {
+        "answer": {NO_MORE: 9, AS_NEIGHBOURS: 1},
+        "family": {NEITHER: 10},
+    },
+    "modules of noisy copies, others at random": {
+        "answer": {UNTOLD: 10},
+        "family": {DOWNSTREAM: 10},
+    },
+    "modules of one job, units unlike in activity": {
+        "answer": {MORE: 8, AS_NEIGHBOURS: 2},
+        "family": {DOWNSTREAM: 5, NEITHER: 5},
+    },
+}
 
 
 def trial_rows(made: MadeUp, source: np.random.Generator, *, run: int) -> list[dict[str, object]]:
@@ -112,7 +133,8 @@ def trial_rows(made: MadeUp, source: np.random.Generator, *, run: int) -> list[d
         for module in np.unique(labels).tolist():
             found = compared(labels == module, tail, facts, wanted=SETS, source=source)
             place = {"run": run, "layer": 1, "measure": measure, "module": module, "lesion": "zero"}
-            rows.append({**place, "n_random": found.n_random, "n_neighbours": found.n_neighbours, **found.lost["zero"]})
+            sets = {"n_random": found.n_random, "n_neighbours": found.n_neighbours, **found.alike}
+            rows.append({**place, **sets, **found.lost["zero"]})
     return rows
 
 

@@ -30,7 +30,7 @@ def made_up(runs: int = 8, *, downstream: float = 0.0, **losses: float) -> pd.Da
                         row: dict[str, Any] = {"run": run, "l2": 1e-5, "l1": 0.0, "dropout": dropout, "lesion": lesion}
                         row |= {"layer": layer, "measure": measure, "module": 0, "units": 9}
                         row |= {"n_random": 60, "n_neighbours": 40}
-                        row |= {"alike": 0.6, "alike_random": 0.1, "alike_neighbours": 0.5}
+                        row |= {"alike": 0.6, "alike_random": 0.1, "alike_neighbours": 0.7}
                         own = 0.1 + downstream * (FAMILY[measure] == "downstream")
                         for outcome in OUTCOMES:
                             row |= {outcome: own, f"{outcome}_random": 0.02, f"{outcome}_neighbours": 0.03}
@@ -74,7 +74,9 @@ def test_what_is_left_out_is_counted() -> None:
     n = len(table) // 2
     assert f"{n:,} modules" in words.texts(table, RESULTS)["lesion_left_out"]
     assert f" {n // 2} are left out" in words.texts(table, RESULTS)["lesion_left_out"]
-    assert f" {n // 8} more out" in words.texts(table, RESULTS)["lesion_left_out"]
+    assert f" {n // 8} more for" in words.texts(table, RESULTS)["lesion_left_out"]
+    table.loc[table["measure"] == NORMALISED[1], "alike"] = 0.8
+    assert f" {n // 8} whose" in words.texts(table, RESULTS)["lesion_left_out"]
 
 
 def test_one_run_has_no_interval_and_is_told() -> None:

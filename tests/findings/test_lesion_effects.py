@@ -15,6 +15,7 @@ from modularity_lib.findings.lesion_effects import (
     MORE,
     NEITHER,
     NO_MORE,
+    UNTOLD,
     UPSTREAM,
     Lost,
     answer_of,
@@ -27,6 +28,7 @@ def table(*rows: dict[str, Any]) -> pd.DataFrame:
     """Modules of 8 runs; a row gives what it differs in, and what runs differ by comes on top of `accuracy`."""
     usual = {
         **{"layer": 1, "measure": "input_gradient_norm", "lesion": "zero", "n_random": 60, "n_neighbours": 60},
+        **{"alike": 0.5, "alike_neighbours": 0.6},
         **{"accuracy": 0.1, "accuracy_random": 0.02, "accuracy_neighbours": 0.03, "accuracy_above": 0.9},
     }
     made = []
@@ -63,6 +65,18 @@ def test_losses_are_paired_by_module_and_left_out_where_sets_are_too_few() -> No
     assert (alone.neighbours, alone.beyond) == (None, None)
 
 
+@pytest.mark.parametrize(("alike", "answer"), [(0.6, MORE), (0.6 + 1e-9, UNTOLD)])
+def test_neighbours_that_are_less_alike_than_the_module_say_nothing(alike: float, answer: str) -> None:
+    assert Lost(comparable(table({"alike": alike}))).answer == answer
+
+
+def test_a_run_without_neighbours_leaves_the_question_open() -> None:
+    rows = table()
+    rows.loc[rows["run"] == 3, "n_neighbours"] = 0
+    found = Lost(comparable(rows))
+    assert (found.beyond, found.answer) == (None, UNTOLD)
+
+
 @pytest.mark.parametrize(
     ("accuracy", "random", "neighbours", "answer"),
     [
@@ -87,7 +101,8 @@ def test_what_differs_from_run_to_run_as_much_as_it_is_large_is_not_clear() -> N
     assert answer_of(wide, narrow) == NO_MORE
     assert answer_of(narrow, wide) == AS_NEIGHBOURS
     assert answer_of(narrow, narrow) == MORE
-    assert answer_of(narrow, None) == AS_NEIGHBOURS  # nobody knows that it is more
+    assert answer_of(narrow, None) == UNTOLD
+    assert answer_of(wide, None) == NO_MORE
 
 
 @pytest.mark.parametrize(

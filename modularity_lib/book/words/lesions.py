@@ -1,6 +1,6 @@
 """Words on lesions: what is lost with a module, what other units would cost, and whose modules predict it better."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
@@ -13,9 +13,11 @@ from modularity_lib.findings.lesion_effects import (
     MORE,
     NO_MORE,
     SELDOM,
+    UNTOLD,
     UPSTREAM,
     Families,
     Lost,
+    beside_neighbours,
     comparable,
     families,
     pilot_table,
@@ -30,6 +32,7 @@ from modularity_lib.vocabulary import MEASURE_LABELS, PANEL_ORDER
 _MEANT = {
     NO_MORE: "modules are no more to the network than other units",
     AS_NEIGHBOURS: "modules matter, as units that stand in for each other do, and no more than these",
+    UNTOLD: "modules matter; too few near neighbours are as alike as a module to say whether these would do the same",
     MORE: "modules matter, and more than units that are merely alike in activity",
 }
 _PREDICTS = {
@@ -96,7 +99,7 @@ def course_markdown(table: pd.DataFrame, results: Results, *, lesion: str = "zer
     """Markdown table by strength of dropout: losses, their spread over the classes, and the answer."""
     rows = sweep(comparable(table, lesion=lesion), results.study, "dropout")
     cells = []
-    for strength, some in rows.groupby("strength"):
+    for strength, some in _at_each(rows):
         cells.append([f"{strength:g}", *_cells(some)])
     return _losses_markdown(["dropout"], cells)
 
@@ -127,7 +130,13 @@ def _cells(rows: pd.DataFrame) -> list[object]:
 
 
 def _by_strength(rows: pd.DataFrame) -> dict[float, Lost]:
-    return {float(strength): Lost(some) for strength, some in rows.groupby("strength")}
+    return {strength: Lost(some) for strength, some in _at_each(rows)}
+
+
+def _at_each(rows: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
+    """Each strength of dropout, the weakest first, with its rows."""
+    for strength in sorted(set(rows["strength"].tolist())):
+        yield strength, rows[rows["strength"] == strength]
 
 
 def _share(effect: Effect, *, sign: str = "") -> str:
@@ -151,9 +160,10 @@ def _rule_text() -> str:
         f"A loss is clearly larger if the 95 % interval of the difference lies above 0 and its mean is {CLEAR:g} of "
         f"accuracy or more. A network loses (a) *{NO_MORE}*, if a module's loss is not clearly larger than that of its "
         f"random sets; otherwise (b) *{AS_NEIGHBOURS}*, if it is not clearly larger than that of its sets of near "
-        f"neighbours; otherwise (c) *{MORE}*. A family predicts better what is lost if both the loss beyond a module's "
-        "own random sets and the share of these that lose less are larger than the other family's, each with its "
-        "interval on one side of 0."
+        "neighbours, where only modules count whose sets are as alike in activity as the module; otherwise "
+        f"(c) *{MORE}*. Where some run has no such module, it is *{UNTOLD}*. A family predicts better what is lost if "
+        "both the loss beyond a module's own random sets and the share of these that lose less are larger than the "
+        "other family's, each with its interval on one side of 0."
     )
 
 
@@ -188,11 +198,10 @@ def listed_or(names: tuple[str, ...]) -> str:
 
 
 def _caption(found: Lost) -> str:
+    endings = {AS_NEIGHBOURS: ", and as near neighbours are", MORE: ", and more than near neighbours", UNTOLD: ""}
     if found.answer == NO_MORE:
         return "A module is not missed more than random units"
-    if found.answer == AS_NEIGHBOURS:
-        return "A module is missed more than random units, and as near neighbours are"
-    return "A module is missed more than random units, and more than near neighbours"
+    return f"A module is missed more than random units{endings[found.answer]}"
 
 
 def _spread_caption(rows: pd.DataFrame, last: float) -> str:
@@ -228,7 +237,7 @@ def _families_numbers(found: Families) -> str:
 
 def _families_text(rows: pd.DataFrame) -> str:
     parts = []
-    for strength, at in rows.groupby("strength"):
+    for strength, at in _at_each(rows):
         if strength not in (rows["strength"].min(), rows["strength"].max()):
             continue
         for layer, some in at.groupby("layer"):
@@ -238,7 +247,7 @@ def _families_text(rows: pd.DataFrame) -> str:
                     f"layer {layer} at dropout {strength:g}: {_PREDICTS[found.answer]} ({_families_numbers(found)})"
                 )
     answers: dict[str, list[str]] = {}
-    for strength, some in rows.groupby("strength"):
+    for strength, some in _at_each(rows):
         found = families(some)
         if found is not None:
             answers.setdefault(found.answer, []).append(f"{strength:g}")
@@ -275,10 +284,11 @@ def _entropy_text(rows: pd.DataFrame) -> str:
 
 
 def _alike_text(rows: pd.DataFrame, last: float) -> str:
-    some = rows[rows["strength"] == last]
+    some = beside_neighbours(rows[rows["strength"] == last])
     means = some[["alike", "alike_neighbours", "alike_random"]].astype(float).mean()
     return (
-        f"At dropout {last:g} the mean correlation of two units' activity is {means['alike']:.2f} in a module, "
+        "Only modules whose sets are as alike in activity as the module count. There, at dropout "
+        f"{last:g}, the mean correlation of two units' activity is {means['alike']:.2f} in a module, "
         f"{means['alike_neighbours']:.2f} in a set of near neighbours and {means['alike_random']:.2f} in a random set."
     )
 
@@ -287,11 +297,13 @@ def _left_out_text(table: pd.DataFrame) -> str:
     zero = table[table["lesion"] == "zero"]
     few = zero["n_random"] < FEWEST_SETS
     lonely = ~few & (zero["n_neighbours"] < FEWEST_SETS)
+    unlike = len(zero) - int(few.sum()) - int(lonely.sum()) - len(beside_neighbours(zero[~few]))
     networks = len(zero[["run", "l2", "l1", "dropout"]].drop_duplicates())
     return (
         f"{len(zero):,} modules of {networks} networks were taken out. {int(few.sum()):,} are left out of all "
-        f"comparisons because fewer than {FEWEST_SETS} random sets were found, and {int(lonely.sum()):,} more out of "
-        "that with near neighbours, for the same reason"
+        f"comparisons because fewer than {FEWEST_SETS} random sets were found. Out of that with near neighbours are "
+        f"left {int(lonely.sum()):,} more for the same reason, and {unlike:,} whose neighbours are less alike than the "
+        "module"
     )
 
 
