@@ -26,7 +26,7 @@ from modularity_lib.findings.lesion_trials import CASES, RUNS, TRIED
 from modularity_lib.findings.lesions import FEWEST_SETS, IMAGES, LEFT_STANDING, SETS, SMALLEST_MODULE
 from modularity_lib.findings.matched_sets import TOLERANCE
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import MEASURE_LABELS, PANEL_ORDER
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 
 # In two sentences of the front: what the answer means.
 _MEANT = {
@@ -67,7 +67,7 @@ def texts(table: pd.DataFrame, results: Results, *, missing: str = "") -> dict[s
 
 
 def answer_text(table: pd.DataFrame, results: Results) -> str:
-    """The answer in three sentences: at the strongest dropout, without dropout, and whose modules."""
+    """The answer in four sentences: at the strongest dropout, without dropout, at the mean, and whose modules."""
     rows = sweep(comparable(table), results.study, "dropout")
     if rows.empty:
         return "No network's weights are at hand, so no module was taken out."
@@ -76,6 +76,11 @@ def answer_text(table: pd.DataFrame, results: Results) -> str:
     sentences = [_at(by_strength[last], last)]
     if first < last:
         sentences.append(_at(by_strength[first], first))
+    at_mean = _by_strength(sweep(comparable(table, lesion="mean"), results.study, "dropout"))[last]
+    sentences.append(
+        f"That is of units set to 0; held at their mean, at dropout {last:g} a module costs {_share(at_mean.module)} and "
+        f"random units {_share(at_mean.random)}: a network then loses *{at_mean.answer}*."
+    )
     found = families(rows[rows["strength"] == last])
     if found is not None:
         sentences.append(f"At dropout {last:g} {_PREDICTS[found.answer]} ({_families_numbers(found)}).")
@@ -289,7 +294,9 @@ def _alike_text(rows: pd.DataFrame, last: float) -> str:
     return (
         "Only modules whose sets are as alike in activity as the module count. There, at dropout "
         f"{last:g}, the mean correlation of two units' activity is {means['alike']:.2f} in a module, "
-        f"{means['alike_neighbours']:.2f} in a set of near neighbours and {means['alike_random']:.2f} in a random set."
+        f"{means['alike_neighbours']:.2f} in a set of near neighbours and {means['alike_random']:.2f} in a random set; "
+        f"{int((some['measure'].map(FAMILY) == DOWNSTREAM).sum())} of these {len(some)} modules are of downstream "
+        "measures, since modules that were searched in activity itself are seldom less alike than other sets."
     )
 
 
