@@ -192,4 +192,4 @@ def rows_of(network: AnalysedNetwork) -> Rows:
     return rows
 
 
-LESIONED = Finding("lesions", rows_of, is_wanted=is_of_dropout)
+FINDING = Finding("lesions", rows_of, is_wanted=is_of_dropout)

@@ -78,8 +78,8 @@ def answer_text(table: pd.DataFrame, results: Results) -> str:
         sentences.append(_at(by_strength[first], first))
     at_mean = _by_strength(sweep(comparable(table, lesion="mean"), results.study, "dropout"))[last]
     sentences.append(
-        f"That is of units set to 0; held at their mean, at dropout {last:g} a module costs {_share(at_mean.module)} and "
-        f"random units {_share(at_mean.random)}: a network then loses *{at_mean.answer}*."
+        f"That is of units set to 0; held at their mean, at dropout {last:g} a module costs {_share(at_mean.module)} "
+        f"and random units {_share(at_mean.random)}: a network then loses *{at_mean.answer}*."
     )
     found = families(rows[rows["strength"] == last])
     if found is not None:
