@@ -53,7 +53,11 @@ def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str) -
     table = made_up(**losses)
     said = words.texts(table, RESULTS)
     assert words._MEANT[answer] in said["lesion_answer"]
-    assert said["lesion_answer"].count(words._MEANT[answer]) == 2  # with dropout and without
+    assert said["lesion_course"].count(words._MEANT[answer]) == 2  # with dropout and without
+    n = len(STRENGTHS)
+    missed, more = n * (answer != NO_MORE), n * (answer == MORE)
+    assert f"weight at {missed} of {n} strengths" in said["lesion_answer"]
+    assert f"in activity at {more} of them" in said["lesion_answer"]
     assert f"*{answer}* at {words.listed(f'{strength:g}' for strength in STRENGTHS)}" in said["lesion_course"]
     for markdown in (words.course_markdown(table, RESULTS), words.places_markdown(table, RESULTS)):
         assert markdown.count(answer) == len(markdown.splitlines()) - 2
@@ -63,7 +67,7 @@ def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str) -
 @pytest.mark.parametrize(("downstream", "said"), [(0.05, "downstream"), (-0.05, "upstream"), (0.0, "neither")])
 def test_the_family_is_named_that_predicts_better(downstream: float, said: str) -> None:
     text = words.texts(made_up(downstream=downstream), RESULTS)
-    assert words._PREDICTS[said] in text["lesion_answer"]
+    assert f"{len(STRENGTHS)} times {said}" in text["lesion_answer"]
     assert words._PREDICTS[said] in text["lesion_families"]
 
 

@@ -11,6 +11,7 @@ from modularity_lib.findings.lesion_effects import (
     CLEAR,
     DOWNSTREAM,
     MORE,
+    NEITHER,
     NO_MORE,
     SELDOM,
     UNTOLD,
@@ -35,10 +36,11 @@ _MEANT = {
     UNTOLD: "modules matter; too few near neighbours are as alike as a module to say whether these would do the same",
     MORE: "modules matter, and more than units that are merely alike in activity",
 }
+_MISSED = (AS_NEIGHBOURS, UNTOLD, MORE)  # more than random units
 _PREDICTS = {
     DOWNSTREAM: "downstream modules predict better what is lost",
     UPSTREAM: "upstream modules predict better what is lost",
-    "neither": "neither family's modules predict it better",
+    NEITHER: "neither family's modules predict it better",
 }
 
 
@@ -67,24 +69,27 @@ def texts(table: pd.DataFrame, results: Results, *, missing: str = "") -> dict[s
 
 
 def answer_text(table: pd.DataFrame, results: Results) -> str:
-    """The answer in four sentences: at the strongest dropout, without dropout, at the mean, and whose modules."""
+    """The answer in three sentences: over all strengths of dropout, at the mean, and whose modules."""
     rows = sweep(comparable(table), results.study, "dropout")
     if rows.empty:
         return "No network's weights are at hand, so no module was taken out."
-    by_strength = _by_strength(rows)
-    last, first = max(by_strength), min(by_strength)
-    sentences = [_at(by_strength[last], last)]
-    if first < last:
-        sentences.append(_at(by_strength[first], first))
-    at_mean = _by_strength(sweep(comparable(table, lesion="mean"), results.study, "dropout"))[last]
-    sentences.append(
-        f"That is of units set to 0; held at their mean, at dropout {last:g} a module costs {_share(at_mean.module)} "
-        f"and random units {_share(at_mean.random)}: a network then loses *{at_mean.answer}*."
+    zero = _by_strength(rows)
+    mean = _by_strength(sweep(comparable(table, lesion="mean"), results.study, "dropout"))
+    missed, more = (sum(one.answer in which for one in zero.values()) for which in (_MISSED, (MORE,)))
+    answers = [one.answer for one in zero.values()]
+    last = max(zero)
+    held = sum(one.answer in _MISSED for one in mean.values())
+    found = [one.answer for one in map(families, (some for _, some in _at_each(rows))) if one is not None]
+    whose = ", ".join(f"{found.count(name)} times {name}" for name in (UPSTREAM, DOWNSTREAM, NEITHER))
+    return (
+        f"A module is missed more than random units of the same number and outgoing weight at {missed} of {len(zero)} "
+        f"strengths of dropout (at {last:g}: {_share(zero[last].module)} of accuracy lost against "
+        f"{_share(zero[last].random)}), and clearly more than as many near neighbours in activity at {more} of them: "
+        f"{_MEANT[max(_MEANT, key=answers.count)]}. That is of units set to 0, as dropout does; held at their mean, "
+        f"modules are missed more than random units at {held} of {len(mean)} strengths (at {last:g}: "
+        f"{_share(mean[last].module)} against {_share(mean[last].random)}). The family whose modules predict better "
+        f"what is lost is {whose}, counted over the strengths."
     )
-    found = families(rows[rows["strength"] == last])
-    if found is not None:
-        sentences.append(f"At dropout {last:g} {_PREDICTS[found.answer]} ({_families_numbers(found)}).")
-    return " ".join(sentences)
 
 
 def _at(found: Lost, strength: float) -> str:
@@ -188,7 +193,7 @@ def trials_text() -> str:
         right = sum(counts["answer"].get(answer, 0) for answer in of.right)
         total = sum(counts["answer"].values())
         families = counts["family"].get(of.family, 0)
-        meant = "no family is called better" if of.family == "neither" else f"the {of.family} modules are called better"
+        meant = "no family is called better" if of.family == NEITHER else f"the {of.family} modules are called better"
         parts.append(f"{case}: {listed_or(of.right)} in {right} of {total}, and {meant} in {families}")
     return f"In experiments of {RUNS} made-up networks each, the rule says of {'; of '.join(parts)}."
 
@@ -224,8 +229,9 @@ def _course_text(by_strength: dict[float, Lost]) -> str:
     counted = "; ".join(f"*{name}* at {listed(found)}" for name, found in answers.items() if found)
     ratios = [f"{one.module.mean / one.random.mean:.1f}" for one in (first, last) if one.random.mean > 0]
     turned = "falls too" if last.module.mean < first.module.mean else "does not fall"
-    return (
-        f"Dropout trains a network to bear the loss of units at random: random sets cost {first.random.mean:.1%} "
+    ends = sorted({min(by_strength), max(by_strength)})
+    return " ".join(_at(by_strength[strength], strength) for strength in ends) + (
+        f" Dropout trains a network to bear the loss of units at random: random sets cost {first.random.mean:.1%} "
         f"without it and {last.random.mean:.1%} at {max(by_strength):g}. What a module costs {turned}: "
         f"{first.module.mean:.1%} and {last.module.mean:.1%}. So their ratio, {listed(ratios)}, says as much of the "
         f"sets as of the modules; the difference is {_share(first.excess)} and {_share(last.excess)}. The answers by "
