@@ -1,5 +1,6 @@
-"""A panel for every normalised measure and hidden layer, with curves along dropout."""
+"""A panel for every measure and hidden layer, with curves along dropout."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -7,12 +8,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.style import LOOKS
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, is_normalised
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, Measure, is_normalised
+
+NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))
 
 Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 
 
-def panels_along_dropout(table: pd.DataFrame, curves: Curves, *, label: str, columns: int, absent: str) -> Figure:
+def panels_along_dropout(
+    table: pd.DataFrame,
+    curves: Curves,
+    *,
+    label: str,
+    columns: int,
+    absent: str,
+    measures: Sequence[Measure] = NORMALISED,
+) -> Figure:
     """Means over runs ± s.e.m.
 
     Args:
@@ -20,13 +31,13 @@ def panels_along_dropout(table: pd.DataFrame, curves: Curves, *, label: str, col
         label: of the y axis.
         columns: of the legend.
         absent: what a table without rows is shown as.
+        measures: a column of panels for each.
     """
-    measures = [measure for measure in PANEL_ORDER if is_normalised(measure)]
     layers = sorted(set(table["layer"]))
     figure, panels = plt.subplots(
         max(1, len(layers)),
         len(measures),
-        figsize=(8.6, 0.9 + 1.9 * max(1, len(layers))),
+        figsize=(0.6 + 2.0 * max(3, len(measures)), 0.9 + 1.9 * max(1, len(layers))),
         sharex=True,
         sharey=True,
         squeeze=False,

@@ -166,23 +166,6 @@ def perturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 COMMON_MODE, FINDINGS = ".common_mode", ".findings"  # in the perturbed folder: what belongs into data/
-    for place in sorted(common_mode.SHIPPED.iterdir()):
-        entry = read_entry(place)
-        tables = {name: upside_down(table) for name, table in entry.tables.items()}
-        facts = json.loads((place / "facts.json").read_text(encoding="utf-8"))
-        replace_entry(folder / COMMON_MODE / place.name, Entry(entry.facts, entry.arrays, tables), key=facts["key"])
-    for place in sorted(findings_tables.SHIPPED.glob("*/*")):
-        entry = read_entry(place)
-        tables = {name: upside_down(table) for name, table in entry.tables.items()}
-        key = json.loads((place / "facts.json").read_text(encoding="utf-8"))["key"]
-        copy = folder / FINDINGS / place.relative_to(findings_tables.SHIPPED)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        replace_entry(copy, Entry(entry.facts, entry.arrays, tables), key=key)
-    return folder
-
-
-COMMON_MODE = ".common_mode"  # in the perturbed folder: what belongs into data/common_mode
-FINDINGS = ".findings"  # and into data/findings
 
 
 @pytest.fixture
