@@ -10,7 +10,7 @@ override export NAME := $(value NAME)
 override export PARAMETERS := $(value PARAMETERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf chapter test chapters faults lint bench readme common-mode bounds false-positives lock clean
+.PHONY: help install book pdf chapter test chapters faults lint bench readme common-mode bounds live-units false-positives lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -54,6 +54,9 @@ common-mode: $(INSTALLED) ## Measure what units have in common in all runs of v1
 
 bounds: $(INSTALLED) ## Bound Q of all partitions for matrices of v1, into data/bounds: some minutes
 	$(BIN)/modularity bounds
+
+live-units: $(INSTALLED) ## Test agreement over live units in all shipped studies, into data/live_units; 10 minutes
+	@for study in v1 final-base final-wide final-deep; do $(BIN)/modularity live-units $$study || exit 1; done
 
 false-positives: $(INSTALLED) ## Measure how often each null of test_modules errs, into data/false_positives; 20 minutes
 	$(BIN)/modularity false-positives

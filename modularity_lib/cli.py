@@ -593,6 +593,25 @@ def bounds() -> None:
         ship(Archive("v1").tables_at_hand())
 
 
+@main.command("live-units")
+@click.argument("study", type=_StudyName(), default="v1")
+@_stops_at_once
+def live_units(study: "Study") -> None:
+    """Test the agreement of all pairs of clusterings over live units, and ship the p-values in data/live_units.
+
+    Takes some minutes of one core.
+
+    \b
+    Example:
+      modularity live-units final-base
+    """
+    need_checkout("modularity live-units")
+    from modularity_lib.findings.live_units import ship
+    from modularity_lib.studies.archive import Archive
+
+    ship(Archive(study).tables_at_hand())
+
+
 @main.command("false-positives")
 @_stops_at_once
 def false_positives() -> None:

@@ -20,6 +20,7 @@ from modularity_lib import cli
 from modularity_lib.book import cover, pdf, readme, rerun
 from modularity_lib.book.execution import ChapterFailed
 from modularity_lib.findings import bounds, common_mode, false_positives, made_up_rises, reaffirm
+from modularity_lib.findings import bounds, common_mode, false_positives, live_units, reaffirm
 from modularity_lib.images import dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies import archive, measurement, shipping, status
@@ -271,6 +272,14 @@ def test_bounds_are_computed_for_v1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shipped == ["v1"]
 
 
+@pytest.mark.parametrize(("arguments", "study"), [([], "v1"), (["final-base"], "final-base")])
+def test_live_units_are_tested_for_a_study(arguments: list[str], study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped: list[str] = []
+    monkeypatch.setattr(live_units, "ship", lambda results: shipped.append(results.study.name))
+    assert modularity("live-units", *arguments).exit_code == 0
+    assert shipped == [study]
+
+
 def test_data_fetch_names_what_is_at_hand() -> None:
     shown = modularity("data", "fetch", "mnist-5k")
     assert f"4,000 training and 1,000 test images, SHA-256 {dataset_of_study('mnist-5k').sha256}" in shown.output
@@ -331,6 +340,7 @@ FIRST_OF = {
     ("readme",): (readme, "shipped_results"),
     ("common-mode",): (common_mode, "ship"),
     ("bounds",): (bounds, "ship"),
+    ("live-units",): (live_units, "ship"),
     ("false-positives",): (false_positives, "ship"),
     ("made-up-rises",): (made_up_rises, "ship"),
     ("pdf",): (pdf, "build_single_page"),
