@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.vocabulary import BASELINE, Regulariser, pair_kind
+from modularity_lib.vocabulary import BASELINE, MEASURES, Regulariser, pair_kind
 
 TABLES = ("networks", "modules", "agreement")
 LAYER_OF_NETWORK = ["trained", "run", "l2", "l1", "dropout", "layer"]  # what tells one layer from another in a study
+_KINDS = np.array([[pair_kind(a, b) for b in MEASURES] for a in MEASURES])  # of two measures, by their numbers
 IDENTIFYING = ["study", "dataset", "hidden", "protocol", "trained", "run", "l2", "l1", "dropout"]
 
 
@@ -57,7 +58,8 @@ def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame
     `corrected` is 0 for clusterings that agree as shuffled ones do, 1 for identical ones.
     """
     rows = results.analysed("agreement", trained=trained)
-    kinds = [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]
+    a, b = (pd.Index(MEASURES).get_indexer(pd.Index(rows[name])) for name in ("measure_a", "measure_b"))
+    kinds = _KINDS[a, b]
     chance = rows["element_centric_chance"]
     # Two clusterings of one module each agree by necessity (chance = 1): they say nothing, so they count as chance.
     room = (1 - chance).where(chance < 1, np.inf)
