@@ -17,7 +17,7 @@ READ = f"{CURRENT}; import modularity_lib as ml; results = ml.run_study('v1')"  
 JUDGE = f"{READ}; from modularity_lib.findings import ledger; ledger.verdicts_by_study(ledger.judge_studies([results]))"
 DRAW = f"{READ}; from modularity_lib import figures; figures.performance_and_norms(results)"
 FIND = "from modularity_lib.findings import beyond_chance, common_mode, false_positives, noise_ceiling, silent_units"
-FIND += "; from modularity_lib.findings import synthetic"
+FIND += "; from modularity_lib.findings import live_agreement, live_units, made_up_silence, synthetic"
 RECORDED = "import numpy as np, modularity_lib as ml; ml.test_modules(np.eye(5)[:, :3], draws=1)"
 
 

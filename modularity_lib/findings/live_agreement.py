@@ -5,12 +5,13 @@ The verdicts are those of `claims`, by rules that know nothing of live units.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from modularity_lib.alignment.scores import similarity_spearman
-from modularity_lib.findings.claims import ALPHA, CLAIMS
+from modularity_lib.findings.claims import ALPHA, CLAIMS, AcrossEvidence
 from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.live_units import PAIRS, are_live
 from modularity_lib.studies.archive import Archive
@@ -23,8 +24,10 @@ ALL_NETWORKS, NONE, ALL_LAYERS = "all networks", "no regularisation", "all"
 AGREEMENT_CLAIMS = ("families-agree-within", "families-differ")
 _DROPOUTS = (0.3, 0.5, 0.7)  # shown one by one where a study has them
 
-# Corrected agreement over live units, by (networks, layer, kind of pair), of a first look at the tables of v1. It was
-# made with other code before this module was written; the rules of the claims are older than both.
+# Corrected agreement over live units, by (networks, layer, kind of pair), of a first look at tables that were computed
+# again since (81ae34a). It was made with other code before this module was written; the rules of the claims
+# are older than both.
+FIRST_LOOK_AT = "v1"
 FIRST_LOOK = {
     (ALL_NETWORKS, ALL_LAYERS, "upstream"): 0.273,
     (ALL_NETWORKS, ALL_LAYERS, "downstream"): 0.331,
@@ -66,11 +69,11 @@ def settings_of_study(study: Study) -> dict[str, _Chosen]:
     return groups | {SWEEP_NAMES[name]: differs(name) for name in ("l2", "l1")}
 
 
-def _places(study: Study) -> Iterator[tuple[str, str, _Chosen]]:
-    """Every group of settings in all layers and in each: its name, the layer's, and which rows belong to it."""
+def _places(study: Study, *, by_layer: bool) -> Iterator[tuple[str, str, _Chosen]]:
+    """Every group of settings, in all layers and in each: its name, the layer's, and which rows belong to it."""
     for name, chosen in settings_of_study(study).items():
         yield name, ALL_LAYERS, chosen
-        for layer in range(1, len(study.hidden) + 1):
+        for layer in range(1, len(study.hidden) + 1) if by_layer else ():
             yield name, str(layer), _in_layer(chosen, layer)
 
 
@@ -78,11 +81,12 @@ def _in_layer(chosen: _Chosen, layer: int) -> _Chosen:
     return lambda rows: chosen(rows) & (rows["layer"] == layer)
 
 
-def agreement_of_both(results: Results, live: Results) -> pd.DataFrame:
+def agreement_of_both(results: Results, live: Results, *, by_layer: bool = True) -> pd.DataFrame:
     """Corrected agreement over all and over live units, by setting, layer and kind of pair, over runs.
 
     Args:
         live: the same results `on_live_units`.
+        by_layer: each layer by itself too, besides all of them together.
     Returns:
         A row per place with trained networks: `networks` (which settings), `layer`, `kind`, `n_networks`, `n_runs`,
         `live_units` (mean per layer); for `all` and `live` units the `..._similarity` and its `..._chance`, means over
@@ -91,7 +95,7 @@ def agreement_of_both(results: Results, live: Results) -> pd.DataFrame:
     """
     both = {"all": agreement_by_kind(results), "live": agreement_by_kind(live)}
     rows = []
-    for name, layer, chosen in _places(results.study):
+    for name, layer, chosen in _places(results.study, by_layer=by_layer):
         found = {units: table[chosen(table)] for units, table in both.items()}
         for kind in KINDS:
             of_kind = {units: table[table["kind"] == kind] for units, table in found.items()}
@@ -127,8 +131,13 @@ def is_about_the_dead(row: pd.Series) -> bool:
     return bool(row["change_high"] < 0 and row["live"] < LARGELY * row["all"])
 
 
-def first_look_held(table: pd.DataFrame) -> tuple[int, int]:
-    """How many numbers of the `FIRST_LOOK` lie in the intervals of `agreement_of_both`, and how many there are."""
+def first_look_held(table: pd.DataFrame, study: Study) -> tuple[int, int]:
+    """How many numbers of the `FIRST_LOOK` lie in the intervals of `agreement_of_both`, and how many there are.
+
+    None of a study other than the one that was looked at.
+    """
+    if study.name != FIRST_LOOK_AT:
+        return 0, 0
     places = table[["networks", "layer", "kind"]].itertuples(index=False, name=None)
     intervals = zip(places, table["live_low"].round(3), table["live_high"].round(3), strict=True)
     inside = [low <= FIRST_LOOK[place] <= high for place, low, high in intervals if place in FIRST_LOOK]
@@ -157,34 +166,39 @@ def beyond_chance_of_both(results: Results, live: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def claims_by_setting(results: Results, live: Results) -> pd.DataFrame:
+def claims_by_setting(results: Results, live: Results, *, by_layer: bool = True) -> pd.DataFrame:
     """The claims on agreement judged by their rules on parts of a study, over all and over live units.
 
+    Args:
+        live: the same results `on_live_units`.
+        by_layer: each layer by itself too, besides all of them together.
     Returns:
         A row per claim, place and form: `networks`, `layer`, `claim`, `units` ("all" or "live"), `status`, `missed`
-        (names of the conditions that do not hold), `mean`, `low` and `high` of the quantity that decides (95 %
+        (names of the conditions that do not hold), `half_within` (half of the agreement within families, the second
+        limit of the claim on families that differ), `mean`, `low` and `high` of the quantity that decides (95 %
         interval, or smallest and largest run), `n_runs`.
     """
     judges = {claim.id: claim.judge for claim in CLAIMS if claim.id in AGREEMENT_CLAIMS}
     rows = []
-    for name, layer, chosen in _places(results.study):
+    for name, layer, chosen in _places(results.study, by_layer=by_layer):
         for units, source in (("all", results), ("live", live)):
-            part = _part(source, chosen, layer)
+            part = replace(source, agreement=_part(source.agreement, chosen, layer))
             for claim, judge in judges.items():
                 verdict = judge(part)
                 missed = "; ".join(condition.name for condition in verdict.missed)
-                row = {"networks": name, "layer": layer, "claim": claim, "units": units, "status": verdict.status}
+                row: dict[str, Any] = {"networks": name, "layer": layer, "claim": claim, "units": units}
                 low, high = verdict.effect.bounds if verdict.effect else (np.nan, np.nan)
                 mean, n_runs = (verdict.effect.mean, verdict.effect.n_runs) if verdict.effect else (np.nan, 0)
-                rows.append({**row, "missed": missed, "mean": mean, "low": low, "high": high, "n_runs": n_runs})
+                half_within = verdict.evidence.within / 2 if isinstance(verdict.evidence, AcrossEvidence) else np.nan
+                row |= {"status": verdict.status, "missed": missed, "half_within": half_within}
+                rows.append({**row, "mean": mean, "low": low, "high": high, "n_runs": n_runs})
     return pd.DataFrame(rows)
 
 
-def _part(results: Results, chosen: _Chosen, layer: str) -> Results:
-    """The same results with the chosen rows of trained networks, and all untrained ones of the layer."""
-    rows = results.agreement
-    untrained = ~rows["trained"] & ((layer == ALL_LAYERS) | (rows["layer"].astype(str) == layer))
-    return replace(results, agreement=rows[untrained | (rows["trained"] & chosen(rows))])
+def _part(agreement: pd.DataFrame, chosen: _Chosen, layer: str) -> pd.DataFrame:
+    """The chosen rows of trained networks, and all rows of untrained ones of the layer."""
+    untrained = ~agreement["trained"] & ((layer == ALL_LAYERS) | (agreement["layer"].astype(str) == layer))
+    return agreement[untrained | (agreement["trained"] & chosen(agreement))]
 
 
 def rank_correlations(results: Results, *, run: int = 0) -> pd.DataFrame:

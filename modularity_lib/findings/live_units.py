@@ -20,7 +20,6 @@ import pandas as pd
 from modularity_lib.alignment.many_pairs import element_centric_of_pairs
 from modularity_lib.alignment.scores import agreement_p_value
 from modularity_lib.clustering.clusterings import Clustering
-from modularity_lib.findings.tables import StaleFinding
 from modularity_lib.paths import checkout
 from modularity_lib.progress import progress_bar
 from modularity_lib.studies.entries import Entry, check_replaceable, key_of, read_entry, replace_entry
@@ -46,6 +45,10 @@ def are_live(labels: np.ndarray) -> np.ndarray:
     [True, True, False, False]
     """
     return np.asarray((np.asarray(labels) >= 0).all(axis=-2))
+
+
+class OtherPairs(UserWarning):
+    """The shipped p-values are not of the pairs that are there now, or of another test."""
 
 
 def on_live_units(results: Results) -> Results:
@@ -163,7 +166,7 @@ def _p_values_at_hand(results: Results, runs: Sequence[int], pairs: Sequence[_Pa
         warnings.warn(
             f"the p-values in {folder} are of other modules or other code, so they are computed now. `modularity "
             f"live-units {study.name}` ships new ones.",
-            StaleFinding,
+            OtherPairs,
             stacklevel=3,
         )
     return _tested(pairs, runs, permutations=study.permutations)

@@ -16,8 +16,7 @@ from modularity_lib.alignment.scores import (
     expected_element_centric_similarity,
 )
 from modularity_lib.findings import live_units
-from modularity_lib.findings.live_units import are_live, on_live_units
-from modularity_lib.findings.tables import StaleFinding
+from modularity_lib.findings.live_units import OtherPairs, are_live, on_live_units
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind
 from modularity_lib.vocabulary import FAMILY, MEASURES, pair_kind
@@ -31,6 +30,9 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def with_labels(results: Results, *, units: int = 12, dead: float = 0.3, seed: int = 0) -> Results:
     """Made-up results with modules at random; upstream, units are dead at random, in each measure some others."""
     random = np.random.default_rng(seed)
+    rows = results.modules
+    rows = rows[(rows["run"] < 4) & (rows["l1"] == 0)]
+    results = replace(results, modules=rows)
     labels = [
         np.where((random.random(units) < dead) & (FAMILY[name] == "upstream"), -1, random.integers(0, 3, units))
         for name in results.modules["measure"]
@@ -154,10 +156,10 @@ def test_shipped_p_values_are_used_while_modules_and_the_test_are_the_same(
         patched.setattr(live_units, "agreement_p_value", lambda *_, **__: pytest.fail("tested"))
         assert on_live_units(made_up).agreement["p_value"].tolist() == computed
     for other in (with_labels(made_up, seed=1), replace(made_up, study=replace(made_up.study, permutations=60))):
-        with pytest.warns(StaleFinding, match="modularity live-units made-up"):
+        with pytest.warns(OtherPairs, match="modularity live-units made-up"):
             on_live_units(other)
     monkeypatch.setattr(live_units, "source_of", lambda stage: "other code")
-    with pytest.warns(StaleFinding):
+    with pytest.warns(OtherPairs):
         on_live_units(made_up)
 
 
