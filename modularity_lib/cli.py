@@ -520,9 +520,11 @@ def readme() -> None:
     need_checkout("modularity readme")
     from modularity_lib.book.cover import COVER, draw_cover
     from modularity_lib.book.readme import README, shipped_results, with_table
+    from modularity_lib.findings.live_units import on_live_units
 
     v1, *others = shipped_results()
-    README.write_text(with_table(README.read_text(encoding="utf-8"), v1, others), encoding="utf-8")
+    text = with_table(README.read_text(encoding="utf-8"), v1, others, live=on_live_units(v1))
+    README.write_text(text, encoding="utf-8")
     draw_cover(v1, COVER)
 
 

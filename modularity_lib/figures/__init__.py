@@ -19,6 +19,7 @@ from modularity_lib.figures.common_mode import (
 from modularity_lib.figures.explorer import modules_looked_at
 from modularity_lib.figures.ledger import published_against_ours
 from modularity_lib.figures.lesions import lost_without_modules
+from modularity_lib.figures.live_units import agreement_over_both
 from modularity_lib.figures.measures import against_dropout, all_measures, sorted_by_each_other
 from modularity_lib.figures.modularity import modularity_against_regularisation
 from modularity_lib.figures.modules import floor_and_common_factor, gaps_of_methods, near_optima, p_values_of_tests
@@ -39,6 +40,7 @@ __all__ = [
     "agreement_against_dropout",
     "agreement_by_strength",
     "agreement_maps",
+    "agreement_over_both",
     "all_measures",
     "balance_against_l2",
     "chance_to_ceiling",

@@ -7,7 +7,7 @@ import ast
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from modularity_lib.book.words.verdicts import all_claims_text, by_study_markdow
 from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import common_mode, noise_ceiling
 from modularity_lib.findings import tables as findings_tables
+from modularity_lib.findings import common_mode, live_units, noise_ceiling
 from modularity_lib.findings.claims import judge_all
 from modularity_lib.findings.ledger import judge_studies, ledger, published_beside_ours
+from modularity_lib.findings.live_units import on_live_units
 from modularity_lib.findings.noise_ceiling import searched_again
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.studies import shipped
@@ -140,7 +142,15 @@ def upside_down(table: pd.DataFrame) -> pd.DataFrame:
         values = table[name]
         turned = values.max() + values.min() - values
         changed[name] = turned * (1 - 0.15 * random.random(len(table)))
+    if "labels" in table:  # the same modules and the same dead units, but of other live units
+        changed["labels"] = [_shuffled(random, labels) for labels in table["labels"]]
     return changed
+
+
+def _shuffled(random: np.random.Generator, labels: list[int]) -> list[int]:
+    shuffled = np.array(labels)
+    shuffled[shuffled >= 0] = random.permutation(shuffled[shuffled >= 0])
+    return shuffled.tolist()
 
 
 @pytest.fixture(scope="module")
@@ -176,10 +186,16 @@ def results_of(perturbed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
         monkeypatch.setattr(shipped, "RESULTS_FOLDER", folder)
         monkeypatch.setattr(common_mode, "SHIPPED", folder / COMMON_MODE)
         monkeypatch.setattr(findings_tables, "SHIPPED", folder / FINDINGS)
+        monkeypatch.setattr(live_units, "SHIPPED", folder / ".live_units")  # there is none: the tests are made up
+        monkeypatch.setattr(live_units, "_tested", made_up_p_values)
         shipped.shipped_tables.cache_clear()
 
     yield read_from
     shipped.shipped_tables.cache_clear()
+
+
+def made_up_p_values(pairs: Sequence[object], *_: object, **__: object) -> list[float]:
+    return np.random.default_rng(0).random(len(pairs)).tolist()
 
 
 def texts_of_the_report(results: Results, others: list[Results]) -> dict[str, str]:
@@ -196,7 +212,7 @@ def texts_of_the_report(results: Results, others: list[Results]) -> dict[str, st
         "ledger_markdown": ledger_markdown(ledger(numbers)),
         "ledger_texts": str(ledger_texts(numbers)),
         "by_study_markdown": by_study_markdown(by_study),
-        "README": with_table(README.read_text(encoding="utf-8"), results, others),
+        "README": with_table(README.read_text(encoding="utf-8"), results, others, live=on_live_units(results)),
     }
 
 

@@ -167,7 +167,10 @@ def test_modules_of_untrained_networks_and_at_the_strongest_regularisation_are_t
     results.modules["n_modules"] = 4.0
     strong = results.modules["dropout"] == 0.6
     results.modules.loc[strong & (results.modules["measure"] == "input_gradient"), "n_modules"] = 2.5
-    facts = module_texts(results)
+    live = replace(results, modules=results.modules.assign(n_modules=results.modules["n_modules"] + 1))
+    facts = module_texts(results, live)
+    assert "Over live units: Untrained networks have 5.0 to 5.0 modules by measure" in facts["module_counts"]
+    assert "dropout 0.6: 3.5 to 5.0 (fewer than untrained in 1 of 8)" in facts["module_counts"]
     assert "Untrained networks have 4.0 to 4.0 modules by measure" in facts["module_counts"]
     assert "dropout 0.6: 2.5 to 4.0 (fewer than untrained in 1 of 8)" in facts["module_counts"]
     untrained = results.modules.query("not trained").groupby("measure")["score"].mean()

@@ -294,3 +294,24 @@ def test_a_plot_has_the_name_the_documentation_and_the_arguments_of_what_it_is_m
     assert figures.agreement_maps.__name__ == "agreement_maps"
     assert str(figures.agreement_maps.__doc__).startswith("Agreement as maps")
     assert list(inspect.signature(figures.agreement_maps).parameters) == ["results", "layer", "by_layer"]
+
+
+def test_agreement_over_live_units_is_drawn_beside_that_over_all_units_with_their_number() -> None:
+    whole = made_up_results(agreement={"upstream": 0.7, "downstream": 0.6, "across": 0.3})
+    live = made_up_results(agreement={"upstream": 0.4, "downstream": 0.65, "across": 0.45})
+    counted = live.agreement.assign(live_units=np.where(live.agreement["l2"] > 1e-5, 20, 60))
+    live = replace(live, agreement=counted)
+    table = figures.agreement_over_both.table(whole, live)
+    row = table.query("regulariser == 'l2' and strength == 1e-3 and kind == 'upstream'").set_index("units")
+    assert row.loc["all", "mean"] == pytest.approx((0.7 - 0.25) / 0.75, abs=0.01)
+    assert row.loc["live", "mean"] == pytest.approx((0.4 - 0.25) / 0.75, abs=0.01)
+    assert row["live_units"].tolist() == [20, 20]
+    assert row["n_runs"].tolist() == [STUDY.runs] * 2
+    assert 0 not in set(table.query("regulariser == 'l1'")["strength"])
+    figure = figures.agreement_over_both.draw(table)
+    upper, lower = figure.axes[1], figure.axes[4]
+    curves = [container.lines[0].get_xydata() for container in upper.containers]
+    assert any(np.allclose(of[-1], [1e-3, row.loc["live", "mean"]]) for of in curves)
+    np.testing.assert_allclose(lower.lines[0].get_xydata(), [[1e-5, 60], [1e-3, 20]])
+    read = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    np.testing.assert_array_equal(pixels(figures.agreement_over_both.draw(read)), pixels(figure))

@@ -80,16 +80,33 @@ def _sweep_label(rows: pd.DataFrame) -> str:
     return f"{label}, {rows['weakest'].iloc[0]:.2g} → {rows['strongest'].iloc[0]:.2g}"
 
 
-def module_texts(results: Results) -> dict[str, str]:
-    """How modular untrained networks are, and how many modules networks have at the strongest regularisation."""
+def module_texts(results: Results, live: Results) -> dict[str, str]:
+    """How modular untrained networks are, and how many modules networks have at the strongest regularisation.
+
+    Args:
+        live: the same results `live_units.on_live_units`.
+    """
     untrained = results.analysed("modules", trained=False)
     if untrained.empty:
         none = "There are no untrained networks in this study."
         return {"untrained_scores": none, "module_counts": none}
-    scores, counts = (untrained.groupby("measure")[name] for name in ("score", "n_modules"))
-    means, chance = scores.mean(), counts.mean()
+    scores = untrained.groupby("measure")["score"]
+    means = scores.mean()
     low, high = str(means.idxmin()), str(means.idxmax())
     spread = scores.std()
+    return {
+        "untrained_scores": (
+            f"Mean Q of untrained networks goes from {means[low]:.3f} ({MEASURE_LABELS[low]}) to "
+            f"{means[high]:.3f} ({MEASURE_LABELS[high]}), with standard deviations of {spread.min():.3f} to "
+            f"{spread.max():.3f} over networks and layers."
+        ),
+        "module_counts": f"{_counts_text(results)} Over live units: {_counts_text(live)}",
+    }
+
+
+def _counts_text(results: Results) -> str:
+    """How many modules untrained networks have, and those at the strongest regularisation."""
+    chance = results.analysed("modules", trained=False).groupby("measure")["n_modules"].mean()
     parts = []
     for regulariser in reversed(REGULARISERS):
         rows = sweep(results.analysed("modules", trained=True), results.study, regulariser)
@@ -101,14 +118,7 @@ def module_texts(results: Results) -> dict[str, str]:
             f"{LABELS[regulariser]} {rows['strength'].max():.2g}: {strongest.min():.1f} to {strongest.max():.1f} "
             f"(fewer than untrained in {fewer} of {len(strongest)})"
         )
-    return {
-        "untrained_scores": (
-            f"Mean Q of untrained networks goes from {means[low]:.3f} ({MEASURE_LABELS[low]}) to "
-            f"{means[high]:.3f} ({MEASURE_LABELS[high]}), with standard deviations of {spread.min():.3f} to "
-            f"{spread.max():.3f} over networks and layers."
-        ),
-        "module_counts": (
-            f"Untrained networks have {chance.min():.1f} to {chance.max():.1f} modules by measure. At the strongest "
-            f"analysed regularisation it is, by measure: {'; '.join(parts)}."
-        ),
-    }
+    return (
+        f"Untrained networks have {chance.min():.1f} to {chance.max():.1f} modules by measure. At the strongest "
+        f"analysed regularisation it is, by measure: {'; '.join(parts)}."
+    )

@@ -40,18 +40,20 @@ def verdicts_markdown(verdicts: Mapping[str, Verdict], others: Sequence[Mapping[
     return markdown(heads, rows)
 
 
-def by_study_markdown(verdicts_of: Mapping[str, Mapping[str, Verdict]]) -> str:
-    """Markdown table: the claims on every study, with verdict and effect in each cell.
+def by_study_markdown(verdicts_of: Mapping[str, Mapping[str, Verdict]], *, claims: Sequence[str] | None = None) -> str:
+    """Markdown table: claims on every study, with verdict and effect in each cell.
 
     Args:
         verdicts_of: {study: verdicts of `judge_all`}.
+        claims: ids of those wanted; all of them by default.
     """
 
     def cell(verdict: Verdict) -> str:
         but = f"; but {missed_text(verdict)}" if verdict.missed else ""
         return f"{verdict.status}: {effect_text(verdict.effect)}{but}"
 
-    rows = ([claim.statement, *(cell(verdicts[claim.id]) for verdicts in verdicts_of.values())] for claim in CLAIMS)
+    wanted = [claim for claim in CLAIMS if claims is None or claim.id in claims]
+    rows = ([claim.statement, *(cell(verdicts[claim.id]) for verdicts in verdicts_of.values())] for claim in wanted)
     return markdown(["claim", *(f"`{study}`" for study in verdicts_of)], rows)
 
 

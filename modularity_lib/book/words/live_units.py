@@ -1,0 +1,228 @@
+"""Words on live units: what is left of agreement without those that are silent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from modularity_lib.book.words.prose import listed, markdown, markdown_of
+from modularity_lib.findings.claims import ALPHA, CLAIMS
+from modularity_lib.findings.live_agreement import (
+    AGREEMENT_CLAIMS,
+    ALL_LAYERS,
+    ALL_NETWORKS,
+    LARGELY,
+    NONE,
+    first_look_held,
+    is_about_the_dead,
+)
+from modularity_lib.studies.catalogue import Study
+from modularity_lib.vocabulary import KINDS, LABELS, SWEEP_NAMES
+
+_UNITS = {"all": "all units", "live": "live units"}
+_SWEEPS = (NONE, "dropout", "L2", "L1")
+_NUMBERS = {claim.id: number for number, claim in enumerate(CLAIMS, start=1)}
+
+
+def texts(study: Study, both: pd.DataFrame, claims: pd.DataFrame, shares: pd.DataFrame) -> dict[str, str]:
+    """What the tables of `findings.live_agreement` say, in sentences.
+
+    Args:
+        both, claims, shares: of `agreement_of_both`, `claims_by_setting` and `beyond_chance_of_both`.
+    """
+    inside, looked_at = first_look_held(both, study)
+    held = (
+        f"Of {looked_at} numbers of that first look, which was made on earlier tables of this study, {inside} lie "
+        "within the intervals of the table below."
+        if looked_at
+        else "That first look was at another study."
+    )
+    return {
+        "live_answer": answer_text(both),
+        "live_dead": dead_text(both),
+        "live_families": families_text(both),
+        "live_shares": shares_text(shares),
+        "live_held": held,
+        **{f"live_{claim.replace('-', '_')}": claim_text(claims, claim) for claim in AGREEMENT_CLAIMS},
+    }
+
+
+def answer_text(both: pd.DataFrame) -> str:
+    """Agreement over live units in place of all units, by kind of pair."""
+    rows = _of_all(both)
+    parts = [f"{LABELS[kind]} {rows[kind]['all']:.2f} and {_live(rows[kind])}" for kind in KINDS if kind in rows]
+    return f"Over all and over live units agreement is, where 0 is chance and 1 identity: {'; '.join(parts)}."
+
+
+def dead_text(both: pd.DataFrame) -> str:
+    """Where agreement of two upstream measures is largely about who is dead."""
+    upstream = both[(both["kind"] == "upstream") & both["networks"].isin(_SWEEPS)]
+    found = [row for _, row in upstream[upstream["layer"] == ALL_LAYERS].iterrows() if is_about_the_dead(row)]
+    in_layers = [
+        f"{row['networks']} in layer {row['layer']} ({row['all']:.2f} and {row['live']:.2f})"
+        for _, row in upstream[upstream["layer"] != ALL_LAYERS].iterrows()
+        if is_about_the_dead(row) and row["networks"] not in [of["networks"] for of in found]
+    ]
+    rule = f"less than {LARGELY:.0%} of it remains over live units"
+    told = [f"{row['networks']} ({row['all']:.2f} and {row['live']:.2f})" for row in found]
+    if not told and not in_layers:
+        return f"Nowhere is agreement upstream largely about who is dead: in no sweep is it so that {rule}."
+    where = listed(told) if told else "no sweep over all layers"
+    also = f"; also under {listed(in_layers)}" if in_layers else ""
+    return f"Agreement upstream is largely about who is dead under {where}{also}: {rule}."
+
+
+def families_text(both: pd.DataFrame) -> str:
+    """Which family agrees more within itself, over all and over live units."""
+    rows = _of_all(both)
+    if not {"upstream", "downstream"} <= set(rows):
+        return ""
+    parts = []
+    for units, name in _UNITS.items():
+        up, down = rows["upstream"], rows["downstream"]
+        if up[f"{units}_low"] > down[f"{units}_high"]:
+            how = "more than"
+        elif up[f"{units}_high"] < down[f"{units}_low"]:
+            how = "less than"
+        else:
+            how = "about as much as"
+        parts.append(f"over {name} {how} two downstream measures ({up[units]:.2f} and {down[units]:.2f})")
+    return f"Two upstream measures agree {', '.join(parts)}."
+
+
+def shares_text(shares: pd.DataFrame) -> str:
+    """Share of upstream comparisons beyond chance, by sweep and in untrained networks."""
+    rows = shares[(shares["kind"] == "upstream") & shares["networks"].isin([*_SWEEPS, "untrained"])]
+    parts = [f"{row['networks']} {row['all']:.0%} and {row['live']:.0%}" for _, row in rows.iterrows()]
+    return (
+        f"Two upstream measures agree beyond chance (p < {ALPHA:g}), over all and over live units: {'; '.join(parts)}."
+    )
+
+
+def claim_text(claims: pd.DataFrame, claim: str) -> str:
+    """The verdict on a claim over live units, and where verdicts over all and over live units differ."""
+    found = _by(claims[claims["claim"] == claim], "networks", "layer", "units")
+    places = dict.fromkeys(place[:2] for place in found)
+    differ = [
+        f"{_place(networks, layer)} ({found[networks, layer, 'all']['status']}, then "
+        f"{found[networks, layer, 'live']['status']})"
+        for networks, layer in places
+        if found[networks, layer, "all"]["status"] != found[networks, layer, "live"]["status"]
+    ]
+    whole = found[ALL_NETWORKS, ALL_LAYERS, "live"]
+    where = f"they differ {listed(differ)}" if differ else "they differ nowhere"
+    return (
+        f"*Over live units* the same rule says: **{whole['status']}** ({whole['mean']:.3f} [{whole['low']:.3f}, "
+        f"{whole['high']:.3f}]). The rule was applied to {len(places)} parts of the study too, over all units and then "
+        f"over live ones: {where}."
+    )
+
+
+def front_text(both: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """Silent units and the strongest dropout, for the front page: tables of all layers together will do."""
+    upstream = both[(both["kind"] == "upstream") & (both["layer"] == ALL_LAYERS) & (both["change_high"] < 0)]
+    chosen = upstream[upstream["networks"].isin(("L2", "L1"))].sort_values("change")
+    falls = [f"{row['live']:.2f} in place of {row['all']:.2f} under {row['networks']}" for _, row in chosen.iterrows()]
+    told = (
+        "Penalties silence many units, and two upstream measures then agree about which: over live units alone their "
+        f"agreement (0 = chance, 1 = identical) is {listed(falls)}."
+        if falls
+        else "Agreement upstream does not hang on silent units."
+    )
+    across = claims[(claims["claim"] == "families-differ") & (claims["layer"] == ALL_LAYERS)]
+    dropout = across[across["networks"].str.startswith("dropout ")]
+    if dropout.empty:
+        return told
+    strongest = dropout["networks"].iloc[-1]
+    found = _by(across, "networks", "units")
+    at, live = (found[strongest, units] for units in _UNITS)
+    return (
+        f"{told} Across the families agreement is {found[ALL_NETWORKS, 'all']['mean']:.2f} over all networks and "
+        f"{at['mean']:.2f} at {strongest}, where the rule of claim {_NUMBERS['families-differ']} says "
+        f"“{at['status']}”, and over live units “{live['status']}” ({live['mean']:.3f}, and "
+        f"half of that within families is {live['half_within']:.3f})."
+    )
+
+
+def agreement_markdown(both: pd.DataFrame) -> str:
+    """Markdown table of `agreement_of_both`: agreement over all and over live units, and the live one's interval."""
+    found = _by(both, "networks", "layer", "kind")
+    rows = []
+    for networks, layer in dict.fromkeys(place[:2] for place in found):
+        of_kind = {kind: found[networks, layer, kind] for kind in KINDS if (networks, layer, kind) in found}
+        cells = [f"{of['all']:.2f} → {_live(of)}" for of in of_kind.values()]
+        one = next(iter(of_kind.values()))
+        rows.append([networks, layer, one["n_networks"], f"{one['live_units']:.0f}", *cells])
+    return markdown(["networks", "layer", "how many", "live units", *(LABELS[kind] for kind in KINDS)], rows)
+
+
+def claims_markdown(claims: pd.DataFrame) -> str:
+    """Markdown table of `claims_by_setting`: the verdict in each place, with the quantity that decides."""
+    found = _by(claims, "networks", "layer", "claim", "units")
+    rows = []
+    for networks, layer in dict.fromkeys(place[:2] for place in found):
+        cells = [_verdict(found[networks, layer, claim, units]) for claim in AGREEMENT_CLAIMS for units in _UNITS]
+        rows.append([networks, layer, *cells])
+    heads = [f"claim {_NUMBERS[claim]}, {name}" for claim in AGREEMENT_CLAIMS for name in _UNITS.values()]
+    return markdown(["networks", "layer", *heads], rows)
+
+
+def shares_markdown(shares: pd.DataFrame) -> str:
+    """Markdown table of `beyond_chance_of_both`."""
+    cells = {"networks": "{networks}", "pair": "{pair}", "comparisons": "{comparisons:,}"}
+    cells |= {name: f"{{{units}:.0%}}" for units, name in _UNITS.items()}
+    return markdown_of(shares.assign(pair=shares["kind"].map(LABELS)), cells)
+
+
+def trial_markdown(trial: pd.DataFrame) -> str:
+    """Markdown table of `made_up_silence.trial_table`: share beyond chance and agreement, in both forms."""
+    found = _by(trial, "pairs_of", "dead", "units")
+    rows = []
+    for pairs_of, dead in dict.fromkeys(place[:2] for place in found):
+        of_units = [found[pairs_of, dead, units] for units in _UNITS]
+        rows.append([pairs_of, dead, *(f"{of['beyond_chance']:.0%}, {of['corrected']:.2f}" for of in of_units)])
+    return markdown(["two clusterings", "silent units", *_UNITS.values()], rows)
+
+
+def rank_text(ranks: pd.DataFrame | None) -> str:
+    """What the rank correlation of two upstream matrices is made of under penalties, from `rank_correlations`."""
+    if ranks is None or ranks.empty:
+        return "The matrices of this study are not at hand, so the rank correlation over live units is not known."
+    parts = []
+    for penalty in ("l2", "l1"):
+        strengths = ranks[ranks["dropout"] == 0].groupby(penalty)["tied"].mean()
+        rows = ranks[ranks[penalty] == strengths.idxmax()]
+        means = rows[["tied", "all", "live"]].mean()
+        parts.append(
+            f"at {SWEEP_NAMES[penalty]} {strengths.idxmax():.2g}, where {means['tied']:.0%} of the pairs of units have "
+            f"a dead one, it is {means['all']:.2f} over all and {means['live']:.2f} over live units"
+        )
+    return (
+        "The same holds for the rank correlation of two upstream similarity matrices (RSA): a pair with a dead unit "
+        f"has similarity 0 in both, and ties count as agreement. In run 0, {'; '.join(parts)}."
+    )
+
+
+def _by(table: pd.DataFrame, *names: str) -> dict[tuple[Any, ...], dict[Any, Any]]:
+    """The rows of a table by what is in these columns."""
+    return {tuple(row[name] for name in names): row for row in table.to_dict("records")}
+
+
+def _of_all(both: pd.DataFrame) -> dict[str, pd.Series]:
+    rows = both[(both["networks"] == ALL_NETWORKS) & (both["layer"] == ALL_LAYERS)]
+    return {row["kind"]: row for _, row in rows.iterrows()}
+
+
+def _live(row: Mapping[Any, Any] | pd.Series) -> str:
+    return f"{row['live']:.2f} [{row['live_low']:.2f}, {row['live_high']:.2f}]"
+
+
+def _place(networks: str, layer: str) -> str:
+    where = {NONE: "without regularisation", ALL_NETWORKS: "over all networks"}.get(networks, f"under {networks}")
+    return where if layer == ALL_LAYERS else f"{where} in layer {layer}"
+
+
+def _verdict(row: Mapping[Any, Any]) -> str:
+    if pd.isna(row["mean"]):
+        return str(row["status"])
+    return f"{row['status']}: {row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
