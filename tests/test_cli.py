@@ -19,8 +19,7 @@ from made_up_results import made_up_results
 from modularity_lib import cli
 from modularity_lib.book import cover, pdf, readme, rerun
 from modularity_lib.book.execution import ChapterFailed
-from modularity_lib.findings import bounds, common_mode, false_positives, made_up_rises, reaffirm
-from modularity_lib.findings import bounds, common_mode, false_positives, live_units, reaffirm
+from modularity_lib.findings import bounds, common_mode, false_positives, live_units, made_up_rises, reaffirm
 from modularity_lib.images import dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies import archive, measurement, shipping, status
