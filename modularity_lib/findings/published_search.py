@@ -52,15 +52,23 @@ def _spectral(matrix: np.ndarray) -> np.ndarray:
     while queue:
         module = queue.popleft()
         units = np.flatnonzero(labels == module)
-        values, vectors = np.linalg.eigh(matrix[np.ix_(units, units)])
         tried = labels.copy()
-        tried[units[vectors[:, np.argmax(np.abs(values))] < 0.0]] = n_modules
+        tried[units[_leading(matrix[np.ix_(units, units)]) < 0.0]] = n_modules
         risen = quality(matrix, tried, n_modules + 1)
         if risen > score:
             labels, score = tried, risen
             queue.extend((module, n_modules))
             n_modules += 1
     return labels
+
+
+def _leading(block: np.ndarray) -> np.ndarray:
+    """Eigenvector of the eigenvalue of largest magnitude: the leading singular vector of a symmetric matrix."""
+    try:
+        values, vectors = np.linalg.eigh(block)
+    except np.linalg.LinAlgError:  # now and then where entries go over 18 orders of magnitude
+        return np.asarray(np.linalg.svd(block)[0][:, 0])
+    return np.asarray(vectors[:, np.argmax(np.abs(values))])
 
 
 @njit(cache=True)

@@ -30,6 +30,7 @@ ENTRIES = {
     "published_numerics": ("findings.published_numerics.rows_of",),
     "rotated": ("findings.rotated.rows_of",),
     "two_sides": ("findings.two_sides.rows_of",),
+    "silent_weights": ("findings.silent_weights.rows_of",),
 }  # and of each of `findings.catalogue.FINDINGS`
 LIBRARIES = ("numpy", "scipy", "numba", "torch")  # whose versions can change numbers
 

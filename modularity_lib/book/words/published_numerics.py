@@ -1,9 +1,11 @@
 """Words on the published numerics: which published numbers they explain, and which nothing here explains."""
 
+import numpy as np
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown_of
+from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, markdown_of
 from modularity_lib.findings.published_numerics import BOTH, DOUBLE, MET, NEITHER, PUBLISHED
+from modularity_lib.findings.silent_weights import AS_TRAINED
 from modularity_lib.vocabulary import SWEEP_NAMES
 
 _KINDS = {"upstream": "two upstream", "downstream": "two downstream", "across": "across"}
@@ -77,3 +79,35 @@ def _under_l2_text(table: pd.DataFrame) -> str:
     by = {who: [strength for name, strength in told if name == who] for who, _ in told}
     sentences = [f"{who} come{'' if who.endswith('s') else 's'} nearer at {listed(of)}" for who, of in by.items()]
     return f"{capitalised('; '.join(sentences))}."
+
+
+def by_size_markdown(table: pd.DataFrame) -> str:
+    """Markdown table of `silent_weights.by_size`."""
+    heads = ["", "paper", *("as trained" if size == AS_TRAINED else f"about {size:.0e}" for size in _sizes(table))]
+    rows = (
+        [row["quantity"], f"{row['paper']:.3g}", *(effect_text(row[size]) for size in _sizes(table))]
+        for row in table.to_dict("records")
+    )
+    return markdown(heads, rows)
+
+
+def by_size_text(table: pd.DataFrame) -> str:
+    """At which size of the weights of silent units the published numbers come about."""
+    away = {size: _away(table, size) for size in _sizes(table)}
+    nearest = min(away, key=lambda size: away[size])
+    if nearest == AS_TRAINED:
+        return "No other size comes nearer to the published values than the weights as they are."
+    return (
+        f"With outgoing weights of silent units of about {nearest:.0e} all {len(table)} come nearest to the published "
+        f"values: they are {away[nearest]:.0%} off on average, as trained {away[AS_TRAINED]:.0%}. So in the paper's "
+        "networks silent units probably swung at weights of about that size, where ours partly lie still near 0."
+    )
+
+
+def _sizes(table: pd.DataFrame) -> list[float]:
+    return [float(name) for name in table.columns if name not in ("quantity", "paper")]
+
+
+def _away(table: pd.DataFrame, size: float) -> float:
+    """Mean distance from the published values, as a share of them."""
+    return float(np.mean([abs(row[size].mean / row["paper"] - 1) for row in table.to_dict("records")]))
