@@ -6,7 +6,13 @@ from modularity_lib.findings import lesions, published_numerics, rotated, silent
 from modularity_lib.findings.tables import Finding, table_at_hand
 from modularity_lib.studies.results import Results
 
-_ALL: tuple[Finding, ...] = (lesions.FINDING, published_numerics.FINDING, rotated.FINDING, silent_weights.FINDING, two_sides.FINDING,)
+_ALL: tuple[Finding, ...] = (
+    lesions.FINDING,
+    published_numerics.FINDING,
+    rotated.FINDING,
+    silent_weights.FINDING,
+    two_sides.FINDING,
+)
 
 FINDINGS: dict[str, Finding] = {finding.name: finding for finding in _ALL}
 
