@@ -23,7 +23,7 @@ USUALLY = 0.5  # "usually agree": more than this share of the pairs
 LITTLE = 0.25  # "agree little": at most this far from chance (0) towards identity (1)
 
 
-_OVER_RUNS = "by its 95 % interval over runs; in every run where they are fewer than 6"
+_OVER_RUNS = "by its 95 % interval over runs"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def effect_table(results: Results) -> pd.DataFrame:
     Returns:
         a row per regulariser, measure and layer:
         weakest, strongest: the two strengths (see `usable_strengths`); q_weakest, q_strongest: mean Q at each;
-        rise, low, high: mean difference over runs and its BCa 95 % interval (NaN with fewer than 6 runs);
+        rise, low, high: mean difference over runs and its 95 % interval (NaN with one run);
         smallest, largest: single runs; n_runs; p_value: exact sign-flip test, two-sided, at least smallest_p;
         p_holm, p_joint: adjusted over the measures and layers of the regulariser, see `inference`.
         A regulariser without two usable strengths has no rows.

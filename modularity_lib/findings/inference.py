@@ -7,8 +7,6 @@ from itertools import product
 import numpy as np
 from scipy import stats
 
-# A bootstrap of few values is too narrow: of normal samples of 3, its 95 % interval held the true mean in 73 %.
-FEWEST_FOR_INTERVAL = 6
 MOST_RUNS_ENUMERATED = 14  # 8,192 sign patterns
 
 
@@ -16,8 +14,8 @@ MOST_RUNS_ENUMERATED = 14  # 8,192 sign patterns
 class Effect:
     """Mean of one number per run, with its uncertainty over runs.
 
-    `smallest` and `largest` are the extremes over runs. `low` and `high` bound the 95 % interval, None with fewer than
-    `FEWEST_FOR_INTERVAL` runs or without spread. `p_value` is two-sided for "the runs are symmetric about 0";
+    `smallest` and `largest` are the extremes over runs. `low` and `high` bound the 95 % interval, None with a single
+    run or without spread. `p_value` is two-sided for "the runs are symmetric about 0";
     `smallest_p` is the smallest p-value that so many runs can give at all.
     """
 
@@ -32,15 +30,12 @@ class Effect:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The 95 % interval, or the smallest and largest run if there are too few for one."""
+        """The 95 % interval, or the smallest and largest run where there is none."""
         return (self.smallest, self.largest) if self.low is None or self.high is None else (self.low, self.high)
 
     @property
     def is_above_zero(self) -> bool:
-        """Whether the interval lies above 0, or every run does if there are too few for an interval.
-
-        With 3 runs that happens by chance once in eight times: `smallest_p` says how little they can prove.
-        """
+        """Whether the interval lies above 0; without an interval, whether every run does."""
         return self.bounds[0] > 0
 
 
@@ -50,10 +45,10 @@ def smallest_sign_flip_p(n_runs: int) -> float:
 
 
 def effect_over_runs(values: np.ndarray) -> Effect:
-    """Mean over runs with a BCa bootstrap interval and an exact sign-flip test.
+    """Mean over runs with Student's t interval and an exact sign-flip test.
 
     Runs share their seed across settings, so a difference between settings is taken within each run first: `values` are
-    those differences, and the runs are what is resampled.
+    those differences.
 
     Args:
         values: one number per run, shape (runs,).
@@ -61,7 +56,7 @@ def effect_over_runs(values: np.ndarray) -> Effect:
         Effect; the sign-flip p-value is at least 2 / 2^n (0.25 with 3 runs, 0.0039 with 9).
     Raises:
         ValueError: no value, or one that is not finite.
-    Source: Efron (1987), JASA 82:171 (BCa); computed by scipy.stats.
+    Source: Student (1908), Biometrika 6:1; the test is computed by scipy.stats.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
@@ -70,7 +65,7 @@ def effect_over_runs(values: np.ndarray) -> Effect:
             "settings."
         )
     n_runs = len(values)
-    low, high = _bca_interval(values)
+    low, high = t_interval(values) or (None, None)
     p_value = 1.0  # a single run can flip its sign either way
     if n_runs > 1:
         flips = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=10_000, rng=0)
@@ -87,20 +82,37 @@ def effect_over_runs(values: np.ndarray) -> Effect:
     )
 
 
-def _bca_interval(values: np.ndarray) -> tuple[float | None, float | None]:
-    if len(values) < FEWEST_FOR_INTERVAL or np.ptp(values) == 0:
-        return None, None
-    interval = stats.bootstrap((values,), np.mean, method="BCa", n_resamples=9_999, rng=0).confidence_interval
-    if not np.isfinite([interval.low, interval.high]).all():
-        return None, None
-    return float(interval.low), float(interval.high)
+def t_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """95 % interval of the mean of a few values.
+
+    mean ± t s / √n,    t: the 0.975 quantile of Student's distribution of n - 1 degrees of freedom
+
+    If values are normal it holds the true mean in 95 % of all samples, however few they are; of 3 values it is 2.5 s
+    wide to either side. A bootstrap of so few is too narrow: Efron's BCa held the mean in 89 % with 9 values and in
+    73 % with 3. If values are skewed neither keeps its level (exponential, 9 values: t 90 %).
+
+    Args:
+        values: finite numbers, shape (n,).
+    Returns:
+        lower and upper end; None with one value, or without spread.
+    Source: Student (1908), Biometrika 6:1.
+
+    >>> low, high = t_interval(np.array([1.0, 2.0, 3.0]))
+    >>> round(low, 3), round(high, 3)
+    (-0.484, 4.484)
+    """
+    n = len(values)
+    if n < 2 or np.ptp(values) == 0:
+        return None
+    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 @dataclass(frozen=True)
 class Trial:
     """Coverage of the interval and error rate of the test of `effect_over_runs` without an effect."""
 
-    coverage: float | None  # share of intervals that hold the true mean; None where the runs are too few for one
+    coverage: float | None  # share of intervals that hold the true mean; None where one run has none
     called: float  # share of tests with p <= 0.05
     samples: int
 
@@ -109,7 +121,7 @@ def tried_without_effect(n_runs: int, *, samples: int = 1_000, seed: int = 0) ->
     """Calibrate interval and test on simulated data without an effect: normal samples of mean 0.
 
     >>> tried_without_effect(3, samples=20)
-    Trial(coverage=None, called=0.0, samples=20)
+    Trial(coverage=0.95, called=0.0, samples=20)
     """
     random = np.random.default_rng(seed)
     effects = [effect_over_runs(random.standard_normal(n_runs)) for _ in range(samples)]

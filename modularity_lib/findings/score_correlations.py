@@ -1,6 +1,5 @@
 """Do the measures agree on how modular a layer is? Rank correlations of their scores Q over the networks of a sweep."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
@@ -9,13 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.findings.inference import FEWEST_FOR_INTERVAL
+from modularity_lib.findings.inference import t_interval
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import BASELINE, KINDS, MEASURES, REGULARISERS, Measure, pair_kind
 
 SWEEPS = (*REGULARISERS, "untrained")  # what one correlation is taken over
 _NETWORK = ["l2", "l1", "dropout", "run"]
-_RESAMPLES = 999
 _FEWEST_NETWORKS = 4  # of three, ranks can hardly disagree
 
 
@@ -73,15 +71,15 @@ def score_correlations(results: Results, *, measures: Sequence[Measure] = MEASUR
 
 
 def mean_correlations(results: Results) -> pd.DataFrame:
-    """Mean of `score_correlations` over the pairs of each kind, with a bootstrap interval over runs.
+    """Mean of `score_correlations` over the pairs of each kind, with an interval over runs.
 
-    A measure and its own normalised form are one quantity and left out. The bootstrap draws whole runs, since the
-    networks of a run share their seed, and recomputes the correlations from all networks of the runs drawn.
+    A measure and its own normalised form are one quantity and left out. The jackknife leaves out whole runs, since the
+    networks of a run share their seed, and recomputes the correlations from all networks of the others.
 
     Returns:
         `sweep`, `layer`, `kind` (of `KINDS`, or "within minus across": the mean of the two families less that
-        across), `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 % BCa
-        interval; NaN with fewer than 6 runs), `networks`, `runs`.
+        across), `strength` ("free", or "fixed" as in `score_correlations`), `mean`, `low` and `high` (95 %
+        interval; NaN with one run), `networks`, `runs`.
     """
     pairs = {
         kind: np.array([pair for pair in combinations(range(len(MEASURES)), 2) if _kind_of(*pair) == kind])
@@ -105,23 +103,20 @@ def mean_correlations(results: Results) -> pd.DataFrame:
 
 
 def _over_runs(statistic: Callable[[np.ndarray], np.ndarray], cube: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Statistics of a cube of scores, and the bounds of their 95 % BCa intervals over runs (Efron 1987).
+    """Statistics of a cube of scores, and the bounds of their 95 % jackknife intervals over runs.
 
-    Bounds are NaN with fewer than `FEWEST_FOR_INTERVAL` runs, and for a statistic that some draw of runs leaves
-    undefined.
+    With T of all n runs, and T_i of all but run i with their mean M, the numbers T - (n - 1) (T_i - M) are taken as n
+    values whose mean T has a t interval (if T is itself a mean over runs they are the runs). Bounds are NaN with one
+    run, and for a statistic that is undefined once some run is left out.
+
+    Source: Tukey (1958), Annals of Mathematical Statistics 29:614.
     """
     observed, n_runs = statistic(cube), cube.shape[1]
-    if n_runs < FEWEST_FOR_INTERVAL:
-        return observed, *np.full((2, len(observed)), np.nan)
-
-    def drawn(runs: np.ndarray, axis: int) -> np.ndarray:
-        return np.moveaxis(np.apply_along_axis(lambda chosen: statistic(cube[:, chosen]), axis, runs), axis, 0)
-
-    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        options = {"n_resamples": _RESAMPLES, "method": "BCa", "rng": 0}
-        interval = stats.bootstrap((np.arange(n_runs),), drawn, vectorized=True, **options).confidence_interval
-    return observed, interval.low, interval.high
+    without = np.array([statistic(np.delete(cube, run, axis=1)) for run in range(n_runs)])
+    pseudo_values = observed - (n_runs - 1) * (without - without.mean(axis=0))
+    found = [t_interval(values) if np.isfinite(values).all() else None for values in pseudo_values.T]
+    low, high = np.array([interval or (np.nan, np.nan) for interval in found]).T
+    return observed, low, high
 
 
 def _kind_of(a: int, b: int) -> str:

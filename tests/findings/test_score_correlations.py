@@ -70,12 +70,10 @@ def test_means_leave_a_measure_and_its_normalised_form_out() -> None:
     )
 
 
-def test_four_runs_have_no_interval_and_twenty_untrained_networks_have_one() -> None:
+def test_every_mean_lies_within_its_interval() -> None:
     means = scores.mean_correlations(made_up_results())
-    assert means.query("sweep != 'untrained'")["low"].isna().all()
-    untrained = means.query("sweep == 'untrained'")
-    assert (untrained["low"] < untrained["mean"]).all()
-    assert (untrained["mean"] < untrained["high"]).all()
+    assert (means["low"] < means["mean"]).all()
+    assert (means["mean"] < means["high"]).all()
 
 
 def test_a_measure_that_never_varies_has_no_correlation() -> None:
@@ -86,18 +84,37 @@ def test_a_measure_that_never_varies_has_no_correlation() -> None:
     assert table.loc[~constant, "correlation"].notna().all()
 
 
-def test_runs_are_drawn_whole_and_an_undefined_statistic_costs_the_others_no_interval() -> None:
+def test_runs_are_left_out_whole_and_an_undefined_statistic_costs_the_others_no_interval() -> None:
     by_run = np.random.default_rng(1).exponential(size=20)
     cube = by_run[None, :, None] + np.array([-1.0, 1.0])[:, None, None]  # two strengths of 20 runs
-    observed, low, high = scores._over_runs(lambda drawn: np.array([drawn.mean(), np.nan]), cube)
-    expected = stats.bootstrap((by_run,), np.mean, method="BCa", n_resamples=999, rng=0).confidence_interval
-    assert (observed[0], low[0], high[0]) == pytest.approx((by_run.mean(), expected.low, expected.high))
-    assert np.isnan([low[1], high[1]]).all()
+    observed, low, high = scores._over_runs(lambda part: np.array([part.mean(), part.std() ** 2, np.nan]), cube)
+    half = 2.093 * by_run.std(ddof=1) / np.sqrt(20)  # the 0.975 quantile of t with 19 degrees of freedom
+    expected = by_run.mean(), by_run.mean() - half, by_run.mean() + half  # of a mean, Student's interval
+    assert (observed[0], low[0], high[0]) == pytest.approx(expected, rel=1e-3)
+    squares = [np.delete(by_run, run).var() + 1 for run in range(20)]  # the two strengths differ by 2
+    half = 2.093 * np.sqrt(19 / 20 * sum((squares - np.mean(squares)) ** 2))
+    assert (low[1], high[1]) == pytest.approx((observed[1] - half, observed[1] + half), rel=1e-3)
+    assert np.isnan([low[2], high[2]]).all()
+
+
+def test_the_jackknife_interval_holds_the_true_correlation_about_as_often_as_it_says() -> None:
+    def correlation(cube: np.ndarray) -> np.ndarray:
+        return scores._correlations(cube, fixed=False)[0, 1:]
+
+    random, truth, held = np.random.default_rng(0), 6 / np.pi * np.arcsin(0.6 / 2), []  # of normal scores
+    for _ in range(300):
+        cube = random.normal(size=(6, 9, 2))  # six strengths of nine runs
+        cube[..., 1] = 0.6 * cube[..., 0] + 0.8 * cube[..., 1]
+        _, low, high = scores._over_runs(correlation, cube)
+        held.append(low[0] <= truth <= high[0])
+    assert 0.91 < np.mean(held) < 0.98
 
 
 def test_the_sentences_follow_the_scores() -> None:
     with_common_rise = scores_words.score_texts(scores.mean_correlations(made_up_results(dropout_rise=0.5)))
-    assert "no verdict" in with_common_rise["score_verdict"]  # four runs
+    assert "95 % interval lies above 0 in" in with_common_rise["score_verdict"]
+    no_interval = scores.mean_correlations(made_up_results()).assign(low=np.nan, runs=1)
+    assert "no interval over 1 run, and so no verdict" in scores_words.score_texts(no_interval)["score_verdict"]
     assert "Less than half of it is left" in with_common_rise["score_fixed"]
     assert "Among 20 untrained networks" in with_common_rise["score_untrained"]
     effect = np.random.default_rng(0).normal(size=10_000)

@@ -41,7 +41,7 @@ def markdown_of(rows: pd.DataFrame | Iterable[Mapping[Any, Any]], cells: Mapping
 
 
 def effect_text(effect: Effect | None, *, sign: str = "") -> str:
-    """Mean and 95 % interval, or the extremes over runs if there are too few for one; "–" without an effect."""
+    """Mean and 95 % interval, or the extremes over runs where there is none; "–" without an effect."""
     if effect is None:
         return "–"
     return f"{effect.mean:{sign}.3f}" + (

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from modularity_lib.findings.inference import FEWEST_FOR_INTERVAL
 from modularity_lib.vocabulary import KINDS, REGULARISERS, SWEEP_NAMES
 
 
@@ -65,8 +64,8 @@ def _answer(agreeing: np.ndarray) -> str:
 def _without_intervals(across: pd.DataFrame, sweeps: Sequence[str]) -> str:
     runs = int(across["runs"].max()) if len(across) else 0
     return (
-        f"Mean rank correlation of Q, averaged over layers, by sweep: {'; '.join(sweeps) or 'none'}. With {runs} runs "
-        f"there is no interval (it takes {FEWEST_FOR_INTERVAL}), and so no verdict."
+        f"Mean rank correlation of Q, averaged over layers, by sweep: {'; '.join(sweeps) or 'none'}. There is no "
+        f"interval over {runs} run{'' if runs == 1 else 's'}, and so no verdict."
     )
 
 
