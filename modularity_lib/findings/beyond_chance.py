@@ -79,17 +79,24 @@ def false_positives(results: Results, *, pairs: int = 400, seed: int = 0) -> Fal
 def since_training(results: Results) -> dict[str, Effect]:
     """How much more alike clusterings are in trained than in untrained networks, per kind of pair, over runs.
 
-    The effect is in element-centric similarity. Trained and untrained networks share no run, so the untrained mean is
-    subtracted from each run. Empty without untrained networks.
+    The effect is in element-centric similarity. Empty without untrained networks.
+    """
+    gains = gain_by_run(results, "element_centric")
+    return {kind: effect_over_runs(gains[kind].dropna().to_numpy()) for kind in KINDS if kind in gains}
+
+
+def gain_by_run(results: Results, column: str) -> pd.DataFrame:
+    """Mean agreement of each run minus that of untrained networks, which share no run with it: (run, kind).
+
+    Args:
+        column: of `agreement_by_kind`, such as "element_centric" or "corrected".
+    Returns:
+        a column for each kind of pair that trained and untrained networks have.
     """
     trained, untrained = (agreement_by_kind(results, trained=flag) for flag in (True, False))
-    before = untrained.groupby("kind")["element_centric"].mean()
-    by_run = trained.pivot_table(index="run", columns="kind", values="element_centric")
-    return {
-        kind: effect_over_runs((by_run[kind] - before[kind]).dropna().to_numpy())
-        for kind in KINDS
-        if kind in before.index and kind in by_run.columns
-    }
+    before = untrained.groupby("kind")[column].mean()
+    by_run = trained.pivot_table(index="run", columns="kind", values=column)
+    return (by_run - before).dropna(axis=1, how="all")
 
 
 def within_minus_across(table: pd.DataFrame) -> pd.DataFrame:

@@ -68,18 +68,18 @@ def judge_all(results: Results) -> dict[str, Verdict]:
     return {claim.id: claim.judge(results) for claim in CLAIMS}
 
 
-def _modularity_by_run(results: Results, regulariser: Regulariser) -> pd.DataFrame:
+def q_by_run(results: Results, regulariser: Regulariser) -> pd.DataFrame:
     """Q averaged over layers: a row per (strength, measure), a column per run; only settings that all runs have."""
     rows = sweep(results.analysed("modules", trained=True), results.study, regulariser)
     return rows.pivot_table(index=["strength", "measure"], columns="run", values="score").dropna()
 
 
-def _rise(by_run: pd.DataFrame, strength: float) -> pd.DataFrame:
+def rise_at(by_run: pd.DataFrame, strength: float) -> pd.DataFrame:
     """Q at a strength minus Q at the left end of the curve: (measure, run)."""
     return by_run.loc[strength] - by_run.loc[by_run.index.get_level_values("strength").min()]
 
 
-def _usable_strengths(by_run: pd.DataFrame) -> list[float]:
+def complete_strengths(by_run: pd.DataFrame) -> list[float]:
     """Strengths above the baseline at which every measure has a score in every run; none if the baseline lacks one."""
     complete = by_run.groupby("strength").size() == len(MEASURES)
     usable = list(complete[complete].index)
@@ -98,13 +98,13 @@ class DropoutEvidence(NamedTuple):
 
 
 def _judge_dropout(results: Results) -> Verdict:
-    by_run = _modularity_by_run(results, "dropout")
-    strengths = _usable_strengths(by_run)
+    by_run = q_by_run(results, "dropout")
+    strengths = complete_strengths(by_run)
     paper = _paper_rise("dropout", strongest=True)
     untrained = results.analysed("modules", trained=False).groupby("measure")["score"].agg(["mean", "std"])
     if not strengths or set(untrained.index) != set(MEASURES):
         return Verdict(COULD_NOT_TEST, None, paper)
-    strongest, rise = strengths[-1], _rise(by_run, strengths[-1])
+    strongest, rise = strengths[-1], rise_at(by_run, strengths[-1])
     effect = effect_over_runs(rise.mean().to_numpy())
     means, before = (pd.DataFrame(by_run.loc[strength]).mean(axis=1) for strength in (strongest, 0.0))
     factors = means / before
@@ -131,8 +131,8 @@ class PenaltyEvidence(NamedTuple):
 
 def _judge_penalties(results: Results) -> Verdict:
     paper = _paper_rise("dropout") - max(_paper_rise("l2"), _paper_rise("l1"))
-    scores = {name: _modularity_by_run(results, name) for name in REGULARISERS}
-    rises = {name: {x: _rise(scores[name], x) for x in _usable_strengths(scores[name])} for name in REGULARISERS}
+    scores = {name: q_by_run(results, name) for name in REGULARISERS}
+    rises = {name: {x: rise_at(scores[name], x) for x in complete_strengths(scores[name])} for name in REGULARISERS}
     if not all(rises.values()):
         return Verdict(COULD_NOT_TEST, None, paper)
     # The strength is chosen by the mean over measures and runs; the runs at it are then compared.

@@ -121,6 +121,8 @@ def _missed_text(condition: Condition) -> str:
             return f"dropout's rise exceeds that of {_penalties(found)} only"
         case "two upstream measures" | "two downstream measures":
             return f"not so for {name}"
+        case "two upstream measures agree more than untrained" | "two downstream measures agree more than untrained":
+            return f"{name.replace('agree', 'do not agree')} ({found:+.3f})".replace("-", "−")
         case "upper end":
             return f"the upper end is {found:.2f}, above {LITTLE:g}"
         case "half of that within families":
