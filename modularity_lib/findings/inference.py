@@ -1,6 +1,6 @@
 """Uncertainty of effects over a few runs: intervals, p-values, and corrections for many tests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -106,6 +106,37 @@ def t_interval(values: np.ndarray) -> tuple[float, float] | None:
         return None
     half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def jackknife_interval(
+    statistic: Callable[[np.ndarray], np.ndarray], values: np.ndarray, *, axis: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Statistics of a few runs that are no means, and their 95 % intervals.
+
+    With T of all n runs, and T_i of all but run i with their mean M, the numbers T - (n - 1) (T_i - M) are taken as n
+    values whose mean T has a t interval. If T is itself a mean over runs they are the runs.
+
+    Args:
+        statistic: values to numbers, shape (numbers,).
+        values: those of all runs.
+        axis: the one of the runs.
+    Returns:
+        numbers, lower ends, upper ends; ends are NaN with one run, and for a number that is undefined once some run is
+        left out.
+    Source: Tukey (1958), Annals of Mathematical Statistics 29:614.
+
+    >>> numbers, low, high = jackknife_interval(lambda runs: np.array([runs.mean()]), np.array([1.0, 2.0, 3.0]))
+    >>> numbers.round(3).tolist(), low.round(3).tolist(), high.round(3).tolist()
+    ([2.0], [-0.484], [4.484])
+    """
+    observed, n_runs = statistic(values), values.shape[axis]
+    if n_runs == 1:
+        return observed, *np.full((2, len(observed)), np.nan)
+    without = np.array([statistic(np.delete(values, run, axis=axis)) for run in range(n_runs)])
+    pseudo_values = observed - (n_runs - 1) * (without - without.mean(axis=0))
+    found = [t_interval(values) if np.isfinite(values).all() else None for values in pseudo_values.T]
+    low, high = np.array([interval or (np.nan, np.nan) for interval in found]).T
+    return observed, low, high
 
 
 @dataclass(frozen=True)

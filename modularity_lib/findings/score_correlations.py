@@ -1,6 +1,6 @@
 """Do the measures agree on how modular a layer is? Rank correlations of their scores Q over the networks of a sweep."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.findings.inference import t_interval
+from modularity_lib.findings.inference import jackknife_interval
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import BASELINE, KINDS, MEASURES, REGULARISERS, Measure, pair_kind
 
@@ -94,29 +94,12 @@ def mean_correlations(results: Results) -> pd.DataFrame:
     rows = []
     for name, layer, cube in _sweeps(results, MEASURES):
         for strength in ("free",) if name == "untrained" else ("free", "fixed"):
-            observed, low, high = _over_runs(partial(means, fixed=strength == "fixed"), cube)
+            observed, low, high = jackknife_interval(partial(means, fixed=strength == "fixed"), cube, axis=1)
             for kind, *values in zip((*KINDS, "within minus across"), observed, low, high, strict=True):
                 what = {"sweep": name, "layer": layer, "kind": kind, "strength": strength}
                 numbers = dict(zip(("mean", "low", "high"), map(float, values), strict=True))
                 rows.append({**what, **numbers, "networks": _count(cube), "runs": cube.shape[1]})
     return pd.DataFrame(rows)
-
-
-def _over_runs(statistic: Callable[[np.ndarray], np.ndarray], cube: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Statistics of a cube of scores, and the bounds of their 95 % jackknife intervals over runs.
-
-    With T of all n runs, and T_i of all but run i with their mean M, the numbers T - (n - 1) (T_i - M) are taken as n
-    values whose mean T has a t interval (if T is itself a mean over runs they are the runs). Bounds are NaN with one
-    run, and for a statistic that is undefined once some run is left out.
-
-    Source: Tukey (1958), Annals of Mathematical Statistics 29:614.
-    """
-    observed, n_runs = statistic(cube), cube.shape[1]
-    without = np.array([statistic(np.delete(cube, run, axis=1)) for run in range(n_runs)])
-    pseudo_values = observed - (n_runs - 1) * (without - without.mean(axis=0))
-    found = [t_interval(values) if np.isfinite(values).all() else None for values in pseudo_values.T]
-    low, high = np.array([interval or (np.nan, np.nan) for interval in found]).T
-    return observed, low, high
 
 
 def _kind_of(a: int, b: int) -> str:

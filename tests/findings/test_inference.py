@@ -11,6 +11,7 @@ from modularity_lib.findings.inference import (
     MOST_RUNS_ENUMERATED,
     effect_over_runs,
     holm,
+    jackknife_interval,
     joint_sign_flips,
     tried_without_effect,
 )
@@ -52,6 +53,22 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(n_runs: int) -> None:
     effects = [effect_over_runs(random.normal(1.0, 1.0, size=n_runs)) for _ in range(600)]
     covered = np.mean([effect.bounds[0] <= 1.0 <= effect.bounds[1] for effect in effects])
     assert covered == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 600))
+
+
+def test_runs_are_left_out_whole_and_an_undefined_statistic_costs_the_others_no_interval() -> None:
+    by_run = np.random.default_rng(1).exponential(size=20)
+    cube = by_run[None, :, None] + np.array([-1.0, 1.0])[:, None, None]  # two strengths of 20 runs
+    observed, low, high = jackknife_interval(
+        lambda part: np.array([part.mean(), part.std() ** 2, np.nan]), cube, axis=1
+    )
+    half = 2.093 * by_run.std(ddof=1) / np.sqrt(20)  # the 0.975 quantile of t with 19 degrees of freedom
+    expected = by_run.mean(), by_run.mean() - half, by_run.mean() + half  # of a mean, Student's interval
+    assert (observed[0], low[0], high[0]) == pytest.approx(expected, rel=1e-3)
+    squares = [np.delete(by_run, run).var() + 1 for run in range(20)]  # the two strengths differ by 2
+    half = 2.093 * np.sqrt(19 / 20 * sum((squares - np.mean(squares)) ** 2))
+    assert (low[1], high[1]) == pytest.approx((observed[1] - half, observed[1] + half), rel=1e-3)
+    assert np.isnan([low[2], high[2]]).all()
+    assert all(np.isnan(ends).all() for ends in jackknife_interval(lambda runs: runs[0], np.ones((1, 2)))[1:])
 
 
 def test_an_effect_is_above_zero_if_its_interval_is_though_one_run_lies_below() -> None:

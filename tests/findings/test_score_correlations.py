@@ -10,6 +10,7 @@ from scipy import stats
 from made_up_results import made_up_results
 from modularity_lib.book.words import scores as scores_words
 from modularity_lib.findings import score_correlations as scores
+from modularity_lib.findings.inference import jackknife_interval
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import KINDS, MEASURES, pair_kind
 
@@ -84,19 +85,6 @@ def test_a_measure_that_never_varies_has_no_correlation() -> None:
     assert table.loc[~constant, "correlation"].notna().all()
 
 
-def test_runs_are_left_out_whole_and_an_undefined_statistic_costs_the_others_no_interval() -> None:
-    by_run = np.random.default_rng(1).exponential(size=20)
-    cube = by_run[None, :, None] + np.array([-1.0, 1.0])[:, None, None]  # two strengths of 20 runs
-    observed, low, high = scores._over_runs(lambda part: np.array([part.mean(), part.std() ** 2, np.nan]), cube)
-    half = 2.093 * by_run.std(ddof=1) / np.sqrt(20)  # the 0.975 quantile of t with 19 degrees of freedom
-    expected = by_run.mean(), by_run.mean() - half, by_run.mean() + half  # of a mean, Student's interval
-    assert (observed[0], low[0], high[0]) == pytest.approx(expected, rel=1e-3)
-    squares = [np.delete(by_run, run).var() + 1 for run in range(20)]  # the two strengths differ by 2
-    half = 2.093 * np.sqrt(19 / 20 * sum((squares - np.mean(squares)) ** 2))
-    assert (low[1], high[1]) == pytest.approx((observed[1] - half, observed[1] + half), rel=1e-3)
-    assert np.isnan([low[2], high[2]]).all()
-
-
 def test_the_jackknife_interval_holds_the_true_correlation_about_as_often_as_it_says() -> None:
     def correlation(cube: np.ndarray) -> np.ndarray:
         return scores._correlations(cube, fixed=False)[0, 1:]
@@ -105,7 +93,7 @@ def test_the_jackknife_interval_holds_the_true_correlation_about_as_often_as_it_
     for _ in range(300):
         cube = random.normal(size=(6, 9, 2))  # six strengths of nine runs
         cube[..., 1] = 0.6 * cube[..., 0] + 0.8 * cube[..., 1]
-        _, low, high = scores._over_runs(correlation, cube)
+        _, low, high = jackknife_interval(correlation, cube, axis=1)
         held.append(low[0] <= truth <= high[0])
     assert 0.91 < np.mean(held) < 0.98
 
