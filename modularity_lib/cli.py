@@ -522,10 +522,10 @@ def readme() -> None:
     from modularity_lib.book.readme import README, shipped_results, with_table
     from modularity_lib.findings.live_units import on_live_units
 
-    v1, *others = shipped_results()
-    text = with_table(README.read_text(encoding="utf-8"), v1, others, live=on_live_units(v1))
+    studies = shipped_results()
+    text = with_table(README.read_text(encoding="utf-8"), studies, live=[on_live_units(one) for one in studies])
     README.write_text(text, encoding="utf-8")
-    draw_cover(v1, COVER)
+    draw_cover(studies[0], COVER)
 
 
 @main.command("common-mode")

@@ -247,7 +247,7 @@ def test_the_readme_and_the_cover_are_written_from_what_is_shipped(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shipped = readme.README.read_text()
-    (tmp_path / "README.md").write_text(readme.with_table(shipped, made_up_results()))
+    (tmp_path / "README.md").write_text(readme.with_table(shipped, [made_up_results()]))
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
     monkeypatch.setattr(cover, "COVER", tmp_path / "cover.png")
     assert modularity("readme").exit_code == 0

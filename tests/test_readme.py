@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,27 +15,29 @@ from modularity_lib.findings.live_units import on_live_units
 
 def test_the_table_of_the_readme_is_that_of_the_shipped_studies() -> None:
     text = README.read_text(encoding="utf-8")
-    v1, *others = shipped_results()
-    assert v1.study.name == "v1"
-    assert with_table(text, v1, others, live=on_live_units(v1)) == text
+    studies = shipped_results()
+    assert studies[0].study.name == "v1"
+    assert with_table(text, studies, live=[on_live_units(one) for one in studies]) == text
 
 
 def test_other_results_give_another_table() -> None:
     text = "# Title\n<!-- verdicts: here -->\nold\n<!-- end of verdicts -->\nrest"
-    table = with_table(text, made_up_results())
+    table = with_table(text, [made_up_results()])
     assert "old" not in table
     assert table.startswith("# Title\n<!-- verdicts: here -->\n\n| claim |")
     assert table.endswith("<!-- end of verdicts -->\nrest")
-    assert with_table(text, made_up_results(dropout_rise=0.0)) != table
-    assert with_table(table, made_up_results()) == table
-    with_others = with_table(text, made_up_results(), [made_up_results(), made_up_results(dropout_rise=0.0)])
-    assert "| other studies |" in with_others
-    assert "| 1 reproduced, 1 not reproduced | rise of Q" in with_others
+    assert with_table(text, [made_up_results(dropout_rise=0.0)]) != table
+    assert with_table(table, [made_up_results()]) == table
+    other = made_up_results(dropout_rise=0.0)
+    final = replace(other, study=replace(other.study, name="final", protocol="final"))
+    assert "| claim | arXiv version (`made-up`) | published version (`final`) | paper |" in with_table(
+        text, [made_up_results(), final]
+    )
 
 
 def test_a_readme_without_its_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="end of verdicts"):
-        with_table("# Title\n", made_up_results())
+        with_table("# Title\n", [made_up_results()])
 
 
 def python_of(page: Path) -> list[str]:

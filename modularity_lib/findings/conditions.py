@@ -20,8 +20,8 @@ from modularity_lib.findings.claims import (
     Verdict,
     complete_strengths,
     q_by_run,
-    rise_at,
 )
+from modularity_lib.findings.equal_accuracy import rises_at_equal_accuracy
 from modularity_lib.findings.inference import Effect, effect_over_runs, jackknife_interval
 from modularity_lib.studies.results import Results, agreement_by_kind
 from modularity_lib.vocabulary import KINDS, MEASURE_LABELS, MEASURES
@@ -58,7 +58,7 @@ def conditions_table(results: Results, verdicts: Mapping[str, Verdict]) -> pd.Da
 
 def nearest_to_turning(table: pd.DataFrame) -> pd.Series:
     """The condition with an interval whose limit lies nearest, in half-widths of that interval."""
-    return table.loc[table["in_widths"].abs().idxmin()]
+    return table.iloc[int(table["in_widths"].abs().argmin())]
 
 
 def _row(condition: str, asks: str, limit: float, here: Effect | float, untrained: float, at: str = "") -> _Row:
@@ -71,22 +71,22 @@ def _of_dropout(results: Results, verdict: Verdict) -> Iterator[_Row]:
     """Untrained networks stand in for those with the strongest dropout."""
     by_run = q_by_run(results, "dropout")
     strongest = complete_strengths(by_run)[-1]
-    after, before = by_run.loc[strongest].loc[list(MEASURES)], by_run.loc[0.0].loc[list(MEASURES)]
+    after, before = (pd.DataFrame(by_run.loc[x]).loc[list(MEASURES)].to_numpy() for x in (strongest, 0.0))
     untrained = results.analysed("modules", trained=False).groupby("measure")["score"]
     mean, spread = (values.loc[list(MEASURES)].to_numpy() for values in (untrained.mean(), untrained.std()))
 
-    rises = [effect_over_runs(values) for values in rise_at(by_run, strongest).loc[list(MEASURES)].to_numpy()]
+    rises = [effect_over_runs(values) for values in after - before]
     least = min(range(len(MEASURES)), key=lambda index: rises[index].bounds[0])
-    level = before.mean(axis=1).to_numpy()
+    level = before.mean(axis=1)
     yield _row("Q rises", "above", 0.0, rises[least], float((mean - level).min()), _label(least))
 
-    both = np.stack([after.to_numpy().T, before.to_numpy().T], axis=1)  # (runs, 2, measures)
+    both = np.stack([after.T, before.T], axis=1)  # (runs, 2, measures)
     factors, low, high = jackknife_interval(lambda runs: np.divide(*runs.mean(axis=0)), both)
     least = int(factors.argmin())
     row = _row("factor of Q", "above", DRAMATIC, float(factors[least]), float((mean / level).min()), _label(least))
     yield row | {"low": low[least], "high": high[least]}
 
-    above = [effect_over_runs(values) for values in (after.to_numpy() - mean[:, None]) / spread[:, None]]
+    above = [effect_over_runs(values) for values in (after - mean[:, None]) / spread[:, None]]
     least = min(range(len(MEASURES)), key=lambda index: above[index].mean)
     yield _row("s.d. above untrained", "above", BAND, above[least], 0.0, _label(least))
 
@@ -94,6 +94,9 @@ def _of_dropout(results: Results, verdict: Verdict) -> Iterator[_Row]:
 def _of_penalties(results: Results, verdict: Verdict) -> Iterator[_Row]:
     assert verdict.effect is not None
     yield _row("dropout's rise minus the larger penalty's", "above", 0.0, verdict.effect, np.nan)
+    at_equal_accuracy = rises_at_equal_accuracy(results)
+    if at_equal_accuracy is not None:
+        yield _row("the same at equal accuracy (not in the rule)", "above", 0.0, at_equal_accuracy.margin, np.nan)
     largest = float(len(verdict.conditions[1].found))
     yield _row("measures in which dropout's rise is the largest", "above", len(MEASURES) / 2, largest, np.nan)
 

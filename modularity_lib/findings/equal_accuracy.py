@@ -46,6 +46,7 @@ def rises_at_equal_accuracy(results: Results) -> EquallyAccurate | None:
     largest = max(rises["dropout"], key=lambda x: float(rises["dropout"][x].mean()))
     wanted = accuracies["dropout"][largest]
     chosen = {name: min(of, key=lambda x: abs(accuracies[name][x] - wanted)) for name, of in rises.items()}
+    chosen["dropout"] = largest
     found = {name: Rise(x, float(accuracies[name][x]), effect_over_runs(rises[name][x])) for name, x in chosen.items()}
     penalties: tuple[Regulariser, ...] = ("l2", "l1")
     larger = max(penalties, key=lambda name: found[name].effect.mean)

@@ -200,9 +200,10 @@ def made_up_p_values(pairs: Sequence[object], *_: object, **__: object) -> list[
 def texts_of_the_report(results: Results, others: list[Results]) -> dict[str, str]:
     """Everything that the library says about the results of studies."""
     verdicts = judge_all(results)
-    numbers, by_study = published_beside_ours(results), judge_studies([results, *others])
+    studies = [results, *others]
+    numbers, by_study = published_beside_ours(results), judge_studies(studies)
     return {
-        "verdicts_markdown": verdicts_markdown(verdicts),
+        "verdicts_markdown": verdicts_markdown([one.study for one in studies], by_study),
         "verdicts": " ".join(verdict.status for verdict in verdicts.values()),
         **{f"claim {name}": detail_text(name, verdict) for name, verdict in verdicts.items()},
         "all_claims_text": all_claims_text(verdicts),
@@ -211,7 +212,7 @@ def texts_of_the_report(results: Results, others: list[Results]) -> dict[str, st
         "ledger_markdown": ledger_markdown(ledger(numbers)),
         "ledger_texts": str(ledger_texts(numbers)),
         "by_study_markdown": by_study_markdown(by_study),
-        "README": with_table(README.read_text(encoding="utf-8"), results, others, live=on_live_units(results)),
+        "README": with_table(README.read_text(encoding="utf-8"), studies, live=[on_live_units(one) for one in studies]),
     }
 
 

@@ -19,18 +19,37 @@ from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings.claims import CLAIMS, judge_all
 from modularity_lib.findings.inference import effect_over_runs
+from modularity_lib.findings.stricter_claims import judge_within_stricter
 from modularity_lib.studies.catalogue import STUDIES
 
 
 def test_the_verdict_table_has_a_row_per_claim_and_follows_the_results() -> None:
-    table = verdicts_markdown(judge_all(made_up_results()))
+    table = verdicts_markdown([STUDY], {"made-up": judge_all(made_up_results())})
     assert len(table.splitlines()) == 2 + len(CLAIMS)
     assert "**reproduced**" in table
     effect = judge_all(made_up_results())["dropout-raises-modularity"].effect
     assert effect is not None
-    assert f"| {effect.mean:.3f} ({effect.smallest:.3f} to {effect.largest:.3f})" in table
-    changed = verdicts_markdown(judge_all(made_up_results(dropout_rise=0.0)))
+    assert f"| **reproduced**: {effect.mean:.3f} [{effect.low:.3f}, {effect.high:.3f}] |" in table
+    changed = verdicts_markdown([STUDY], {"made-up": judge_all(made_up_results(dropout_rise=0.0))})
     assert "**not reproduced**" in changed
+    assert "; misses: Q rises in" in changed
+
+
+def test_versions_of_the_paper_stand_side_by_side_with_both_rules() -> None:
+    wide, base = (replace(STUDY, name=name, protocol="final") for name in ("wide", "base"))
+    rises = {"made-up": 0.2, "wide": 0.03, "base": 0.2}
+    verdicts = {name: judge_all(made_up_results(dropout_rise=rise)) for name, rise in rises.items()}
+    stricter = {"base": judge_within_stricter(made_up_results())}
+    table = verdicts_markdown([STUDY, wide, base], verdicts, stricter)
+    assert "| claim | arXiv version (`made-up`) | published version (`wide`, `base`) | paper | decided by |" in table
+    first, _, within, _ = table.splitlines()[2:]
+    assert "| `wide` **partly reproduced**: 0.03" in first
+    assert "<br>`base` **reproduced**: 0.200" in first
+    told = within.split("`base` ")[1]
+    assert f"; stricter rule: **{stricter['base'].status}** (" in told
+    assert "upstream no more than untrained, " in told
+    assert "; misses: Q rises by a factor of 1.5 in 0 of 8 only<br>" in first
+    assert within.count("stricter rule") == 1
 
 
 def test_the_text_of_a_claim_gives_effect_interval_runs_paper_and_rule() -> None:
@@ -68,9 +87,9 @@ def test_the_accuracy_table_has_a_row_per_setting_and_counts_networks_left_out()
     assert rows[-1] == "| dropout | 0.6 | 50.0% | 50.0% to 50.0% | 4 of 4 |"
 
 
-def test_an_effect_is_told_with_its_interval_and_with_its_extremes_where_runs_are_few() -> None:
-    few, many = (effect_over_runs(np.linspace(0.1, 0.2, runs)) for runs in (3, 9))
-    assert effect_text(few) == "0.150 (0.100 to 0.200)"
+def test_an_effect_is_told_with_its_interval_and_with_its_extremes_where_there_is_none() -> None:
+    few, many = (effect_over_runs(np.array(values)) for values in ([0.15], np.linspace(0.1, 0.2, 9)))
+    assert effect_text(few) == "0.150 (0.150 to 0.150)"
     assert effect_text(many, sign="+") == f"+0.150 [{many.low:.3f}, {many.high:.3f}]"
     assert interval_text(few, before=" ") == ""
     assert effect_text(None) == "–"

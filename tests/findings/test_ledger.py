@@ -184,14 +184,3 @@ def test_the_size_of_every_study_is_told() -> None:
     assert (
         told == f"Behind each study: made-up {STUDY.runs} runs of 6 settings and {STUDY.untrained} untrained networks."
     )
-
-
-def test_what_the_rules_of_every_study_missed_is_told() -> None:
-    verdicts = judge_all(made_up_results(flat_measures=("input_gradient",)))
-    assert verdict_words.missed_by_study_text({"made-up": verdicts}).startswith(
-        "Claim 1 in part: made-up, Q rises in 7 of 8"
-    )
-    assert (
-        verdict_words.missed_by_study_text({"made-up": judge_all(made_up_results())})
-        == "Every claim is reproduced in full."
-    )

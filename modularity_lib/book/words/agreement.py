@@ -58,7 +58,8 @@ def beyond_chance_texts(
             f"Of {row['comparisons']:,} comparisons across the families {row['alone']:.0%} have p < {ALPHA:g}; "
             f"{row['false_discovery']:.0%} remain when the rate of false discoveries is held at {ALPHA:.0%}, "
             f"{row['holm']:.0%} when Holm's method is applied within each layer of a network. Among untrained networks "
-            f"{_untrained_share(shares)} remain at the same rate of false discoveries."
+            f"{_untrained_share(shares)} remain at the same rate of false discoveries. These are shares, no tests: the "
+            "measures of a layer, and so its pairs, depend on each other."
         )
     holds = errors.low <= ALPHA
     return {

@@ -1,6 +1,5 @@
 """Verdicts on the claims in words, for every chapter that judges one."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, markdown
@@ -10,34 +9,56 @@ from modularity_lib.findings.claims import (
     CLAIMS,
     DRAMATIC,
     LITTLE,
-    STATUSES,
     USUALLY,
     AcrossBySweep,
     AcrossEvidence,
+    Claim,
     Condition,
     DropoutEvidence,
     KindOfPair,
     PenaltyEvidence,
     Verdict,
 )
+from modularity_lib.findings.stricter_claims import CLAIM as STRICTER_CLAIM
+from modularity_lib.studies.catalogue import Study
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, SWEEP_NAMES
 
 
-def verdicts_markdown(verdicts: Mapping[str, Verdict], others: Sequence[Mapping[str, Verdict]] = ()) -> str:
-    """Markdown table: each claim, the verdict, and the quantity that decides it, here and in the paper.
+def verdicts_markdown(
+    studies: Sequence[Study],
+    verdicts_of: Mapping[str, Mapping[str, Verdict]],
+    stricter: Mapping[str, Verdict] | None = None,
+) -> str:
+    """Markdown table: each claim with its verdicts, a column for each version of the paper that the studies repeat.
 
-    With the verdicts of other studies, a column counts them.
+    Args:
+        studies: those shown, in this order.
+        verdicts_of: {study: verdicts of `judge_all`}.
+        stricter: {study: of `judge_within_stricter`}, told beside the verdict by the first rule.
     """
+    versions: dict[str, list[str]] = {}
+    for study in studies:
+        versions.setdefault(_VERSIONS[study.protocol], []).append(study.name)
+
+    def cell(claim: Claim, study: str) -> str:
+        verdict = verdicts_of[study][claim.id]
+        text = f"**{verdict.status}**: {effect_text(verdict.effect)}"
+        text += f"; misses: {_in_short(verdict)}" if verdict.missed else ""
+        if claim.id == STRICTER_CLAIM and stricter and study in stricter:
+            other = stricter[study]
+            text += f"; stricter rule: **{other.status}**" + (f" ({_in_short(other)})" if other.missed else "")
+        return text
+
     rows = []
     for claim in CLAIMS:
-        verdict = verdicts[claim.id]
-        counts = Counter(other[claim.id].status for other in others)
-        elsewhere = [", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])] if others else []
-        paper = "–" if verdict.paper is None else f"{verdict.paper:.3f}"
-        here = effect_text(verdict.effect)
-        rows.append([claim.statement, f"**{verdict.status}**", here, paper, *elsewhere, claim.quantity])
-    heads = ["claim", "verdict", "here", "paper", *(["other studies"] if others else []), "decided by"]
-    return markdown(heads, rows)
+        cells = [
+            "<br>".join((f"`{name}` " if len(names) > 1 else "") + cell(claim, name) for name in names)
+            for names in versions.values()
+        ]
+        paper = next(iter(verdicts_of.values()))[claim.id].paper
+        rows.append([claim.statement, *cells, "–" if paper is None else f"{paper:.3f}", claim.quantity])
+    heads = [f"{version} ({', '.join(f'`{name}`' for name in names)})" for version, names in versions.items()]
+    return markdown(["claim", *heads, "paper", "decided by"], rows)
 
 
 def by_study_markdown(verdicts_of: Mapping[str, Mapping[str, Verdict]], *, claims: Sequence[str] | None = None) -> str:
@@ -55,17 +76,6 @@ def by_study_markdown(verdicts_of: Mapping[str, Mapping[str, Verdict]], *, claim
     wanted = [claim for claim in CLAIMS if claims is None or claim.id in claims]
     rows = ([claim.statement, *(cell(verdicts[claim.id]) for verdicts in verdicts_of.values())] for claim in wanted)
     return markdown(["claim", *(f"`{study}`" for study in verdicts_of)], rows)
-
-
-def missed_by_study_text(verdicts_of: Mapping[str, Mapping[str, Verdict]]) -> str:
-    """What the rules of each claim asked for and did not find, study by study."""
-    parts = []
-    for number, claim in enumerate(CLAIMS, start=1):
-        verdicts = {study: verdicts[claim.id] for study, verdicts in verdicts_of.items()}
-        missed = [f"{study}, {missed_text(verdict)}" for study, verdict in verdicts.items() if verdict.missed]
-        if missed:
-            parts.append(f"Claim {number} in part: {'; '.join(missed)}.")
-    return " ".join(parts) or "Every claim is reproduced in full."
 
 
 def claim_text(claim_id: str, verdict: Verdict) -> str:
@@ -102,6 +112,21 @@ def detail_text(claim_id: str, verdict: Verdict) -> str:
 
 
 _INTERVAL = ", 95 % interval "
+_VERSIONS = {"v1": "arXiv version", "final": "published version"}  # of the paper, by protocol
+
+
+def _in_short(verdict: Verdict) -> str:
+    """What is missed, for the cell of a table that also has the claim."""
+    return ", ".join(map(_missed_in_short, verdict.missed))
+
+
+def _missed_in_short(condition: Condition) -> str:
+    name, found = condition.name, condition.found
+    if name.endswith("agree more than untrained"):
+        return f"{name.split()[1]} no more than untrained, {found:+.3f}".replace("-", "−")
+    if isinstance(found, tuple) and set(found) <= set(MEASURES):
+        return f"{name} in {len(found)} of {len(MEASURES)} only"
+    return _missed_text(condition)
 
 
 def _of_measures(measures: Sequence[str]) -> str:
@@ -170,11 +195,11 @@ def _within_text(verdict: Verdict) -> str:
     for name, kind in kinds.items():
         levels = f"{kind.similarity:.2f}, untrained {kind.untrained:.2f}"
         if name == "across":
-            parts.append(f"Across families it is {kind.beyond_chance:.0%} ({levels}).")
+            parts.append(f"Across families it is {levels}; {kind.beyond_chance:.0%} of comparisons.")
         else:
-            share = f"{kind.beyond_chance:.0%} of comparisons"
-            parts.append(f"Two {name} measures agree beyond chance in {share} (similarity {levels}).")
-    return " ".join(parts)
+            share = f"{kind.beyond_chance:.0%} of comparisons are beyond chance"
+            parts.append(f"Similarity of two {name} measures is {levels}; {share}.")
+    return " ".join(parts) + _SHARES
 
 
 def _across_text(verdict: Verdict) -> str:
@@ -186,7 +211,7 @@ def _across_text(verdict: Verdict) -> str:
         f"Across families element-centric similarity is {seen.similarity:.2f} where shuffled clusterings give "
         f"{seen.chance:.2f}: {verdict.effect.mean:.0%} of the way from chance to identity, against {seen.within:.0%} "
         f"within families. Little is not nothing: {beyond:.0%} of the comparisons agree beyond chance (permutation p < "
-        f"{ALPHA:g}){bar}; it is the size of the agreement that sets the two claims apart. "
+        f"{ALPHA:g}){bar}; it is the size of the agreement that sets the two claims apart.{_SHARES} "
         f"{by_sweep_text(seen.by_sweep)} The p below tests for no agreement at all; the verdict goes by the size."
     )
 
@@ -200,6 +225,7 @@ def by_sweep_text(found: AcrossBySweep) -> str:
     return f"By sweep: {means}; {strongest}{interval_text(found.effect, before=_INTERVAL)}."
 
 
+_SHARES = " Such shares are no tests: the measures of a layer, and its pairs, depend on each other."
 _NO_PAIRS = "In some kind of pair no clusterings could be compared."
 _DETAILS = {  # by claim: what its evidence says, and what to say without any
     "dropout-raises-modularity": (_dropout_text, "No dropout strength could be analysed in every run."),

@@ -1,0 +1,97 @@
+"""Words on the rules: what is met by untrained networks, how near a verdict is to turning, what was known when."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from made_up_results import made_up_results
+from modularity_lib.book.words.conditions import (
+    conditions_markdown,
+    disclosure_texts,
+    equal_accuracy_text,
+    stricter_markdown,
+    stricter_text,
+    turning_text,
+)
+from modularity_lib.findings.claims import judge_all
+from modularity_lib.findings.conditions import conditions_table
+from modularity_lib.findings.disclosure import FIRST_TABLES, HISTORY, SET_AFTER
+from modularity_lib.findings.equal_accuracy import rises_at_equal_accuracy
+from modularity_lib.findings.stricter_claims import judge_within_stricter
+from modularity_lib.paths import checkout
+
+
+def test_what_untrained_networks_meet_is_in_bold_and_counted() -> None:
+    results = made_up_results()
+    table = conditions_table(results, judge_all(results))
+    lines = conditions_markdown(table).splitlines()
+    assert len(lines) == 2 + len(table)
+    [share] = [line for line in lines if "two upstream measures: share" in line]
+    assert share.startswith(
+        "| 3 | two upstream measures: share with p < 0.05 | above 0.5 | 1.00 | **1.00, meets it** | – |"
+    )
+    [factor] = [line for line in lines if "factor of Q" in line]
+    assert "| above 1.5 | 2.9" in factor or "| above 1.5 | 3.0" in factor
+    met = int(table["untrained_meets"].sum())
+    assert f"that can be put to untrained networks, these meet {met} (4 of claim 3 and" in turning_text(table)
+
+
+def test_the_nearest_condition_is_named_with_its_limit() -> None:
+    results = made_up_results()
+    table = conditions_table(results, judge_all(results))
+    table.loc[table["condition"] == "factor of Q", ["at", "here", "low", "high", "in_widths"]] = [
+        "m",
+        1.45,
+        1.4,
+        1.5,
+        -1,
+    ]
+    assert turning_text(table).startswith(
+        "Nearest to turning is claim 1, by the factor of Q of m: 1.45 [1.40, 1.50], where the limit is 1.5."
+    )
+    assert "−1.0" in conditions_markdown(table)
+    assert turning_text(table.iloc[:0]) == "No claim could be tested."
+
+
+def test_rises_at_equal_accuracy_are_told_with_strength_and_accuracy() -> None:
+    told = equal_accuracy_text(rises_at_equal_accuracy(made_up_results()))
+    assert "dropout +0.200 (at 0.6, 95.0% accurate)" in told or "dropout +0.201 (at 0.6, 95.0% accurate)" in told
+    assert "the larger penalty's by 0.1" in told
+    assert equal_accuracy_text(None).startswith("A sweep has no strength")
+
+
+def test_both_rules_stand_in_a_row_per_study() -> None:
+    results = made_up_results()
+    stricter = judge_within_stricter(results)  # untrained networks agree as trained ones do
+    table = stricter_markdown({"made-up": judge_all(results)}, {"made-up": stricter})
+    assert f"| `made-up` | reproduced | **{stricter.status}** | +0.00" in table
+    assert stricter.status != "reproduced"
+    assert "set on 26 November 2026, after the tables were known" in stricter_text()
+
+
+def test_the_disclosure_tells_both_pairs_of_numbers_and_every_date() -> None:
+    results = made_up_results()
+    now = {claim: verdict.effect.mean for claim, verdict in judge_all(results).items() if verdict.effect}
+    told = disclosure_texts({"v1": judge_all(results)})
+    within, across = FIRST_TABLES
+    assert told["disclosure_measured"] == (
+        f"moved the number that decides of claim 3 from 0.190 to {now[within]:.3f} and of claim 4 from 0.127 to "
+        f"{now[across]:.3f}"
+    )
+    assert disclosure_texts({})["disclosure_measured"].endswith("of claim 4 from 0.127")
+    assert told["disclosure_3"] == "24 November 2026, 13:03, commit 537f2bf: the first tables of v1 were complete."
+    assert told["disclosure_late"].count("November 2026") == len(SET_AFTER)
+
+
+@pytest.mark.parametrize("step", [step for step in (*HISTORY, *SET_AFTER) if step.commit])
+def test_dates_are_those_of_the_commits(step) -> None:
+    if not shutil.which("git"):
+        pytest.skip("no git")
+    command = ["git", "log", "-1", "--format=%ad%n%B", "--date=format:%Y-%m-%d %H:%M", step.commit]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=checkout())
+    if found.returncode:
+        pytest.skip(f"the history lacks {step.commit}")
+    assert found.stdout.startswith(step.date)
+    if step.commit == "069c472":
+        assert "within minus across 0.190 -> 0.224, across 0.127 -> 0.080" in found.stdout
