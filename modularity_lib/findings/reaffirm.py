@@ -246,7 +246,8 @@ def _finding(finding: Finding) -> Iterator[_Check]:
             archive = Archive(study, source=_shipped_source)
             shipped = rows_at(table, run=config.run, **setting_of(config)._asdict())
             was = [_record(row) for _, row in shipped.iterrows()]
-            now = finding.rows_of(analysed_network(archive, archive.tables_at_hand(), config))
+            results = archive.tables_at_hand()
+            now = finding.rows_of(analysed_network(archive, results, config, trains=finding.trains))
             yield from _row_differences(_name(config, study), finding.name, was, now)
 
         yield f"{_name(config, study)}, {finding.name}", differences

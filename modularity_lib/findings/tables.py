@@ -31,7 +31,9 @@ from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
 from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.training.config import TrainingConfig
+from modularity_lib.training.layout import unpack
 from modularity_lib.training.networks import Parameters, parameters_of
+from modularity_lib.training.training import start
 from modularity_lib.vocabulary import BASELINE, Regularisation
 
 SHIPPED = checkout() / "data" / "findings"
@@ -65,13 +67,14 @@ class Finding:
 
     `rows_of(network)` gives the rows of one network, without the columns that name it; it must depend on the network
     alone, to the last bit. `is_wanted` says of a setting whether its networks have any. `in_full`: weights in half
-    precision will not do.
+    precision will not do. `trains`: it trains networks anew, from the parameters before training, and needs no weights.
     """
 
     name: str
     rows_of: Callable[[AnalysedNetwork], Rows]
     is_wanted: Callable[[Regularisation], bool] = _any
     in_full: bool = False
+    trains: bool = False
 
     def configs(self, archive: Archive, results: Results, *, runs: Sequence[int] | None = None) -> list[TrainingConfig]:
         """The analysed networks that it is measured on, run by run."""
@@ -141,14 +144,26 @@ def measured_now(finding: Finding, results: Results, *, run: int = 0) -> pd.Data
     return pd.DataFrame(parts)
 
 
-def analysed_network(archive: Archive, results: Results, config: TrainingConfig) -> AnalysedNetwork:
-    """A network with the modules that the tables of its study hold; raises as `Archive.network`."""
+def analysed_network(
+    archive: Archive, results: Results, config: TrainingConfig, *, trains: bool = False
+) -> AnalysedNetwork:
+    """A network with the modules that the tables of its study hold; raises as `Archive.network`.
+
+    Args:
+        trains: its parameters are those before training.
+    """
     rows = results.analysed("modules", trained=True)
     rows = rows_at(rows, run=config.run, **setting_of(config)._asdict())
     places = zip(rows["layer"], rows["measure"], rows["labels"], strict=True)
     labels = {(int(layer), measure): np.asarray(of) for layer, measure, of in places}
     dataset = dataset_of_study(results.study.dataset)
-    return AnalysedNetwork(results.study, config, parameters_of(archive.network(config)), labels, dataset)
+    parameters = _before_training(config, dataset) if trains else parameters_of(archive.network(config))
+    return AnalysedNetwork(results.study, config, parameters, labels, dataset)
+
+
+def _before_training(config: TrainingConfig, dataset: Dataset) -> Parameters:
+    state = start([config], dataset)
+    return unpack(state.kept[0], state.layout)
 
 
 def ship(finding: Finding, results: Results, archive: Archive, *, workers: int = 1) -> pd.DataFrame:
@@ -182,7 +197,8 @@ def ship(finding: Finding, results: Results, archive: Archive, *, workers: int =
 
 def _rows(finding: Finding, archive: Archive, results: Results, config: TrainingConfig) -> Rows:
     named = {"run": config.run, **setting_of(config)._asdict()}
-    return [{**named, **row} for row in finding.rows_of(analysed_network(archive, results, config))]
+    network = analysed_network(archive, results, config, trains=finding.trains)
+    return [{**named, **row} for row in finding.rows_of(network)]
 
 
 def _one_thread() -> None:
@@ -205,7 +221,7 @@ def _stored_rows(finding: Finding, archive: Archive, results: Results, config: T
 def _check_at_hand(finding: Finding, archive: Archive, configs: Sequence[TrainingConfig]) -> None:
     study = archive.study.name
     have = archive.has_full_network if finding.in_full else archive.has_network
-    missing = [config for config in configs if not have(config)]
+    missing = [] if finding.trains else [config for config in configs if not have(config)]
     if missing or not configs:
         precision = " in full precision" if finding.in_full else ""
         raise FindingNotAtHand(

@@ -31,6 +31,9 @@ ENTRIES = {
     "rotated": ("findings.rotated.rows_of",),
     "two_sides": ("findings.two_sides.rows_of",),
     "silent_weights": ("findings.silent_weights.rows_of",),
+    "near_copies": ("findings.near_copies.rows_of",),
+    "linear_control": ("findings.linear_control.rows_of",),
+    "training_course": ("findings.training_course.rows_of",),
 }  # and of each of `findings.catalogue.FINDINGS`
 LIBRARIES = ("numpy", "scipy", "numba", "torch")  # whose versions can change numbers
 

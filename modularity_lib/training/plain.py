@@ -30,7 +30,11 @@ class Epoch:
 
 
 def train_plain(
-    config: TrainingConfig, dataset: Dataset, *, after_epoch: Callable[[Epoch], object] | None = None
+    config: TrainingConfig,
+    dataset: Dataset,
+    *,
+    rectified: bool = True,
+    after_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainedNetwork:
     """Train one network by either protocol, as `training.train` does up to rounding.
 
@@ -39,12 +43,13 @@ def train_plain(
     Args:
         config: which network, and how it is trained.
         dataset: images; a tenth of the training images is set aside for validation.
+        rectified: whether hidden units have a ReLU, as all networks of the studies; otherwise they are linear.
         after_epoch: called at the end of each epoch.
     Returns:
         The network of the last epoch (protocol "v1") or of the lowest validation loss ("final").
     Source: Lange et al. (2022), Methods.
     """
-    network = PlainNetwork(config, dataset)
+    network = PlainNetwork(config, dataset, rectified=rectified)
     optimiser = torch.optim.Adam([*network.weights, *network.biases], lr=config.learning_rate)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=FACTOR, patience=PATIENCE)
     train_index, validation_index = train_validation_split(len(dataset.train_labels), seed=config.run)
@@ -80,12 +85,15 @@ def train_plain(
 
 
 class PlainNetwork:
-    """A perceptron with ReLU, then dropout, after each hidden layer: weights and biases as tensors with gradients."""
+    """A perceptron with ReLU, then dropout, after each hidden layer: weights and biases as tensors with gradients.
 
-    def __init__(self, config: TrainingConfig, dataset: Dataset) -> None:
+    rectified: whether it has the ReLU.
+    """
+
+    def __init__(self, config: TrainingConfig, dataset: Dataset, *, rectified: bool = True) -> None:
         n_classes = int(max(dataset.train_labels.max(), dataset.test_labels.max())) + 1
         initial = initial_parameters((dataset.train_images.shape[1], *config.hidden, n_classes), seed=config.run)
-        self.config = config
+        self.config, self.rectified = config, rectified
         self.set_parameters(initial)
 
     def logits(self, images: np.ndarray, step: int | None = None) -> torch.Tensor:
@@ -94,7 +102,7 @@ class PlainNetwork:
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             activity = activity @ weight.T + bias
             if layer < len(self.weights) - 1:
-                activity = torch.relu(activity)
+                activity = torch.relu(activity) if self.rectified else activity
                 if step is not None:
                     activity = activity * self._mask(step, layer, len(images), len(bias))
         return activity
