@@ -20,7 +20,7 @@ from modularity_lib.training.training import train
 from modularity_lib.vocabulary import BASELINE, Measure, Regularisation, quantity_of
 
 EPOCHS = 15
-STRENGTHS = (0.0, 0.3, 0.7)  # of dropout; those that a study has
+STRENGTHS = (0.0, 0.7)  # of dropout; those that a study has
 MEASURES_OF_INPUTS: tuple[Measure, ...] = ("input_covariance_norm", "input_gradient_norm")
 
 

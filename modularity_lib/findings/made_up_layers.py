@@ -147,7 +147,7 @@ def _calls_order(earlier: float) -> Callable[[np.random.Generator], bool]:
             times = []
             for at in (middle / earlier, middle):
                 course = epochs / (epochs + at) + 0.03 * source.standard_normal(len(epochs))
-                times.append(half_time(epochs, course, least=MOVES))
+                times.append(half_time(epochs.tolist(), course.tolist(), least=MOVES))
             ratios.append(np.log10(times[0] / times[1]))
         answer = order_answer(np.array(ratios))
         return answer == BEFORE if earlier > 1 else answer != TOGETHER

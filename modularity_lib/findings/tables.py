@@ -37,6 +37,7 @@ from modularity_lib.training.training import start
 from modularity_lib.vocabulary import BASELINE, Regularisation
 
 SHIPPED = checkout() / "data" / "findings"
+MOST_TRAINED = 10_000_000  # images, one after the other, that a finding which trains may see where it is not shipped
 
 Rows = list[dict[str, Any]]
 
@@ -136,6 +137,12 @@ def measured_now(finding: Finding, results: Results, *, run: int = 0) -> pd.Data
     archive = Archive(results.study)
     configs = finding.configs(archive, results, runs=[run])
     _check_at_hand(finding, archive, configs)
+    seen = len(configs) * results.study.epochs * len(dataset_of_study(results.study.dataset).train_labels)
+    if finding.trains and seen > MOST_TRAINED:
+        raise FindingNotAtHand(
+            f"This takes the training of {len(configs)} networks for each run of the study {results.study.name!r}, "
+            f"minutes or hours. `modularity finding {finding.name} --study {results.study.name}` does it once."
+        )
     parts = []
     with progress_bar(len(configs), finding.name) as bar:
         for config in configs:

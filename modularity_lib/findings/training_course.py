@@ -26,7 +26,6 @@ from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURES, Family, Regula
 EPOCHS = (1, 3, 10, 30, 100, 300, 500)
 FOLLOWED = (
     BASELINE,
-    BASELINE._replace(dropout=0.3),
     BASELINE._replace(dropout=0.7),
     BASELINE._replace(l2=1e-3),
     BASELINE._replace(l1=3.16228e-4),
