@@ -33,9 +33,16 @@ from modularity_lib.figures.two_sides import (
     two_sides_against_regularisation,
 )
 from modularity_lib.figures.untrained import null_distributions
+from modularity_lib.figures.why_dropout import (
+    accuracy_of_signals,
+    copies_against_dropout,
+    course_of_training,
+    linear_against_rectified,
+)
 
 __all__ = [
     "LOOKS",
+    "accuracy_of_signals",
     "against_dropout",
     "agreement_against_dropout",
     "agreement_by_strength",
@@ -44,10 +51,13 @@ __all__ = [
     "all_measures",
     "balance_against_l2",
     "chance_to_ceiling",
+    "copies_against_dropout",
+    "course_of_training",
     "floor_and_common_factor",
     "gaps_of_methods",
     "growth_curves",
     "lost_without_modules",
+    "linear_against_rectified",
     "metric_agreement",
     "modularity_against_regularisation",
     "modules_looked_at",

@@ -27,6 +27,7 @@ PARAMETERS = {
     "agreement": [{"study": "quick", "restarts": 2}, {"study": "final-deep", "layer": 5}, {"layer": 2}],
     "two_sides": [{"study": "quick"}, {"study": "final-deep"}, {"study": "smoke"}],
     "lesions": [{"study": "quick"}, {"study": "final-wide"}, {"layers": [2]}],
+    "why_dropout": [{"study": "quick"}, {"study": "final-wide"}, {"study": "final-base"}],
     "ledger": [{"study": "quick", "others": ["v1"]}, {"study": "v1", "others": []}, {"study": "final-base"}],
     "others": [{"study": "quick", "data_sets": 20}, {"study": "final-wide"}, {"study": "smoke", "data_sets": 40}],
     "explorer": [
