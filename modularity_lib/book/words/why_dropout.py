@@ -54,7 +54,7 @@ _NAMES = {
 }
 _COPIES = {
     COPIES: "dropout makes near-copies",
-    BOTH: "dropout makes near-copies, and units use fewer dimensions, which makes as many twins",
+    BOTH: "dropout makes near-copies, and half of the twins or more are due to fewer dimensions",
     DIMENSIONS: "units use fewer dimensions, which explains their twins",
     NO_COPIES: "units have no more twins than without dropout",
 }
