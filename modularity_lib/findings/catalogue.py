@@ -2,12 +2,29 @@
 
 import pandas as pd
 
-from modularity_lib.findings import lesions, linear_control, near_copies, published_numerics, rotated, silent_weights, training_course, two_sides
+from modularity_lib.findings import (
+    lesions,
+    linear_control,
+    near_copies,
+    published_numerics,
+    rotated,
+    silent_weights,
+    training_course,
+    two_sides,
+)
 from modularity_lib.findings.tables import Finding, table_at_hand
-from modularity_lib.findings.training_course import TRAINING_COURSE
 from modularity_lib.studies.results import Results
 
-_ALL: tuple[Finding, ...] = (lesions.FINDING, linear_control.LINEAR_CONTROL, near_copies.NEAR_COPIES, published_numerics.FINDING, rotated.FINDING, silent_weights.FINDING, training_course.TRAINING_COURSE, two_sides.FINDING,)
+_ALL: tuple[Finding, ...] = (
+    lesions.FINDING,
+    linear_control.FINDING,
+    near_copies.FINDING,
+    published_numerics.FINDING,
+    rotated.FINDING,
+    silent_weights.FINDING,
+    training_course.FINDING,
+    two_sides.FINDING,
+)
 
 FINDINGS: dict[str, Finding] = {finding.name: finding for finding in _ALL}
 

@@ -142,4 +142,4 @@ def _score(similarity: np.ndarray, network: AnalysedNetwork) -> float:
     return 0.0 if score is None else score  # no two units are alike: no modules
 
 
-LINEAR_CONTROL = Finding("linear_control", rows_of, is_wanted=is_compared, trains=True)
+FINDING = Finding("linear_control", rows_of, is_wanted=is_compared, trains=True)

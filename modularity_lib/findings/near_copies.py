@@ -229,4 +229,4 @@ def _rows(
     return rows
 
 
-NEAR_COPIES = Finding("near_copies", rows_of, is_wanted=is_of_dropout)
+FINDING = Finding("near_copies", rows_of, is_wanted=is_of_dropout)

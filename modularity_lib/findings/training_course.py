@@ -122,4 +122,4 @@ def agreement_across(labels: Mapping[str, np.ndarray]) -> float:
     return float(np.mean(values))
 
 
-TRAINING_COURSE = Finding("training_course", rows_of, is_wanted=is_followed, trains=True)
+FINDING = Finding("training_course", rows_of, is_wanted=is_followed, trains=True)

@@ -28,7 +28,6 @@ from modularity_lib.book.words.study import study_texts
 from modularity_lib.book.words.verdicts import all_claims_text, by_study_markdown, detail_text, verdicts_markdown
 from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import common_mode, live_units, noise_ceiling
-from modularity_lib.findings import common_mode, noise_ceiling
 from modularity_lib.findings import tables as findings_tables
 from modularity_lib.findings.claims import judge_all
 from modularity_lib.findings.ledger import judge_studies, ledger, published_beside_ours

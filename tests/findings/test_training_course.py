@@ -85,7 +85,7 @@ def test_agreement_is_1_of_one_clustering_and_chance_where_there_is_one_module()
 
 def test_the_shipped_course_ends_at_the_scores_of_the_study() -> None:
     study = STUDIES["v1"]
-    table = training_course.TRAINING_COURSE.shipped_table(study)
+    table = training_course.FINDING.shipped_table(study)
     modules = Archive(study).tables_at_hand().analysed("modules", trained=True)
     last = table[table["epoch"] == table["epoch"].max()]
     assert len(last) == 2 * 4 * study.runs
@@ -98,11 +98,9 @@ def test_the_shipped_course_ends_at_the_scores_of_the_study() -> None:
 def test_a_finding_that_trains_needs_no_weights(tmp_path: Path) -> None:
     archive = Archive("v1", tmp_path)
     results = archive.tables_at_hand()
-    wanted = [
-        config for config in training_course.TRAINING_COURSE.configs(archive, results, runs=[5]) if config.l2 > 1e-4
-    ]
+    wanted = [config for config in training_course.FINDING.configs(archive, results, runs=[5]) if config.l2 > 1e-4]
     assert not archive.has_network(wanted[0])
-    tables._check_at_hand(training_course.TRAINING_COURSE, archive, wanted)
+    tables._check_at_hand(training_course.FINDING, archive, wanted)
     network = tables.analysed_network(archive, results, wanted[0], trains=True)
     np.testing.assert_array_equal(
         flat(network.parameters), flat(initial_parameters((784, 64, 64, 10), seed=wanted[0].run))

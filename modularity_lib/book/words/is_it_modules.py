@@ -183,7 +183,7 @@ def _runs_text(rows: pd.DataFrame, study: Study) -> str:
 
 
 def _over_runs(split: pd.DataFrame, column: str) -> str:
-    """Mean over runs of their means, with the 95 % interval where the runs are enough for one."""
+    """Mean over runs of their means, with the 95 % interval."""
     effect = effect_over_runs(split.groupby("run")[column].mean().to_numpy())
     return f"{effect.mean:.3f}{interval_text(effect, before=' ')}"
 
