@@ -18,6 +18,7 @@ from modularity_lib.findings.tables import Finding, analysed_network
 from modularity_lib.studies import lineage
 from modularity_lib.studies.archive import Archive, dataset_of_study, identity_of, parameters_of_arrays
 from modularity_lib.studies.catalogue import IN_FULL, STUDIES, Study, setting_of
+from modularity_lib.studies.fingerprint import fingerprint
 from modularity_lib.studies.lineage import ENTRIES, is_proven, unproven_libraries
 from modularity_lib.studies.measurement import Matrices, agreement_rows, measured_matrices, module_rows
 from modularity_lib.studies.results import IDENTIFYING, StudyIncomplete, rows_at
@@ -238,9 +239,14 @@ def _finding(finding: Finding) -> Iterator[_Check]:
     """Rows of a finding of the networks of v1 whose weights are shipped in full."""
     study = STUDIES["v1"]
     table = finding.shipped_table(study)
-    for config in shipped_in_full(study):
-        if not finding.is_wanted(setting_of(config)):
-            continue
+    configs = [config for config in shipped_in_full(study) if finding.is_wanted(setting_of(config))]
+    if not configs and finding.shipped_facts(study)["source"] != fingerprint(*ENTRIES[finding.name]):
+        raise NotTheSame(
+            f"the code of the finding {finding.name!r} has changed, and no network that it is measured on comes with "
+            "the project in full precision, so nothing can be compared. "
+            f"`modularity finding {finding.name}` measures it anew."
+        )
+    for config in configs:
 
         def differences(config: TrainingConfig = config) -> Iterator[Difference]:
             archive = Archive(study, source=_shipped_source)

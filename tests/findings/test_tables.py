@@ -130,3 +130,19 @@ def test_a_changed_number_of_a_finding_is_refused(
     monkeypatch.setattr(reaffirm, "shipped_in_full", lambda study: configs)
     found = [difference for _, check in reaffirm._finding(SUMS) for difference in check()]
     assert [difference.what for difference in found] == ["sum of row 1"]
+
+
+def test_a_changed_finding_that_cannot_be_compared_is_refused(
+    smoke: tuple[Results, Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, _ = smoke
+    table = shipped(smoke)
+    monkeypatch.setattr(Finding, "shipped_table", lambda self, study: table)
+    monkeypatch.setattr(reaffirm, "STUDIES", {"v1": results.study})
+    monkeypatch.setattr(reaffirm, "shipped_in_full", lambda study: [])
+    monkeypatch.setitem(lineage.ENTRIES, "sums", ("findings.tables.is_of_dropout",))
+    with pytest.raises(reaffirm.NotTheSame, match=r"the finding 'sums' has changed.*modularity finding sums"):
+        list(reaffirm._finding(SUMS))
+    source = reaffirm.fingerprint("findings.tables.is_of_dropout")
+    monkeypatch.setattr(Finding, "shipped_facts", lambda self, study: {"source": source})
+    assert list(reaffirm._finding(SUMS)) == []
