@@ -4,7 +4,7 @@ A condition that untrained networks meet cannot fail: it says nothing of trainin
 each asks for in all measures is shown for the measure that comes nearest to failing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from modularity_lib.findings.claims import (
     USUALLY,
     Verdict,
     complete_strengths,
+    judge_all,
     q_by_run,
 )
 from modularity_lib.findings.equal_accuracy import rises_at_equal_accuracy
@@ -30,11 +31,9 @@ _DROPOUT, _PENALTIES, _WITHIN, _ACROSS = (claim.id for claim in CLAIMS)
 _Row = dict[str, Any]
 
 
-def conditions_table(results: Results, verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
+def conditions_table(results: Results) -> pd.DataFrame:
     """Every condition of the rules with its limit, what was found, and what untrained networks score.
 
-    Args:
-        verdicts: of `judge_all`, on these results.
     Returns:
         `claim`; `condition`; `at` (which measure comes nearest to failing, or ""); `asks` ("above" or "at most") and
         `limit`; `here` with its 95 % interval, `low` and `high` (NaN: a count, or a share); `untrained`: the same
@@ -42,6 +41,7 @@ def conditions_table(results: Results, verdicts: Mapping[str, Verdict]) -> pd.Da
         `untrained_meets`; `in_widths`: distance of `here` from the limit in half-widths of the interval, negative
         where the condition does not hold. Claims that could not be tested are left out.
     """
+    verdicts = judge_all(results)
     parts = {_DROPOUT: _of_dropout, _PENALTIES: _of_penalties, _WITHIN: _of_within, _ACROSS: _of_across}
     rows = [
         {"claim": claim, **row}

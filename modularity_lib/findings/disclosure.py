@@ -12,9 +12,7 @@ class Dated(NamedTuple):
 
 
 HISTORY = (
-    Dated(
-        "the limits of the claims were set, with the published numbers in the repository", "2026-11-22 09:49", "38d319f"
-    ),
+    Dated("the limits of the claims were set", "2026-11-22 09:49", "38d319f"),
     Dated("a rule of a claim was changed for the last time before there were tables", "2026-11-22 11:23", "a2e48fc"),
     Dated("the first tables of v1 were complete", "2026-11-24 13:03", "537f2bf"),
     Dated("v1 was measured again, from the same weights, in double precision", "2026-11-24 14:01", "069c472"),

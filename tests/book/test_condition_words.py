@@ -24,7 +24,7 @@ from modularity_lib.paths import checkout
 
 def test_what_untrained_networks_meet_is_in_bold_and_counted() -> None:
     results = made_up_results()
-    table = conditions_table(results, judge_all(results))
+    table = conditions_table(results)
     lines = conditions_markdown(table).splitlines()
     assert len(lines) == 2 + len(table)
     [share] = [line for line in lines if "two upstream measures: share" in line]
@@ -39,7 +39,7 @@ def test_what_untrained_networks_meet_is_in_bold_and_counted() -> None:
 
 def test_the_nearest_condition_is_named_with_its_limit() -> None:
     results = made_up_results()
-    table = conditions_table(results, judge_all(results))
+    table = conditions_table(results)
     table.loc[table["condition"] == "factor of Q", ["at", "here", "low", "high", "in_widths"]] = [
         "m",
         1.45,
@@ -76,10 +76,10 @@ def test_the_disclosure_tells_both_pairs_of_numbers_and_every_date() -> None:
     told = disclosure_texts({"v1": judge_all(results)})
     within, across = FIRST_TABLES
     assert told["disclosure_measured"] == (
-        f"moved the number that decides of claim 3 from 0.190 to {now[within]:.3f} and of claim 4 from 0.127 to "
+        f"moved the numbers that decide claim 3 from 0.190 to {now[within]:.3f} and claim 4 from 0.127 to "
         f"{now[across]:.3f}"
     )
-    assert disclosure_texts({})["disclosure_measured"].endswith("of claim 4 from 0.127")
+    assert disclosure_texts({})["disclosure_measured"].endswith("claim 4 from 0.127")
     assert told["disclosure_3"] == "24 November 2026, 13:03, commit 537f2bf: the first tables of v1 were complete."
     assert told["disclosure_late"].count("November 2026") == len(SET_AFTER)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib.findings.claims import CLAIMS, judge_all
+from modularity_lib.findings.claims import CLAIMS
 from modularity_lib.findings.conditions import conditions_table, nearest_to_turning
 from modularity_lib.findings.equal_accuracy import rises_at_equal_accuracy
 from modularity_lib.studies.results import Results
@@ -15,7 +15,7 @@ DROPOUT, PENALTIES, WITHIN, ACROSS = (claim.id for claim in CLAIMS)
 
 
 def table_of(results: Results) -> pd.DataFrame:
-    return conditions_table(results, judge_all(results)).set_index("condition")
+    return conditions_table(results).set_index("condition")
 
 
 def q_of_run(results: Results, measure: str, dropout: float, run: int) -> float:

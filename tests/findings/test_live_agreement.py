@@ -144,9 +144,8 @@ def test_words_say_where_all_and_live_units_differ() -> None:
     assert told["live_held"] == "That first look was at another study."
     same = claims_by_setting(WHOLE, with_live_units(WHOLE))
     assert "they differ nowhere" in words.claim_text(same, "families-differ")
-    front = words.front_text(both, claims)
-    assert "0.20 in place of 0.60 under L" in front
-    assert "0.07 over all networks" in front
-    assert "does not hang on silent units" in words.front_text(agreement_of_both(WHOLE, with_live_units(WHOLE)), same)
+    assert "0.20 in place of 0.60 under L" in words.front_text(both)
+    assert "over all networks agreement across families is 7% of the way" in words.little_text(claims)
+    assert "does not hang on silent units" in words.front_text(agreement_of_both(WHOLE, with_live_units(WHOLE)))
     assert words.agreement_markdown(both).count("\n") == 1 + len(both) / len(KINDS)
     assert words.claims_markdown(claims).count("\n") == 1 + len(claims) / 4

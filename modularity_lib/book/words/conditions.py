@@ -66,7 +66,7 @@ def equal_accuracy_text(found: EquallyAccurate | None) -> str:
 def stricter_text() -> str:
     """The stricter rule, and when it was set."""
     [date] = [rule.date for rule in SET_AFTER if "stricter" in rule.what]
-    return f"*Stricter rule for claim {_NUMBERS[CLAIM]}* (set on {_day(date)}, after the tables were known). {RULE}"
+    return f"A stricter rule for claim {_NUMBERS[CLAIM]} (set on {_day(date)}, after the tables were known). {RULE}"
 
 
 def stricter_markdown(first: Mapping[str, Mapping[str, Verdict]], stricter: Mapping[str, Verdict]) -> str:
@@ -93,10 +93,10 @@ def disclosure_texts(judged: Mapping[str, Mapping[str, Verdict]]) -> dict[str, s
     parts = []
     for claim, before in FIRST_TABLES.items():
         now = judged["v1"][claim].effect if "v1" in judged else None
-        parts.append(f"of claim {_NUMBERS[claim]} from {before:.3f}" + (f" to {now.mean:.3f}" if now else ""))
+        parts.append(f"claim {_NUMBERS[claim]} from {before:.3f}" + (f" to {now.mean:.3f}" if now else ""))
     late = [f"{rule.what} ({_told(rule)})" for rule in SET_AFTER]
     return {
-        "disclosure_measured": f"moved the number that decides {listed(parts)}",
+        "disclosure_measured": f"moved the numbers that decide {listed(parts)}",
         "disclosure_late": f"{'; '.join(late)}.",
         **{f"disclosure_{place}": f"{_told(step)}: {step.what}." for place, step in enumerate(HISTORY, start=1)},
     }
