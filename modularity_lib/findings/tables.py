@@ -87,6 +87,10 @@ class Finding:
         """Where its table of a study is shipped."""
         return SHIPPED / self.name / study.name
 
+    def is_shipped(self, study: Study) -> bool:
+        """Whether a table of a study comes with the project, current or not."""
+        return (self.folder(study) / "facts.json").exists()
+
     def shipped_facts(self, study: Study) -> dict[str, Any]:
         """Facts written beside its shipped table of a study."""
         return dict(json.loads((self.folder(study) / "facts.json").read_text(encoding="utf-8"))["facts"])
@@ -119,7 +123,7 @@ def table_at_hand(finding: Finding, results: Results) -> pd.DataFrame:
         EntryDamaged: the shipped table is not what its checksum says.
     """
     folder, archive = finding.folder(results.study), Archive(results.study)
-    if (folder / "facts.json").exists():
+    if finding.is_shipped(results.study):
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
         if facts["key"] == finding.key(archive, results):
             return finding.shipped_table(results.study)
