@@ -58,7 +58,7 @@ def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str) -
     missed, more = n * (answer != NO_MORE), n * (answer == MORE)
     assert f"weight at {missed} of {n} strengths" in said["lesion_answer"]
     assert f"in activity at {more} of them" in said["lesion_answer"]
-    assert f"*{answer}* at {words.listed(f'{strength:g}' for strength in STRENGTHS)}" in said["lesion_course"]
+    assert f"“{answer}” at {words.listed(f'{strength:g}' for strength in STRENGTHS)}" in said["lesion_course"]
     for markdown in (words.course_markdown(table, RESULTS), words.places_markdown(table, RESULTS)):
         assert markdown.count(answer) == len(markdown.splitlines()) - 2
     assert "10.0% [" in said["lesion_answer"]

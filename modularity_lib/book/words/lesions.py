@@ -168,10 +168,10 @@ def _text(effect: Effect, written: Callable[[float], str]) -> str:
 def _rule_text() -> str:
     return (
         f"A loss is clearly larger if the 95 % interval of the difference lies above 0 and its mean is {CLEAR:g} of "
-        f"accuracy or more. A network loses (a) *{NO_MORE}*, if a module's loss is not clearly larger than that of its "
-        f"random sets; otherwise (b) *{AS_NEIGHBOURS}*, if it is not clearly larger than that of its sets of near "
+        f"accuracy or more. A network loses (a) “{NO_MORE}”, if a module's loss is not clearly larger than that of its "
+        f"random sets; otherwise (b) “{AS_NEIGHBOURS}”, if it is not clearly larger than that of its sets of near "
         "neighbours, where only modules count whose sets are as alike in activity as the module; otherwise "
-        f"(c) *{MORE}*. Where some run has no such module, it is *{UNTOLD}*. A family predicts better what is lost if "
+        f"(c) “{MORE}”. Where some run has no such module, it is “{UNTOLD}”. A family predicts better what is lost if "
         "both the loss beyond a module's own random sets and the share of these that lose less are larger than the "
         "other family's, each with its interval on one side of 0."
     )
@@ -202,16 +202,16 @@ def listed_or(names: tuple[str, ...]) -> str:
     """Names joined by "or", in italics.
 
     >>> listed_or(("one", "two"))
-    '*one* or *two*'
+    '“one” or “two”'
     """
-    return " or ".join(f"*{name}*" for name in names)
+    return " or ".join(f"“{name}”" for name in names)
 
 
 def _caption(found: Lost) -> str:
     endings = {AS_NEIGHBOURS: ", and as near neighbours are", MORE: ", and more than near neighbours", UNTOLD: ""}
     if found.answer == NO_MORE:
-        return "A module is not missed more than random units"
-    return f"A module is missed more than random units{endings[found.answer]}"
+        return "At the strongest dropout a module is not missed more than random units"
+    return f"At the strongest dropout a module is missed more than random units{endings[found.answer]}"
 
 
 def _spread_caption(rows: pd.DataFrame, last: float) -> str:
@@ -226,7 +226,7 @@ def _course_text(by_strength: dict[float, Lost]) -> str:
     answers = {
         answer: [f"{strength:g}" for strength, one in by_strength.items() if one.answer == answer] for answer in _MEANT
     }
-    counted = "; ".join(f"*{name}* at {listed(found)}" for name, found in answers.items() if found)
+    counted = "; ".join(f"“{name}” at {listed(found)}" for name, found in answers.items() if found)
     ratios = [f"{one.module.mean / one.random.mean:.1f}" for one in (first, last) if one.random.mean > 0]
     turned = "falls too" if last.module.mean < first.module.mean else "does not fall"
     ends = sorted({min(by_strength), max(by_strength)})
@@ -275,7 +275,7 @@ def _mean_text(table: pd.DataFrame, results: Results) -> str:
         near = "" if one.neighbours is None else f", near neighbours {_share(one.neighbours)}"
         parts.append(
             f"at dropout {strength:g} a module costs {_share(one.module)}, random sets {_share(one.random)}{near}: "
-            f"*{one.answer}*"
+            f"“{one.answer}”"
         )
     zero = _by_strength(sweep(comparable(table), results.study, "dropout"))
     same = sum(zero[strength].answer == one.answer for strength, one in found.items())
