@@ -3,6 +3,7 @@
 import pandas as pd
 
 from modularity_lib.findings import (
+    better_partitions,
     lesions,
     linear_control,
     near_copies,
@@ -16,6 +17,7 @@ from modularity_lib.findings.tables import Finding, table_at_hand
 from modularity_lib.studies.results import Results
 
 _ALL: tuple[Finding, ...] = (
+    better_partitions.FINDING,
     lesions.FINDING,
     linear_control.FINDING,
     near_copies.FINDING,

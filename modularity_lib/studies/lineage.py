@@ -27,6 +27,7 @@ ENTRIES = {
     "agreement": ("studies.measurement.agreement_rows",),
     "common_mode": ("findings.common_mode.measured",),
     "lesions": ("findings.lesions.rows_of",),
+    "better_partitions": ("findings.better_partitions.rows_of",),
     "published_numerics": ("findings.published_numerics.rows_of",),
     "rotated": ("findings.rotated.rows_of",),
     "two_sides": ("findings.two_sides.rows_of",),
