@@ -126,16 +126,17 @@ def places_markdown(table: pd.DataFrame, results: Results) -> str:
 
 
 def _losses_markdown(first: list[str], cells: list[list[object]]) -> str:
-    heads = ["modules", "accuracy lost: module", "near neighbours", "random", "s.d. over classes: module", "random"]
+    heads = ["modules", "% of accuracy lost: module", "near neighbours", "random", "s.d. over classes: module / random"]
     if not cells:
         return "No module could be compared."
-    return markdown([*first, *heads, f"above {SELDOM:.0%} of random sets", "answer: a network loses"], cells)
+    return markdown([*first, *heads, f"above {SELDOM:.0%} of random sets", "a network loses"], cells)
 
 
 def _cells(rows: pd.DataFrame) -> list[object]:
     accuracy, spread = Lost(rows), Lost(rows, "accuracy_spread")
-    near = "–" if accuracy.neighbours is None else _share(accuracy.neighbours)
-    losses = [_share(accuracy.module), near, _share(accuracy.random), _share(spread.module), _share(spread.random)]
+    near = "–" if accuracy.neighbours is None else _percent(accuracy.neighbours)
+    over_classes = f"{100 * spread.module.mean:.1f} / {100 * spread.random.mean:.1f}"
+    losses = [_percent(accuracy.module), near, _percent(accuracy.random), over_classes]
     return [len(rows), *losses, f"{accuracy.seldom.mean:.0%}", accuracy.answer]
 
 
@@ -152,6 +153,11 @@ def _at_each(rows: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
 def _share(effect: Effect, *, sign: str = "") -> str:
     """A share of accuracy with its 95 % interval, or the extremes over runs if there are too few for one."""
     return _text(effect, lambda value: f"{value:{sign}.1%}")
+
+
+def _percent(effect: Effect) -> str:
+    """The same in percent, without the sign: for tables."""
+    return _text(effect, lambda value: f"{100 * value:.1f}")
 
 
 def _number(effect: Effect, *, sign: str = "") -> str:

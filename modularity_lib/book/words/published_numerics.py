@@ -83,11 +83,12 @@ def _under_l2_text(table: pd.DataFrame) -> str:
 
 def by_size_markdown(table: pd.DataFrame) -> str:
     """Markdown table of `silent_weights.by_size`."""
-    heads = ["", "paper", *("as trained" if size == AS_TRAINED else f"about {size:.0e}" for size in _sizes(table))]
-    rows = (
-        [row["quantity"], f"{row['paper']:.3g}", *(effect_text(row[size]) for size in _sizes(table))]
-        for row in table.to_dict("records")
-    )
+    found = table.to_dict("records")
+    heads = ["outgoing weights of silent units", *(row["quantity"] for row in found)]
+    rows = [["in the paper", *(f"{row['paper']:.3g}" for row in found)]]
+    for size in _sizes(table):
+        name = "as trained" if size == AS_TRAINED else f"about {size:.0e}"
+        rows.append([name, *(effect_text(row[size]) for row in found)])
     return markdown(heads, rows)
 
 
