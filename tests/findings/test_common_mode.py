@@ -305,7 +305,7 @@ def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> 
     said = words_on_rises.answer_text(splits, "dropout", v1.study)
     assert "in 2 of 2 combinations of measure, layer and run." in said
     assert "(2 of 9 runs)" in said
-    assert "These rises are 0.250 on average" in said
+    assert "These rises are 0.250 [-0.385, 0.885] on average" in said
     runs = [rises([0.3 + 0.01 * run], score=0.3 + 0.01 * run).assign(run=run) for run in range(6)]
     many = rule.split_table(pd.concat(runs, ignore_index=True), v1, "dropout")
     assert "These rises are 0.225 [0.2" in words_on_rises.answer_text(many, "dropout", v1.study)
