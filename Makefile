@@ -10,7 +10,7 @@ override export NAME := $(value NAME)
 override export PARAMETERS := $(value PARAMETERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf chapter test chapters faults lint bench readme common-mode bounds live-units false-positives lock clean
+.PHONY: help install book pdf chapter test chapters faults lint bench readme common-mode bounds live-units false-positives made-up-rises lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'

@@ -3,11 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.panels import Curves, panels_along_dropout
+from modularity_lib.figures.panels import NORMALISED, Curves, panels_along_dropout
 from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
-from modularity_lib.findings.rotated import MEASURES as UPSTREAM
 from modularity_lib.studies.results import Results, sweep
+from modularity_lib.vocabulary import FAMILY
 
 # As on every page: dropout in its colour, what is made up on purpose in black, chance in grey.
 _Q_CURVES: Curves = {
@@ -26,6 +26,7 @@ _SHARED_CURVES: Curves = {
     "mean": ("all pairs", {"color": "black", "linestyle": ":"}),
     "across": ("units of different modules", {"color": LOOKS["dropout"].colour, "marker": "_", "linestyle": "--"}),
 }
+_UPSTREAM = tuple(measure for measure in NORMALISED if FAMILY[measure] == "upstream")
 _ABSENT = "nothing at hand to show"
 
 
@@ -48,7 +49,7 @@ def q_with_as_much_in_common(table: pd.DataFrame) -> Figure:
 def q_of_rotated_units(table: pd.DataFrame) -> Figure:
     """Q of upstream measures along dropout: as it is, and after rotations of the units before their ReLU."""
     return panels_along_dropout(
-        table, _ROTATED_CURVES, label="modularity Q", columns=3, absent=_ABSENT, measures=UPSTREAM
+        table, _ROTATED_CURVES, label="modularity Q", columns=3, absent=_ABSENT, measures=_UPSTREAM
     )
 
 

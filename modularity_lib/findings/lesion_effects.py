@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modularity_lib.findings.inference import Effect, effect_over_runs
-from modularity_lib.findings.lesions import FEWEST_SETS, FINDING, OUTCOMES
+from modularity_lib.findings.lesion_choices import FEWEST_SETS, OUTCOMES
 from modularity_lib.findings.tables import table_at_hand
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, REGULARISERS
@@ -39,6 +39,8 @@ PILOT = {
 
 def lesion_table(results: Results, *, layers: Sequence[int] | None = None) -> pd.DataFrame:
     """The table of `lesions.rows_of`, of these layers if some are named; errors are those of `table_at_hand`."""
+    from modularity_lib.findings.lesions import FINDING  # here, so that this is loaded without Numba
+
     table = table_at_hand(FINDING, results)
     return table if layers is None else table[table["layer"].isin(layers)].reset_index(drop=True)
 

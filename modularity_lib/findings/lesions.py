@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from modularity_lib.findings.lesion_choices import FEWEST_SETS, OUTCOMES
 from modularity_lib.findings.matched_sets import neighbour_sets, random_sets
 from modularity_lib.findings.tables import AnalysedNetwork, Finding, Rows, is_of_dropout
 from modularity_lib.training.networks import Parameters
@@ -16,12 +17,10 @@ from modularity_lib.vocabulary import PANEL_ORDER, is_normalised
 
 NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))
 SETS = 60  # of each kind for each module, where so many fit
-FEWEST_SETS = 20  # with fewer there is no comparison
 SMALLEST_MODULE = 3
 LEFT_STANDING = 4  # live units at least outside a module
 IMAGES = 3000  # test images on which losses are counted, evenly spaced among all
 LESIONS = ("zero", "mean")  # what the activity of the units is set to
-OUTCOMES = ("accuracy", "accuracy_spread", "entropy", "entropy_spread")
 
 
 class Tail(NamedTuple):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,10 +31,10 @@ from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
 from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.training.config import TrainingConfig
-from modularity_lib.training.layout import unpack
-from modularity_lib.training.networks import Parameters, parameters_of
-from modularity_lib.training.training import start
 from modularity_lib.vocabulary import BASELINE, Regularisation
+
+if TYPE_CHECKING:
+    from modularity_lib.training.networks import Parameters
 
 SHIPPED = checkout() / "data" / "findings"
 MOST_TRAINED = 10_000_000  # images, one after the other, that a finding which trains may see where it is not shipped
@@ -57,7 +57,7 @@ class AnalysedNetwork:
 
     study: Study
     config: TrainingConfig
-    parameters: Parameters  # float32; most of those that come with the project are rounded to half precision
+    parameters: "Parameters"  # float32; most of those that come with the project are rounded to half precision
     labels: dict[tuple[int, str], np.ndarray]  # module of each unit, -1 for dead ones, by layer (from 1) and measure
     dataset: Dataset
 
@@ -163,6 +163,8 @@ def analysed_network(
     Args:
         trains: its parameters are those before training.
     """
+    from modularity_lib.training.networks import parameters_of  # here, so that shipped tables are read without PyTorch
+
     rows = results.analysed("modules", trained=True)
     rows = rows_at(rows, run=config.run, **setting_of(config)._asdict())
     places = zip(rows["layer"], rows["measure"], rows["labels"], strict=True)
@@ -172,7 +174,10 @@ def analysed_network(
     return AnalysedNetwork(results.study, config, parameters, labels, dataset)
 
 
-def _before_training(config: TrainingConfig, dataset: Dataset) -> Parameters:
+def _before_training(config: TrainingConfig, dataset: Dataset) -> "Parameters":
+    from modularity_lib.training.layout import unpack  # here for the reason given in `analysed_network`
+    from modularity_lib.training.training import start
+
     state = start([config], dataset)
     return unpack(state.kept[0], state.layout)
 

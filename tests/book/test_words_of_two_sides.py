@@ -50,8 +50,8 @@ def test_the_answer_says_in_how_many_settings_both_sides_are_one_thing() -> None
     assert alike["sides_answer"].startswith("In the last hidden layer under L2, in 1 of 2 settings what units receive")
     assert "(rank correlation of signed similarities, live units: 0.53 to 0.93)" in alike["sides_answer"]
     assert unlike["sides_answer"].startswith("No: under no strength of L2")
-    assert "before training 0.03 [0.00, 0.06]" in alike["sides_answer"]
-    assert "0.53 [0.50, 0.56] for dropout 0.6 (related)" in alike["sides_answer"]
+    assert "before training 0.03 [-0.01, 0.07]" in alike["sides_answer"]
+    assert "0.53 [0.49, 0.57] for dropout 0.6 (related)" in alike["sides_answer"]
 
 
 def test_captions_begin_with_what_the_figures_show() -> None:
@@ -75,8 +75,8 @@ def test_the_claim_stays_judged_as_it_is_and_the_other_sense_is_said_beside_it()
 
 def test_every_layer_and_sweep_is_told_with_its_answers() -> None:
     first, second = said(effects(0.9))["sides_course"].splitlines()
-    assert first.startswith("* **Layer 1** (before training: 0.03 [0.00, 0.06]). L2: of 2 settings 2 related")
-    assert "L2: of 2 settings 1 one thing and 1 related; from 0.53 [0.50, 0.56] at 1e-05 to 0.93 [0.90, 0.96]" in second
+    assert first.startswith("* **Layer 1** (before training: 0.03 [-0.01, 0.07]). L2: of 2 settings 2 related")
+    assert "L2: of 2 settings 1 one thing and 1 related; from 0.53 [0.49, 0.57] at 1e-05 to 0.93 [0.89, 0.97]" in second
     assert "Dropout: of 3 settings 3 related" in second
 
 
