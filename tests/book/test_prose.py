@@ -138,7 +138,7 @@ def upside_down(table: pd.DataFrame) -> pd.DataFrame:
     """Every result of a table as far below its largest value as it was above its smallest, and a little shaken."""
     random = np.random.default_rng(0)
     changed = table.copy()
-    for name in table.select_dtypes("float").columns.difference([*IDENTIFYING, "layer"]):
+    for name in table.select_dtypes("float").columns.difference([*IDENTIFYING, "layer", "size"]):
         values = table[name]
         turned = values.max() + values.min() - values
         changed[name] = turned * (1 - 0.15 * random.random(len(table)))
@@ -162,7 +162,11 @@ def perturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             entry = read_entry(place)
             tables = {name: upside_down(table) for name, table in entry.tables.items()}
             # Similarity matrices change as well, and stay symmetric; weights and biases do not.
-            arrays = {name: a**1.2 if "/hidden" in name else a for name, a in entry.arrays.items()}
+            random = np.random.default_rng(0)
+            arrays = {
+                name: a * (1 - 0.3 * random.random(a.shape)).astype(a.dtype) if "/hidden" in name else a
+                for name, a in entry.arrays.items()
+            }
             replace_entry(folder / place.name, Entry(entry.facts, arrays, tables), key="perturbed")
     measured = [(COMMON_MODE, common_mode.SHIPPED, "*"), (FINDINGS, findings_tables.SHIPPED, "*/*")]
     for inside, shipped_in, places in measured:

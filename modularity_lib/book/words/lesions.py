@@ -126,10 +126,10 @@ def places_markdown(table: pd.DataFrame, results: Results) -> str:
 
 
 def _losses_markdown(first: list[str], cells: list[list[object]]) -> str:
-    heads = ["modules", "% of accuracy lost: module", "near neighbours", "random", "s.d. over classes: module / random"]
+    heads = ["modules", "% lost with a module", "with neighbours", "with random units", "s.d. over classes"]
     if not cells:
         return "No module could be compared."
-    return markdown([*first, *heads, f"above {SELDOM:.0%} of random sets", "a network loses"], cells)
+    return markdown([*first, *heads, f"above {SELDOM:.0%}", "it loses"], cells)
 
 
 def _cells(rows: pd.DataFrame) -> list[object]:

@@ -187,7 +187,7 @@ def trial_markdown(trial: pd.DataFrame) -> str:
     for pairs_of, dead in dict.fromkeys(place[:2] for place in found):
         of_units = [found[pairs_of, dead, units] for units in _UNITS]
         rows.append([pairs_of, dead, *(f"{of['beyond_chance']:.0%}, {of['corrected']:.2f}" for of in of_units)])
-    return markdown(["two clusterings", "silent units", *_UNITS.values()], rows)
+    return markdown(["made-up clusterings", "silent units", *_UNITS.values()], rows)
 
 
 def rank_text(ranks: pd.DataFrame | None) -> str:
