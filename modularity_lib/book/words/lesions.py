@@ -121,8 +121,10 @@ def places_markdown(table: pd.DataFrame, results: Results) -> str:
     cells = []
     for measure in PANEL_ORDER:
         for layer, some in rows[rows["measure"] == measure].groupby("layer"):
-            cells.append([MEASURE_LABELS[measure], layer, f"{some['units'].mean():.0f}", *_cells(some)])
-    return _losses_markdown(["measure", "layer", "units of a module"], cells)
+            number, *losses = _cells(some)
+            counted = f"{number} of {some['units'].mean():.0f} units"
+            cells.append([f"{MEASURE_LABELS[measure]}, {layer}", counted, *losses])
+    return _losses_markdown(["measure, layer"], cells)
 
 
 def _losses_markdown(first: list[str], cells: list[list[object]]) -> str:
