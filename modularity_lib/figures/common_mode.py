@@ -3,9 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.panels import NORMALISED, Curves, panels_along_dropout
+from modularity_lib.figures.panels import Curves, panels_along_dropout
 from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
+from modularity_lib.findings.common_mode import NORMALISED
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY
 

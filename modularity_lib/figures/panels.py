@@ -8,9 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.style import LOOKS
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, Measure, is_normalised
-
-NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))
+from modularity_lib.findings.common_mode import NORMALISED
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
 
 Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 

@@ -173,7 +173,7 @@ def agreement_under_l2(results: Results, table: pd.DataFrame) -> pd.DataFrame:
         pairs of a measure and its own normalised form left out, as everywhere by kind.
     """
     paper = published("agreement_by_strength").query("regulariser == 'l2'")
-    paper = paper.assign(strength=paper["strength"].round(9), kind=_kinds(paper))
+    paper = paper.assign(strength=paper["strength"].round(9), kind=kinds_of(paper))
     same = _of_runs(results, set(table["run"]))
     of = {"double": same, "published": with_published_numerics(same, table)}
     by_run = {name: _by_kind(of_one) for name, of_one in of.items()}
@@ -188,9 +188,10 @@ def agreement_under_l2(results: Results, table: pd.DataFrame) -> pd.DataFrame:
 def _by_kind(results: Results) -> pd.Series:
     """Agreement by strength of L2, kind of pair and run."""
     rows = sweep(results.analysed("agreement", trained=True), results.study, "l2")
-    rows = rows.assign(kind=_kinds(rows), strength=rows["strength"].round(9))
+    rows = rows.assign(kind=kinds_of(rows), strength=rows["strength"].round(9))
     return rows.groupby(["strength", "kind", "run"])["element_centric"].mean()
 
 
-def _kinds(rows: pd.DataFrame) -> list[PairKind]:
+def kinds_of(rows: pd.DataFrame) -> list[PairKind]:
+    """What the two measures of each row have in common."""
     return [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]

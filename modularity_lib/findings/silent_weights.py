@@ -15,6 +15,7 @@ import pandas as pd
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.paper import published
+from modularity_lib.findings.published_numerics import kinds_of
 from modularity_lib.findings.published_numerics import rows_of as measured
 from modularity_lib.findings.tables import AnalysedNetwork, Finding, Rows
 from modularity_lib.similarity.closed_form import forward_pass
@@ -86,8 +87,7 @@ def by_size(table: pd.DataFrame) -> pd.DataFrame:
         rows.append({"quantity": quantity, "paper": theirs, **_effects(by_run)})
     agreement = published("agreement_by_strength").query("regulariser == 'l2'")
     agreement = agreement[np.isclose(agreement["strength"], _AGREEMENT_AT)]
-    kind_of = [pair_kind(a, b) for a, b in zip(agreement["measure_a"], agreement["measure_b"], strict=True)]
-    by_kind = agreement["element_centric"].groupby(kind_of).mean()
+    by_kind = agreement["element_centric"].groupby(kinds_of(agreement)).mean()
     ours = _agreement(table[np.isclose(table["l2"], _AGREEMENT_AT)])
     rows += [{"quantity": f"agreement, {kind}", "paper": by_kind[kind], **_effects(of)} for kind, of in ours.items()]
     return pd.DataFrame(rows)
