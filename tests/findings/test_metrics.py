@@ -92,6 +92,28 @@ def test_the_two_new_columns_are_what_the_library_gives_for_a_pair(related: Resu
         assert row["dirichlet_rmi"] == pytest.approx(np.mean(both), abs=1e-12)
 
 
+def test_the_reduced_mutual_information_is_that_of_the_tables(related: Results) -> None:
+    rows, stored = metrics.informed(related), agreement_by_kind(related)
+    np.testing.assert_array_equal(rows["rmi_norm"], stored.loc[rows.index, "rmi_norm"])
+
+
+def with_labels(results: Results, *of_measures: list[int]) -> Results:
+    """The clusterings of a study exchanged, for one measure after the other in turn."""
+    trained = results.modules[results.modules["trained"]]
+    labels = [of_measures[place % len(of_measures)] for place in range(len(trained))]
+    return replace(results, modules=trained.assign(labels=labels))
+
+
+def test_two_clusterings_of_one_module_each_count_as_chance_by_every_metric() -> None:
+    rows = metrics.informed(with_labels(made_up_results(), [0] * 5))
+    assert (rows[["adjusted", "rmi_norm", "dirichlet_rmi"]] == 0).all(axis=None)
+
+
+def test_without_matrices_there_is_no_metric_of_matrices(unrelated: Results) -> None:
+    without = replace(unrelated, agreement=unrelated.agreement.drop(columns="similarity_spearman"))
+    assert list(metrics.metric_table(without)["metric"].unique()) == OF_MODULES
+
+
 def test_the_rule_of_the_claims_is_applied_to_the_metric(unrelated: Results) -> None:
     rows = metrics.informed(unrelated)
     own = {name: judge_all(unrelated)[name].status for name in metrics.JUDGED}

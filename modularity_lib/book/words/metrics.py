@@ -31,8 +31,13 @@ def by_sweep_markdown(table: pd.DataFrame) -> str:
     return markdown(["metric", *(SWEEP_NAMES[name] for name in sweeps)], rows)
 
 
-def by_metric_text(table: pd.DataFrame) -> str:
-    """Whether the verdicts depend on the metric: of modules, and of the matrices themselves."""
+def by_metric_text(table: pd.DataFrame, *, live: bool = False) -> str:
+    """Whether the verdicts depend on the metric: of modules, and of the matrices themselves.
+
+    Args:
+        table: of `metric_table`.
+        live: whether it is the one over live units.
+    """
     every = {metric: found["across"] for metric, found in _records(table[table["networks"] == ALL], "kind").items()}
     if not every:
         return f"{capitalised(COULD_NOT_TEST)}: this study lacks pairs of some kind."
@@ -45,8 +50,9 @@ def by_metric_text(table: pd.DataFrame) -> str:
         if row[claim] != every[own][claim]
     ]
     means = [every[name]["mean"] for name in (own, *others)]
+    verdicts = "the verdicts of element-centric similarity over live units" if live else "both verdicts of this chapter"
     return (
-        f"{len(kept)} of {len(others)} other metrics of modules give both verdicts of this chapter. All find agreement "
+        f"{len(kept)} of {len(others)} other metrics of modules give {verdicts}. All find agreement "
         f"across the families to be {min(means):.2f} to {max(means):.2f} of the way from chance to identity."
         + (f" But {listed(differing)}." if differing else "")
     )
