@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from modularity_lib.images.dataset import load_dataset
+from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.store import Store
@@ -45,3 +47,12 @@ def project() -> Path:
 def v1(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The shipped results of v1."""
     return Archive("v1", Store(tmp_path_factory.mktemp("empty"))).tables_at_hand()
+
+
+@pytest.fixture(scope="session")
+def mnist() -> None:
+    """Skip what needs full MNIST where it is neither at hand nor can be fetched."""
+    try:
+        load_dataset("mnist")
+    except DatasetUnavailable as error:
+        pytest.skip(str(error))

@@ -10,8 +10,6 @@ from click.testing import CliRunner
 
 from modularity_lib import cli
 from modularity_lib.findings import common_mode, reaffirm
-from modularity_lib.images.dataset import load_dataset
-from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.studies import lineage
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import STUDIES
@@ -20,14 +18,6 @@ from modularity_lib.studies.status import reasons, status
 from modularity_lib.studies.store import Store
 
 STUDY = STUDIES["v1"]
-
-
-@pytest.fixture
-def mnist() -> None:
-    try:
-        load_dataset("mnist")
-    except DatasetUnavailable as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

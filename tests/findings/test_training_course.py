@@ -95,6 +95,7 @@ def test_the_shipped_course_ends_at_the_scores_of_the_study() -> None:
         assert row["score"] == pytest.approx(own["score"].mean(), abs=1e-15)
 
 
+@pytest.mark.usefixtures("mnist")
 def test_a_finding_that_trains_needs_no_weights(tmp_path: Path) -> None:
     archive = Archive("v1", tmp_path)
     results = archive.tables_at_hand()
