@@ -12,14 +12,14 @@ import torch
 from modularity_lib.similarity.linear_maps import LinearExit, linear_exit
 
 Gradient = torch.Tensor | None
-_BYTES = 64_000_000  # of intermediate numbers of the passes that go together; few of them are there at a time
+_BYTES = 24_000_000  # of intermediate numbers of the passes that go together; more does not stay in the cache
 _ROUNDING = 1e-3  # of the largest derivative, in single precision; what does not go together is off by far more
 # What operations raise that cannot be done for several passes at once, such as the user's own.
 _NOT_TOGETHER = (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, IndexError, AssertionError)
 
 
 class Backward:
-    """Passes backwards through one batch of inputs, as many together as 64 MB of intermediate numbers allow.
+    """Passes backwards through one batch of inputs, as many together as 24 MB of intermediate numbers allow.
 
     Args:
         n_bytes: of the intermediate numbers of the batch.

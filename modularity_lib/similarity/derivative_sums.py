@@ -38,7 +38,8 @@ def input_gradient_sums(evaluated: Evaluation, layer: Layer, step: Step) -> np.n
     columns = activity if activity.ndim == 2 and layer.units_axis == 1 else units.flatten(1)
     for block in blocks(columns, by, evaluated, layer.name):  # one position after the other
         for gradients in zip(*block, strict=True):
-            values = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).cpu().numpy()
+            flat = [gradient.flatten(1) for gradient in gradients]
+            values = (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).cpu().numpy()  # a copy only where needed
             if root is not None:
                 values = values.astype(np.float64) @ root.T
             if rows.shape[1] != values.size:

@@ -277,7 +277,7 @@ def test_many_go_together_if_memory_allows(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.autograd, "grad", counted)
     x = torch.rand(4, 8, requires_grad=True)
     outputs = nn.Linear(8, 10)(x).tanh()
-    blocks = list(Backward(n_bytes=16_000_000).columns(outputs, [x]))
+    blocks = list(Backward(n_bytes=6_000_000).columns(outputs, [x]))
     assert [n_columns for n_columns, _ in blocks] == [4, 4, 2]
     assert passes == [False, True, False, True, True]  # the first is of the tanh, the third compares
     with pytest.raises(ValueError, match="not defined"):
