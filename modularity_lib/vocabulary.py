@@ -66,6 +66,8 @@ def quantity_of(measure: str) -> str:
     return measure.removesuffix("_norm")
 
 
+NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))  # similarities from 0 to 1
+
 MEASURE_LABELS: dict[str, str] = {
     measure: quantity_of(measure).replace("_", " ") + (" (norm)" if is_normalised(measure) else "")
     for measure in MEASURES

@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -84,8 +84,13 @@ def where_computed(results: Results) -> str:
 
 def finding_at_hand(name: str, results: Results) -> tuple[pd.DataFrame | None, str]:
     """The table of a finding and "", or None and a sentence on what is missing to have it."""
+    return made_at_hand(finding_table, name, results)
+
+
+def made_at_hand(make: Callable[..., Any], *inputs: Any, **options: Any) -> tuple[Any, str]:
+    """What `made` gives and "", or None and a sentence on what is missing to have it."""
     try:
-        return made(finding_table, name, results), ""
+        return made(make, *inputs, **options), ""
     except FindingNotAtHand as missing:
         return None, str(missing)
 

@@ -6,9 +6,8 @@ from matplotlib.figure import Figure
 from modularity_lib.figures.panels import Curves, panels_along_dropout
 from modularity_lib.figures.plot import drawn_from
 from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
-from modularity_lib.findings.common_mode import NORMALISED
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import FAMILY
+from modularity_lib.vocabulary import FAMILY, NORMALISED
 
 # As on every page: dropout in its colour, what is made up on purpose in black, chance in grey.
 _Q_CURVES: Curves = {

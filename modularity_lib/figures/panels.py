@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.style import LOOKS
-from modularity_lib.findings.common_mode import NORMALISED
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, NORMALISED, Measure
 
 Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 

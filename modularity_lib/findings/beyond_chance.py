@@ -9,8 +9,8 @@ from scipy import stats
 from modularity_lib.alignment.scores import agreement_p_value
 from modularity_lib.findings.claims import ALPHA
 from modularity_lib.findings.inference import Effect, effect_over_runs, holm
-from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind
-from modularity_lib.vocabulary import KINDS, pair_kind
+from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind, kinds_of_pairs
+from modularity_lib.vocabulary import KINDS
 
 
 def beyond_chance_table(results: Results) -> pd.DataFrame:
@@ -107,8 +107,7 @@ def within_minus_across(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: of `agreement_by_layer_table`.
     """
-    kinds = [pair_kind(a, b) for a, b in zip(table["measure_a"], table["measure_b"], strict=True)]
-    rows = table.assign(kind=kinds)[table["networks"] != "minus"]
+    rows = table.assign(kind=kinds_of_pairs(table))[table["networks"] != "minus"]
     means = rows.pivot_table(index=["layer", "networks"], columns="kind", values="here").reindex(columns=KINDS)
     means = means.assign(within=(means["upstream"] + means["downstream"]) / 2)
     return means.assign(difference=means["within"] - means["across"]).reset_index()

@@ -9,8 +9,8 @@ import pandas as pd
 
 from modularity_lib.findings.inference import Effect, effect_over_runs
 from modularity_lib.findings.paper import published
-from modularity_lib.studies.results import Results, agreement_by_kind, sweep
-from modularity_lib.vocabulary import BASELINE, KINDS, MEASURES, REGULARISERS, Measure, Regulariser, pair_kind
+from modularity_lib.studies.results import Results, agreement_by_kind, kinds_of_pairs, sweep
+from modularity_lib.vocabulary import BASELINE, KINDS, MEASURES, REGULARISERS, Measure, Regulariser
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly reproduced", "not reproduced"
 COULD_NOT_TEST = "could not test"
@@ -252,9 +252,7 @@ def _paper_rise(regulariser: str, *, strongest: bool = False) -> float:
 
 def _paper_agreement(kind: str) -> float:
     table = published("agreement").query("networks == 'trained'")
-    kinds = pd.Series(
-        [pair_kind(a, b) for a, b in zip(table["measure_a"], table["measure_b"], strict=True)], table.index
-    )
+    kinds = kinds_of_pairs(table)
     if kind == "across":
         return float(table.loc[kinds == "across", "element_centric"].mean())
     return float(table["element_centric"].groupby(kinds).mean()[["upstream", "downstream"]].mean())

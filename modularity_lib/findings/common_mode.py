@@ -22,9 +22,7 @@ from modularity_lib.studies.lineage import source_of
 from modularity_lib.studies.provenance import provenance
 from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.studies.store import Store
-from modularity_lib.vocabulary import BASELINE, PANEL_ORDER, REGULARISERS, is_normalised
-
-NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))  # similarities from 0 to 1
+from modularity_lib.vocabulary import BASELINE, NORMALISED, REGULARISERS
 
 SHIPPED = checkout() / "data" / "common_mode"
 

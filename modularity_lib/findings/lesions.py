@@ -13,9 +13,8 @@ from modularity_lib.findings.lesion_choices import FEWEST_SETS, OUTCOMES
 from modularity_lib.findings.matched_sets import neighbour_sets, random_sets
 from modularity_lib.findings.tables import AnalysedNetwork, Finding, Rows, is_of_dropout
 from modularity_lib.training.networks import Parameters
-from modularity_lib.vocabulary import PANEL_ORDER, is_normalised
+from modularity_lib.vocabulary import NORMALISED
 
-NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))
 SETS = 60  # of each kind for each module, where so many fit
 SMALLEST_MODULE = 3
 LEFT_STANDING = 4  # live units at least outside a module

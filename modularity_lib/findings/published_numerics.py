@@ -20,9 +20,9 @@ from modularity_lib.findings.published_search import published_modules
 from modularity_lib.findings.tables import AnalysedNetwork, Finding, Rows
 from modularity_lib.similarity.losses import cross_entropy_root
 from modularity_lib.similarity.perceptron_measures import perceptron_averages
-from modularity_lib.studies.results import Results, sweep
+from modularity_lib.studies.results import Results, kinds_of_pairs, sweep
 from modularity_lib.training.networks import Parameters
-from modularity_lib.vocabulary import MEASURES, REGULARISERS, PairKind, is_normalised, pair_kind, quantity_of
+from modularity_lib.vocabulary import MEASURES, REGULARISERS, is_normalised, quantity_of
 
 SMALLEST_DEVIATION = 1e-12
 MET = 2.0  # combined errors within which a published number counts as met
@@ -173,7 +173,7 @@ def agreement_under_l2(results: Results, table: pd.DataFrame) -> pd.DataFrame:
         pairs of a measure and its own normalised form left out, as everywhere by kind.
     """
     paper = published("agreement_by_strength").query("regulariser == 'l2'")
-    paper = paper.assign(strength=paper["strength"].round(9), kind=kinds_of(paper))
+    paper = paper.assign(strength=paper["strength"].round(9), kind=kinds_of_pairs(paper))
     same = _of_runs(results, set(table["run"]))
     of = {"double": same, "published": with_published_numerics(same, table)}
     by_run = {name: _by_kind(of_one) for name, of_one in of.items()}
@@ -188,10 +188,5 @@ def agreement_under_l2(results: Results, table: pd.DataFrame) -> pd.DataFrame:
 def _by_kind(results: Results) -> pd.Series:
     """Agreement by strength of L2, kind of pair and run."""
     rows = sweep(results.analysed("agreement", trained=True), results.study, "l2")
-    rows = rows.assign(kind=kinds_of(rows), strength=rows["strength"].round(9))
+    rows = rows.assign(kind=kinds_of_pairs(rows), strength=rows["strength"].round(9))
     return rows.groupby(["strength", "kind", "run"])["element_centric"].mean()
-
-
-def kinds_of(rows: pd.DataFrame) -> list[PairKind]:
-    """What the two measures of each row have in common."""
-    return [pair_kind(a, b) for a, b in zip(rows["measure_a"], rows["measure_b"], strict=True)]

@@ -5,14 +5,13 @@ import pandas as pd
 
 from modularity_lib.analysis.draws import random_rotation
 from modularity_lib.clustering.paper_search import paper_modules
-from modularity_lib.findings.common_mode import NORMALISED
 from modularity_lib.findings.inference import Effect, effect_over_runs
 from modularity_lib.findings.rises import CLEAR, since_left_end
 from modularity_lib.findings.tables import AnalysedNetwork, Finding, Rows, is_of_dropout
 from modularity_lib.similarity.perceptron_measures import measure_of, perceptron_averages
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.training.networks import Parameters
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, quantity_of
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, NORMALISED, quantity_of
 
 MEASURES = tuple(measure for measure in NORMALISED if FAMILY[measure] == "upstream")  # others see what comes after
 DRAWS = 3  # rotations of each layer, each searched like the layer itself

@@ -15,10 +15,10 @@ import pandas as pd
 from modularity_lib.alignment.scores import element_centric_similarity
 from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.paper import published
-from modularity_lib.findings.published_numerics import kinds_of
 from modularity_lib.findings.published_numerics import rows_of as measured
 from modularity_lib.findings.tables import AnalysedNetwork, Finding, Rows
 from modularity_lib.similarity.closed_form import forward_pass
+from modularity_lib.studies.results import kinds_of_pairs
 from modularity_lib.training.networks import Parameters
 from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURES, Regularisation, is_normalised, pair_kind
 
@@ -87,7 +87,7 @@ def by_size(table: pd.DataFrame) -> pd.DataFrame:
         rows.append({"quantity": quantity, "paper": theirs, **_effects(by_run)})
     agreement = published("agreement_by_strength").query("regulariser == 'l2'")
     agreement = agreement[np.isclose(agreement["strength"], _AGREEMENT_AT)]
-    by_kind = agreement["element_centric"].groupby(kinds_of(agreement)).mean()
+    by_kind = agreement["element_centric"].groupby(kinds_of_pairs(agreement)).mean()
     ours = _agreement(table[np.isclose(table["l2"], _AGREEMENT_AT)])
     rows += [{"quantity": f"agreement, {kind}", "paper": by_kind[kind], **_effects(of)} for kind, of in ours.items()]
     return pd.DataFrame(rows)

@@ -52,16 +52,20 @@ def sweep(table: pd.DataFrame, study: Study, regulariser: Regulariser) -> pd.Dat
     return rows.assign(strength=rows[regulariser])
 
 
+def kinds_of_pairs(rows: pd.DataFrame) -> pd.Series:
+    """What the two measures of each row have in common, of `measure_a` and `measure_b`: see `pair_kind`."""
+    a, b = (pd.Index(MEASURES).get_indexer(pd.Index(rows[name])) for name in ("measure_a", "measure_b"))
+    return pd.Series(_KINDS[a, b], rows.index)
+
+
 def agreement_by_kind(results: Results, *, trained: bool = True) -> pd.DataFrame:
     """Agreement rows of two different quantities, with `kind` and `corrected` = (agreement - chance) / (1 - chance).
 
     `corrected` is 0 for clusterings that agree as shuffled ones do, 1 for identical ones.
     """
     rows = results.analysed("agreement", trained=trained)
-    a, b = (pd.Index(MEASURES).get_indexer(pd.Index(rows[name])) for name in ("measure_a", "measure_b"))
-    kinds = _KINDS[a, b]
     chance = rows["element_centric_chance"]
     # Two clusterings of one module each agree by necessity (chance = 1): they say nothing, so they count as chance.
     room = (1 - chance).where(chance < 1, np.inf)
-    rows = rows.assign(kind=kinds, corrected=(rows["element_centric"] - chance) / room)
+    rows = rows.assign(kind=kinds_of_pairs(rows), corrected=(rows["element_centric"] - chance) / room)
     return rows[rows["kind"] != "same"]

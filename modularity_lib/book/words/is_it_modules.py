@@ -6,7 +6,6 @@ import pandas as pd
 
 from modularity_lib.book.words.prose import interval_text, markdown_of
 from modularity_lib.findings import rotated
-from modularity_lib.findings.common_mode import NORMALISED
 from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.rises import (
     CHANCE,
@@ -24,7 +23,7 @@ from modularity_lib.findings.rises import (
 )
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, REGULARISERS
+from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, NORMALISED, REGULARISERS
 
 # What it means when most rises of Q are of one kind.
 _ANSWERS = {
