@@ -42,7 +42,7 @@ def against_torch_func(repeats: int, *, few: bool) -> list[dict[str, Any]]:
     for units, n_inputs in ((64, 500), (256, 200), (1_024, 32)):
         network = nn.Sequential(nn.Linear(PIXELS, units), nn.Tanh(), nn.Linear(units, units), nn.Tanh())
         cases.append((f"tanh MLP, {units} units", network, "3", torch.rand(5 if few else n_inputs, PIXELS)))
-    for side, n_inputs in ((4, 32), (8, 8)):
+    for side, n_inputs in ((4, 96), (8, 8)):
         images = torch.rand(1 if few else n_inputs, CHANNELS, side, side)
         cases.append((f"ResNet block, {side} x {side}", nn.Sequential(BasicBlock()), "0", images))
     rows = [beside_torch_func(*case, repeats, few=few) for case in (cases[:1] if few else cases)]

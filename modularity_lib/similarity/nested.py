@@ -6,16 +6,20 @@ from typing import Any
 
 import torch
 
+_PLAIN = (int, float, str, type(None), torch.dtype, torch.device)
+
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     """The tensors among arguments or results, however they are nested in tuples, lists and dicts."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif isinstance(value, Mapping):
-        yield from tensors_in(tuple(value.values()))
+    elif isinstance(value, _PLAIN):  # nearly all arguments: to ask whether they are mappings takes longest
+        return
     elif isinstance(value, tuple | list):
         for item in value:
             yield from tensors_in(item)
+    elif isinstance(value, Mapping):
+        yield from tensors_in(tuple(value.values()))
 
 
 def replaced(value: Any, instead: Mapping[int, torch.Tensor]) -> Any:
