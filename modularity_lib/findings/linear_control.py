@@ -139,7 +139,7 @@ def dropout_penalty(layer: Layer) -> float:
 
 def _score(similarity: np.ndarray, network: AnalysedNetwork) -> float:
     score = paper_modules(similarity, seed=network.config.run, steps=network.study.search_steps).score
-    return 0.0 if score is None else score  # no two units are alike: no modules
+    return 0.0 if np.isnan(score) else score  # no two units are alike: no modules
 
 
 FINDING = Finding("linear_control", rows_of, is_wanted=is_compared, trains=True)

@@ -87,7 +87,7 @@ def measured(network: AnalysedNetwork, parameters: Parameters) -> Rows:
         live = np.logical_and.reduce([labels[name] >= 0 for name in MEASURES if FAMILY[name] == "upstream"])
         if live.sum() < 2:
             continue
-        scores = {name: 0.0 if modules.score is None else modules.score for name, modules in found.items()}
+        scores = {name: 0.0 if np.isnan(modules.score) else modules.score for name, modules in found.items()}
         by_family = {
             f"score_{family}": float(np.mean([scores[name] for name in MEASURES if FAMILY[name] == family]))
             for family in get_args(Family)

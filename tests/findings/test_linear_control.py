@@ -123,6 +123,10 @@ def test_rows_of_both_kinds_of_network(network: AnalysedNetwork, monkeypatch: py
         assert row["penalty"] > 0
 
 
+def test_units_of_which_no_two_are_alike_have_a_q_of_0(network: AnalysedNetwork) -> None:
+    assert linear_control._score(np.eye(4), network) == 0
+
+
 def test_dropout_alone_is_compared() -> None:
     compared = [setting for setting in STUDIES["v1"].settings() if linear_control.is_compared(setting)]
     assert compared == [BASELINE, BASELINE._replace(dropout=0.7)]
