@@ -8,11 +8,16 @@ import pandas as pd
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib.alignment.scores import agreement_p_value
+from modularity_lib.alignment.scores import (
+    agreement_p_value,
+    element_centric_similarity,
+    expected_element_centric_similarity,
+)
+from modularity_lib.clustering.clusterings import Clustering
 from modularity_lib.clustering.modularity import modularity_score
+from modularity_lib.clustering.search import find_modules
 from modularity_lib.findings import better_partitions
 from modularity_lib.findings.better_partitions import (
-    PERMUTATIONS,
     gaps,
     judged_by_both,
     rows_of,
@@ -38,9 +43,17 @@ def network(**settings: float) -> AnalysedNetwork:
     return AnalysedNetwork(STUDIES["v1"], TrainingConfig(run=2, hidden=(12, 10), **settings), parameters, {}, few)
 
 
-def test_rows_hold_the_best_modules_of_every_matrix_and_their_p_values() -> None:
+def test_rows_hold_the_best_modules_of_every_matrix_and_their_p_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = []
+
+    def searched(matrix: np.ndarray, **settings: int) -> Clustering:
+        searches.append(settings)
+        return find_modules(matrix, **settings)
+
+    monkeypatch.setattr(better_partitions, "find_modules", searched)
     of = network(l2=0.01)
     table = pd.DataFrame(rows_of(of))
+    assert searches == [{"restarts": 5}] * 16
     assert len(table) == 2 * len(MEASURES)
     assert table["trained"].all()
     matrices = perceptron_matrices(of.parameters, of.dataset.test_images)
@@ -49,11 +62,14 @@ def test_rows_hold_the_best_modules_of_every_matrix_and_their_p_values() -> None
         for a, b in PAIRS[::5]:
             at = MEASURES.index(b) - MEASURES.index(a) - 1
             labels = [np.array(rows.loc[name, "labels"]) for name in (a, b)]
-            expected = agreement_p_value(*labels, permutations=PERMUTATIONS, seed=2)
+            expected = agreement_p_value(*labels, permutations=1000, seed=2)
             assert rows.loc[a, "p_values"][at] == expected
         for measure, matrix in by_measure.items():
             score = modularity_score(matrix, rows.loc[measure, "labels"])
             assert rows.loc[measure, "score"] == pytest.approx(score)
+            found = rows.loc[measure, "labels"]
+            shares = [found.count(label) / len(found) for label in set(found) - {-1}]
+            assert rows.loc[measure, "n_modules"] == pytest.approx(np.exp(-sum(f * np.log(f) for f in shares)))
     assert table.set_index(["layer", "measure"]).loc[(1, "input_covariance"), "labels"].count(-1) == 3
 
 
@@ -63,6 +79,21 @@ def test_the_untrained_network_comes_with_the_one_without_regularisation() -> No
     layer = table[(table["layer"] == 1) & (table["measure"] == "input_gradient")].set_index("trained")
     assert layer.loc[True, "labels"].count(-1) == 3
     assert layer.loc[False, "labels"].count(-1) < 3
+    start = perceptron_matrices(initial_parameters((784, 12, 10, 10), seed=2), network().dataset.test_images)
+    for (number, measure), row in table[~table["trained"]].groupby(["layer", "measure"]):
+        expected = find_modules(start[f"hidden{number}"][measure], restarts=5)
+        assert row["labels"].item() == expected.labels.tolist()
+
+
+def test_a_measure_without_modules_has_neither_score_nor_p_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(better_partitions, "PERMUTATIONS", 9)
+    of = network(l2=0.01)
+    of.parameters.weights[1][:] = 0.0  # layer 1 acts on nothing, and layer 2 always says the same
+    for row in rows_of(of):
+        name, upstream = row["measure"], row["layer"] == 1
+        assert np.isnan(row["score"]) == (name.startswith("input") != upstream)
+        for other, p in zip(MEASURES[MEASURES.index(name) + 1 :], row["p_values"], strict=True):
+            assert np.isfinite(p) == all(one.startswith("input") == upstream for one in (name, other)), (name, other)
 
 
 def table_of(results: Results) -> pd.DataFrame:
@@ -120,6 +151,69 @@ def test_a_layer_without_modules_is_left_out(of_two_runs: Results) -> None:
     found = with_better_partitions(of_two_runs, table)
     assert (found.modules["status"] == "all_units_dead").sum() == 8 + table["score"].iloc[8:].isna().sum()
     assert (found.agreement["status"] == "all_units_dead").sum() >= len(PAIRS)
+
+
+def test_agreement_is_that_of_the_labels_with_the_p_value_of_the_pair() -> None:
+    source, results = np.random.default_rng(0), made_up_results()
+    place = {"trained": True, "run": 1, "l2": 1e-5, "l1": 0.0, "dropout": 0.3, "layer": 2}
+    labels = {name: source.integers(0, 3, 15) for name in MEASURES}
+    dead = MEASURES[3]
+    rows = [
+        {
+            **place,
+            "measure": name,
+            "score": np.nan if name == dead else 0.1,
+            "n_modules": number,
+            "labels": labels[name].tolist(),
+            "p_values": [number + later / 10 for later in range(number + 1, len(MEASURES))],
+        }
+        for number, name in enumerate(MEASURES)
+    ]
+    found = with_better_partitions(results, pd.DataFrame(rows))
+    assert found.networks is results.networks
+    assert found.modules["n_modules"].tolist() == list(range(8))
+    assert found.modules["status"].tolist() == ["ok"] * 3 + ["all_units_dead"] + ["ok"] * 4
+    assert [tuple(pair) for pair in found.agreement[["measure_a", "measure_b"]].to_numpy()] == PAIRS
+    for row in found.agreement.to_dict("records"):
+        a, b = row["measure_a"], row["measure_b"]
+        assert {name: row[name] for name in place} == place
+        assert row["analysed"]
+        if dead in (a, b):
+            assert row["status"] == "all_units_dead"
+            assert np.isnan(row["element_centric"])
+        else:
+            assert row["status"] == "ok"
+            assert row["element_centric"] == element_centric_similarity(labels[a], labels[b])
+            assert row["element_centric_chance"] == expected_element_centric_similarity(labels[a], labels[b])
+            assert row["p_value"] == MEASURES.index(a) + MEASURES.index(b) / 10
+
+
+def test_gaps_are_counted_by_regulariser_over_the_matrices_that_have_modules() -> None:
+    results = made_up_results()
+    rows = results.analysed("modules", trained=True)
+    table = rows[["trained", "run", *REGULARISERS, "layer", "measure"]].reset_index(drop=True)
+    missed = np.random.default_rng(0).uniform(-0.01, 0.2, len(table))
+    missed[::5] = 0.0
+    better = rows["score"].to_numpy() / (1 - missed)
+    better[::7] = np.nan  # no modules
+    missed[::7] = np.nan
+    better[3], missed[3] = 0.0, np.nan  # one module: nothing to take a share of
+    untrained = table[(table["dropout"] == 0) & (table["l1"] == 0) & (table["l2"] == 1e-5)]
+    both = pd.concat([table.assign(score=better), untrained.assign(score=1.0, trained=False)], ignore_index=True)
+    expected: dict[str, list[float]] = {"none": [], "dropout": [], "l2": [], "l1": []}
+    for of, gap in zip(table.to_dict("records"), missed, strict=True):
+        kind = "dropout" if of["dropout"] > 0 else "l1" if of["l1"] > 0 else "l2" if of["l2"] > 1e-5 else "none"
+        if not np.isnan(gap):
+            expected[kind].append(gap)
+    found = gaps(results, both)
+    assert found["networks"].tolist() == list(expected)
+    for row in found.to_dict("records"):
+        values = expected[row["networks"]]
+        assert row["matrices"] == len(values)
+        assert row["mean"] == pytest.approx(sum(values) / len(values))
+        assert (row["least"], row["largest"]) == pytest.approx((min(values), max(values)))
+        assert row["as_good"] == pytest.approx(sum(gap < 1e-9 for gap in values) / len(values))
+    assert list(gaps(results, both[both["dropout"] > 0])["networks"]) == ["dropout"]
 
 
 def test_gaps_are_shares_of_the_better_q() -> None:
