@@ -203,6 +203,47 @@ def test_accuracies_of_signals_are_those_of_loops_and_copies_lose_nothing() -> N
     assert found["one_signal_random"] < 1
 
 
+def test_accuracies_of_signals_weigh_units_by_their_outgoing_weights_and_leave_the_others() -> None:
+    """A network of two hidden layers, image by image; what it says is right, and its logits are below 0."""
+    random = np.random.default_rng(0)
+    images, gains = random.standard_normal((300, 6)), np.geomspace(0.1, 10, 10)
+    first, second, last = (random.standard_normal(shape) for shape in ((10, 6), (8, 10), (4, 8)))
+    second, shift = second * gains, np.array([0.0, 0.3, -0.3, 0.1]) - 100.0
+    biases = (np.zeros(10), random.standard_normal(8), shift)
+    activity = np.maximum(images @ first.T, 0)
+    activity[:, 0] = 3.0
+    live = np.arange(10) > 0
+    modules = np.array([5, 0, 2, 5, 0, 2, 5, 0, 2, 5])
+
+    def says(activity: np.ndarray) -> list[int]:
+        after = [[max(float(w @ h) + b, 0) for w, b in zip(second, biases[1], strict=True)] for h in activity]
+        return [int(np.argmax([float(w @ h) + b for w, b in zip(last, shift, strict=True)])) for h in after]
+
+    digits = np.array(says(activity))
+    lengths = np.array([np.sqrt(sum(second[:, unit] ** 2)) for unit in range(10)])
+
+    def kept(groups: np.ndarray, rank: int = 1) -> float:
+        changed = activity.copy()
+        for group in np.unique(groups):
+            units = np.flatnonzero(live)[groups == group]
+            means = activity[:, units].mean(axis=0)
+            left, values, right = np.linalg.svd((activity[:, units] - means) * lengths[units], full_matrices=False)
+            low_rank = (left[:, :rank] * values[:rank]) @ right[:rank]
+            changed[:, units] = means + low_rank / lengths[units]
+        return float(np.mean(np.array(says(changed)) == digits))
+
+    layer, parameters = Layer(activity, activity, first, second.T), Parameters((first, second, last), biases)
+    assert accuracy_from(parameters, 1, activity, digits) == 1
+    found = signal_accuracies(parameters, 1, layer, live, modules, digits, np.random.default_rng(1))
+    assert found["modules"] == 3
+    assert found["one_signal"] == pytest.approx(kept(modules[live]))
+    assert found["same_rank"] == pytest.approx(kept(np.zeros(9, dtype=int), 3))
+    source = np.random.default_rng(1)
+    shuffled = [kept(source.permutation(modules[live])) for _ in range(5)]
+    assert found["one_signal_random"] == pytest.approx(np.mean(shuffled))
+    assert len({found["one_signal"], found["same_rank"], found["one_signal_random"], 1.0}) == 4
+
+
 def test_rows_of_a_network_are_those_of_its_layers_and_of_its_start(network: AnalysedNetwork) -> None:
     rows = near_copies.rows_of(network)
     assert [(row["layer"], row["trained"]) for row in rows] == [(1, True), (2, True), (1, False), (2, False)]
