@@ -1,5 +1,7 @@
 """The words on lesions follow the table: other losses, other answers."""
 
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from made_up_results import made_up_results
 from modularity_lib import figures
 from modularity_lib.book.words import lesions as words
 from modularity_lib.findings import lesion_effects
+from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.lesion_effects import AS_NEIGHBOURS, MORE, NO_MORE
 from modularity_lib.findings.lesions import LESIONS, NORMALISED, OUTCOMES
 from modularity_lib.vocabulary import FAMILY
@@ -69,6 +72,185 @@ def test_the_family_is_named_that_predicts_better(downstream: float, said: str) 
     text = words.texts(made_up(downstream=downstream), RESULTS)
     assert f"{len(STRENGTHS)} times {said}" in text["lesion_answer"]
     assert words._PREDICTS[said] in text["lesion_families"]
+
+
+# What a network loses at each strength of dropout, units set to 0 or held at their mean: without a module, a random set
+# and near neighbours; and by how much a downstream module loses more than the mean in layer 1, an upstream one less.
+BY_HAND = {
+    0.0: {"zero": (0.10, 0.095, 0.09), "mean": (0.06, 0.055, 0.02), "apart": 0.0},
+    0.2: {"zero": (0.06, 0.03, 0.05), "mean": (0.05, 0.045, 0.02), "apart": 0.01},
+    0.4: {"zero": (0.08, 0.02, 0.085), "mean": (0.04, 0.035, 0.02), "apart": -0.01},
+    0.6: {"zero": (0.15, 0.03, 0.05), "mean": (0.16, 0.03, 0.17), "apart": 0.0},
+    0.8: {"zero": (0.30, 0.04, 0.11), "mean": (0.20, 0.07, 0.21), "apart": 0.01},
+}
+
+
+def by_hand(*, runs: tuple[float, ...] = (0.0,)) -> pd.DataFrame:
+    """One run of `BY_HAND`, of which every number is known; or as many as there are shifts of what modules lose."""
+    rows = []
+    for run, shift in enumerate(runs):
+        for dropout, of in BY_HAND.items():
+            for layer, measure, lesion, module in product((1, 2), NORMALISED, LESIONS, (0, 1)):
+                apart = of["apart"] * layer * (1 if FAMILY[measure] == "downstream" else -1)
+                own, random, near = of[lesion]
+                last = dropout == 0.8
+                row: dict[str, Any] = {"run": run, "l2": 1e-5, "l1": 0.0, "dropout": dropout, "lesion": lesion}
+                row |= {"layer": layer, "measure": measure, "module": module, "units": 8 + 4 * module}
+                row |= {"n_random": 60, "n_neighbours": 40, "alike": 0.5 + 0.11 * last}
+                row |= {"alike_random": 0.1 + 0.03 * last, "alike_neighbours": 0.6 + 0.12 * last}
+                row |= {"accuracy": own + apart + shift, "accuracy_random": random, "accuracy_neighbours": near}
+                row |= {"accuracy_above": 0.94 + 2 * apart}
+                row |= {"accuracy_spread": 0.12 + 0.2 * dropout, "accuracy_spread_random": 0.08 - 0.05 * dropout}
+                row |= {"accuracy_spread_neighbours": 0.0, "accuracy_spread_above": 0.0}
+                row |= {"entropy": 0.5 * (1 + dropout), "entropy_random": 0.4 * (1 - dropout), "entropy_above": 0.0}
+                row |= {"entropy_neighbours": 0.45, "entropy_spread": 0.31 + dropout, "entropy_spread_above": 0.0}
+                row |= {"entropy_spread_random": 0.21 - 0.1 * dropout, "entropy_spread_neighbours": 0.0}
+                if dropout == 0.2 or (last and measure == "input_covariance_norm"):
+                    row["alike_neighbours"] = 0.2
+                if (layer, measure, module) == (1, NORMALISED[2], 1):
+                    row |= {"n_random": 19, "n_neighbours": 3} if dropout == 0.4 else {"n_random": 20}
+                    row["n_neighbours"] -= 21 * (dropout == 0.6)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_the_answer_has_the_numbers_of_the_table() -> None:
+    assert words.answer_text(by_hand(), RESULTS) == (
+        "A module is missed more than random units of the same number and outgoing weight at 4 of 5 strengths of "
+        "dropout (at 0.8: 30.0% of accuracy lost against 4.0%), and clearly more than as many near neighbours in "
+        "activity at 2 of them: modules matter, and more than units that are merely alike in activity. That is of "
+        "units set to 0, as dropout does; held at their mean, modules are missed more than random units at 2 of 5 "
+        "strengths (at 0.8: 20.0% against 7.0%). The family whose modules predict better what is lost is 1 times "
+        "upstream, 2 times downstream, 2 times neither, counted over the strengths."
+    )
+
+
+def test_the_course_has_both_losses_at_both_ends_and_the_answer_of_every_strength() -> None:
+    assert words.texts(by_hand(), RESULTS)["lesion_course"] == (
+        "Without dropout a network loses 10.0% of its accuracy without a module, 9.5% without as many random units of "
+        "the same outgoing weight and 9.0% without as many near neighbours (a module minus these: +1.0%): modules are "
+        "no more to the network than other units. At dropout 0.8 a network loses 30.0% of its accuracy without a "
+        "module, 4.0% without as many random units of the same outgoing weight and 11.0% without as many near "
+        "neighbours (a module minus these: +19.5%): modules matter, and more than units that are merely alike in "
+        "activity. Dropout trains a network to bear the loss of units at random: random sets cost 9.5% without it and "
+        "4.0% at 0.8. What a module costs does not fall: 10.0% and 30.0%. So their ratio, 1.1 and 7.5, says as much of "
+        "the sets as of the modules; the difference is 0.5% and 26.0%. The answers by strength of dropout: “no more "
+        "than random sets” at 0; “as near neighbours do” at 0.4; “more than random sets” at 0.2; “more than near "
+        "neighbours” at 0.6 and 0.8."
+    )
+    falling = words.texts(by_hand().query("dropout < 0.3"), RESULTS)["lesion_course"]
+    assert "What a module costs falls too: 10.0% and 6.0%." in falling
+
+
+def test_the_other_texts_have_the_numbers_of_the_table() -> None:
+    said = words.texts(by_hand(), RESULTS)
+    assert said["lesion_mean"] == (
+        "At dropout 0 a module costs 6.0%, random sets 5.5%, near neighbours 2.0%: “no more than random sets”; at "
+        "dropout 0.8 a module costs 20.0%, random sets 7.0%, near neighbours 21.0%: “as near neighbours do”. The "
+        "answer is that of units set to 0 at 1 of 5 strengths."
+    )
+    assert said["lesion_entropy"] == (
+        "At dropout 0 it rises by 0.50 nats without a module, random sets 0.40, near neighbours 0.45 (s.d. over "
+        "classes 0.31 and 0.21); at dropout 0.8 it rises by 0.90 nats without a module, random sets 0.08, near "
+        "neighbours 0.45 (s.d. over classes 1.11 and 0.13)."
+    )
+    assert said["lesion_families"] == (
+        "Both layers together: neither family's modules predict it better at 0 and 0.6; downstream modules predict "
+        "better what is lost at 0.2 and 0.8; upstream modules predict better what is lost at 0.4. Layer 1 at dropout "
+        "0: neither family's modules predict it better (downstream minus upstream: +0.0% of accuracy lost beyond "
+        "their own random sets, +0.00 of these sets that lose less); layer 2 at dropout 0: neither family's modules "
+        "predict it better (downstream minus upstream: +0.0% of accuracy lost beyond their own random sets, +0.00 of "
+        "these sets that lose less); layer 1 at dropout 0.8: downstream modules predict better what is lost "
+        "(downstream minus upstream: +2.0% of accuracy lost beyond their own random sets, +0.04 of these sets that "
+        "lose less); layer 2 at dropout 0.8: downstream modules predict better what is lost (downstream minus "
+        "upstream: +4.0% of accuracy lost beyond their own random sets, +0.08 of these sets that lose less)."
+    )
+    assert "the mean correlation of two units' activity is 0.61 in a module, 0.72 in a set" in said["lesion_alike"]
+    assert "near neighbours and 0.13 in a random set; 8 of these 12 modules are of downst" in said["lesion_alike"]
+    assert said["lesion_left_out"] == (
+        "80 modules of 5 networks were taken out. 1 are left out of all comparisons because fewer than 20 random sets "
+        "were found. Out of that with near neighbours are left 1 more for the same reason, and 20 whose neighbours are "
+        "less alike than the module"
+    )
+
+
+@pytest.mark.parametrize(
+    ("strength", "ending"),
+    [
+        (0.0, "not missed more than random units"),
+        (0.2, "missed more than random units"),
+        (0.4, "missed more than random units, and as near neighbours are"),
+        (0.6, "missed more than random units, and more than near neighbours"),
+    ],
+)
+def test_the_caption_is_that_of_the_strongest_dropout(strength: float, ending: str) -> None:
+    said = words.texts(by_hand().query("dropout <= @strength"), RESULTS)
+    assert said["lesion_caption"] == f"At the strongest dropout a module is {ending}"
+    assert said["lesion_spread_caption"] == "A module's loss falls on some classes more than that of random units"
+    even = by_hand().assign(accuracy_spread=0.01)
+    assert words.texts(even, RESULTS)["lesion_spread_caption"].endswith("classes no more than that of random units")
+
+
+def test_untold_counts_as_missed_more_than_random_units() -> None:
+    text = words.answer_text(by_hand().query("dropout == 0.2"), RESULTS)
+    assert "outgoing weight at 1 of 1 strengths" in text
+    assert "near neighbours in activity at 0 of them: modules matter; too few near neighbours are as alike" in text
+
+
+def test_tables_have_a_row_of_known_numbers_for_every_strength_and_place() -> None:
+    rows = words.course_markdown(by_hand(), RESULTS).splitlines()[2:]
+    assert rows == [
+        "| 0 | 16 | 10.0 | 9.0 | 9.5 | 12.0 / 8.0 | 0% | no more than random sets |",
+        "| 0.2 | 16 | 6.0 | – | 3.0 | 16.0 / 7.0 | 50% | more than random sets |",
+        "| 0.4 | 15 | 8.0 | 8.5 | 2.0 | 20.0 / 6.0 | 50% | as near neighbours do |",
+        "| 0.6 | 16 | 15.0 | 5.0 | 3.0 | 24.0 / 5.0 | 0% | more than near neighbours |",
+        "| 0.8 | 16 | 30.0 | 11.0 | 4.0 | 28.0 / 4.0 | 50% | more than near neighbours |",
+    ]
+    assert (
+        words.course_markdown(by_hand(), RESULTS, lesion="mean")
+        .splitlines()[2]
+        .startswith("| 0 | 16 | 6.0 | 2.0 | 5.5 |")
+    )
+    places = words.places_markdown(by_hand(), RESULTS).splitlines()[2:]
+    assert len(places) == 8
+    assert (
+        "| input covariance (norm), 2 | 2 of 10 units | 28.0 | – | 4.0 | 28.0 / 4.0 | 0% | more than random sets |"
+        in places
+    )
+    assert (
+        "| output gradient (norm), 1 | 2 of 10 units | 31.0 | 11.0 | 4.0 | 28.0 / 4.0 | 100% | more than near "
+        "neighbours |" in places
+    )
+
+
+def test_the_pilot_is_beside_all_runs_of_v1() -> None:
+    table = by_hand(runs=(-0.005, 0.0, 0.005)).query("dropout == 0")
+    v1 = replace(RESULTS, study=replace(RESULTS.study, name="v1"))
+    assert words.texts(table, v1)["lesion_pilot"] == (
+        "A pilot on three runs came before the rule. 1 of its 5 numbers lie in the 95 % intervals of all runs; "
+        "outside: loss of random sets at dropout 0: pilot 0.072, all runs 0.095 [0.095, 0.095]; s.d. over classes, "
+        "modules at dropout 0: pilot 0.122, all runs 0.120 [0.120, 0.120]; s.d. over classes, random sets at dropout "
+        "0: pilot 0.081, all runs 0.080 [0.080, 0.080]; share above 95% of random sets at dropout 0: pilot 0.320, "
+        "all runs 0.000 [0.000, 0.000]."
+    )
+    assert words.texts(table, RESULTS)["lesion_pilot"] == "The pilot was of the study `v1`."
+
+
+def test_a_share_stands_with_its_interval() -> None:
+    # Student's t of three runs: 4.303 * 0.1 / sqrt(3) = 0.248
+    assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20.0% [-4.8%, 44.8%]"
+
+
+def test_trials_of_the_rule_are_told_with_what_was_right() -> None:
+    first, *_, last = words.trials_text().split("; of ")
+    assert first == (
+        "In experiments of 9 made-up networks each, the rule says of units and modules at random: “no more than random "
+        "sets” in 10 of 10, and no family is called better in 9"
+    )
+    assert last == (
+        "modules of one job, units unlike in activity: “more than near neighbours” in 8 of 10, and the downstream "
+        "modules are called better in 5."
+    )
 
 
 def test_what_is_left_out_is_counted() -> None:
