@@ -110,14 +110,14 @@ def half_time(epochs: Sequence[float], values: Sequence[float], *, least: float)
         values: of the quantity.
         least: change that counts.
     Returns:
-        epochs; NaN where it changes by less.
+        epochs; NaN where it changes by less, or not at all.
 
     >>> half_time([0, 9, 99], [0.0, 0.25, 1.0], least=0.1).__round__(2)
     20.54
     """
     course, places = np.asarray(values, dtype=float), np.log10(1.0 + np.asarray(epochs, dtype=float))
     change = course[-1] - course[0]
-    if not abs(change) >= least:
+    if change == 0 or not abs(change) >= least:
         return float("nan")
     done = (course - course[0]) / change
     at = int(np.argmax(done >= 0.5))

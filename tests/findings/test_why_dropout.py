@@ -45,6 +45,7 @@ def test_a_half_time_is_that_of_the_first_crossing_in_the_logarithm_of_epochs() 
     # a dip first, and a second crossing later, change nothing
     assert half_time([0, 1, 9, 20, 99], [0.0, -0.5, 0.5, 0.1, 1.0], least=0.1) == pytest.approx(9)
     assert np.isnan(half_time([0, 9, 99], [0.0, 1.0, 0.05], least=0.1))
+    assert np.isnan(half_time([0, 9, 99], [0.2, 0.2, 0.2], least=0.0))
 
 
 @pytest.mark.parametrize("sets", [3])
