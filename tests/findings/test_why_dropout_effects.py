@@ -9,8 +9,10 @@ from made_up_results import made_up_results
 from modularity_lib import figures
 from modularity_lib.book.words import why_dropout as words
 from modularity_lib.findings import why_dropout, why_dropout_effects
+from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.why_dropout_effects import bases, half_times, layer_answers, orders, quantities
 from modularity_lib.studies.results import Results
+from modularity_lib.vocabulary import Regularisation
 
 STRENGTHS = (0.0, 0.3, 0.7)
 BASE = {"l2": 1e-5, "l1": 0.0}
@@ -317,6 +319,216 @@ def test_words_follow_the_tables(results: Results) -> None:
     order = words.course_texts(course(), missing="")["course_answer"]
     assert "No regularisation: before Q: test accuracy" in order
     assert "after Q: agreement across the families" in order
+
+
+def copies_by_hand(*, same_rank: tuple[float, ...] = (0.4,)) -> pd.DataFrame:
+    """Runs without spread, one for each `same_rank` of layer 1: copies there, in layer 2 fewer dimensions besides."""
+    rows = []
+    for run, rank in enumerate(same_rank):
+        for dropout, end in ((0.0, 0), (0.7, 1)):
+            for layer in (1, 2):
+                numbers = {name: of[layer][end] for name, of in why_dropout.PILOT.items()}
+                numbers |= {"accuracy": (0.5, 0.95)[end], "rotated_twin_correlation": 0.3, "modules": 4.0}
+                numbers["twins"] = {1: (0.0, 0.62), 2: (0.1, 0.5)}[layer][end]
+                numbers["rotated_twins"] = {1: (0.02, 0.12), 2: (0.05, 0.35)}[layer][end]
+                numbers["one_signal"] = {1: 0.1 + 0.85 * 0.5, 2: 0.1 + 0.85 * 0.96}[layer]
+                numbers |= {"one_signal_random": (0.2, 0.3)[end], "same_rank": rank if layer == 1 else 0.99}
+                rows.append({"run": run, **BASE, "dropout": dropout, "layer": layer, "trained": True, **numbers})
+                if dropout == 0:
+                    rows.append({**rows[-1], "trained": False, "twins": 0.011})
+    return pd.DataFrame(rows)
+
+
+def test_words_on_copies_have_the_numbers_of_the_table(results: Results) -> None:
+    told = words.texts(copies_by_hand(), results, missing="")
+    both = "dropout makes near-copies, and half of the twins or more are due to fewer dimensions"
+    assert told["copies_caption"] == f"In layer 1 dropout makes near-copies; in layer 2 {both}"
+    assert told["copies_answer"] == (
+        f"In layer 1 dropout makes near-copies; in layer 2 {both}. Of the units, 62% of layer 1 and 50% of layer 2 "
+        f"have a "
+        "twin at dropout 0.7, and 0% of layer 1 and 10% of layer 2 without dropout; units turned at random would have "
+        "one in 12% of layer 1 and 35% of layer 2. A module is not one unit copied: one signal per module does not "
+        "keep the accuracy above guessing and a module says one thing, as one unit copied would (50% in layer 1 and "
+        "96% in layer 2)."
+    )
+    assert told["signal_caption"] == (
+        "Of the accuracy above guessing one signal per module keeps 50% in layer 1 and 96% in layer 2"
+    )
+    assert told["copies_detail"] == (
+        "In layer 1 the share of units with a twin changes by +0.620 (0.620 to 0.620), that of units turned at "
+        "random by +0.100 (0.100 to 0.100). Beyond what so few dimensions give is +0.520 (0.520 to 0.520), 84% of "
+        "it: near-copies. In layer 2 the share of units with a twin changes by +0.400 (0.400 to 0.400), that of "
+        "units turned at random by +0.300 (0.300 to 0.300). Beyond what so few dimensions give is +0.100 (0.100 to "
+        "0.100), 25% of it: near-copies and fewer dimensions."
+    )
+    assert told["signal_detail"] == (
+        "In layer 1 one signal per module keeps 50% [50%, 50%] of the accuracy above guessing, as much as the same "
+        "number of signals for the whole layer keep, or more: modules are its dimensions (accuracy +0.125 (0.125 to "
+        "0.125)). Beside random groups of the same sizes it is +0.225 (0.225 to 0.225). In layer 2 one signal per "
+        "module keeps 96% [96%, 96%] of the accuracy above guessing, less than the same number of signals for the "
+        "whole layer keep (accuracy -0.074 (-0.074 to -0.074)). Beside random groups of the same sizes it is +0.616 "
+        "(0.616 to 0.616)."
+    )
+    assert told["copies_n"] == "2 networks of 1 of 4 runs"
+    assert words.texts(near_copies(runs=4), results, missing="")["copies_n"] == "12 networks of all 4 runs"
+    assert (
+        "| share of units with a twin | 1 | 0.011 | 0.000 (0.000 to 0.000) | 0.620 (0.620 to 0.620) | 0 → 0.42 |"
+        in (words.quantities_markdown(copies_by_hand()).splitlines())
+    )
+    assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20% [-5%, 45%]"  # 4.303 * 0.1 / √3 = 0.248
+
+
+@pytest.mark.parametrize(
+    ("same_rank", "said"),
+    [
+        ((0.57, 0.57), "as much as the same number of signals for the whole layer keep, or more"),  # 0.045 less
+        ((0.58, 0.58), "less than the same number of signals for the whole layer keep"),  # 0.055 less
+        ((0.4, 0.6, 0.8), "about what the same number of signals for the whole layer keep"),
+    ],
+)
+def test_signals_of_modules_are_as_good_within_a_twentieth_of_accuracy(
+    same_rank: tuple[float, ...], said: str, results: Results
+) -> None:
+    first = words.texts(copies_by_hand(same_rank=same_rank), results, missing="")["signal_detail"].split("In layer 2")[
+        0
+    ]
+    assert said in first
+
+
+def test_twins_of_fewer_dimensions_are_told_without_a_share(results: Results) -> None:
+    told = words.texts(copies_by_hand().assign(rotated_twins=lambda rows: rows["twins"]), results, missing="")
+    assert told["copies_caption"] == "Units use fewer dimensions, which explains their twins"
+    assert "give is +0.000 (0.000 to 0.000): fewer dimensions. In layer 2" in told["copies_detail"]
+
+
+def test_the_pilot_of_copies_is_counted_and_what_it_missed_is_named(results: Results) -> None:
+    rows = []
+    for dropout, end in ((0.0, 0), (0.7, 1)):
+        for layer in (1, 2):
+            numbers = {name: of[layer][end] for name, of in why_dropout.PILOT.items()}
+            rows.append({"run": 0, "dropout": dropout, "layer": layer, "trained": True, **numbers})
+    table = pd.DataFrame(rows)
+    assert words._pilot_text(quantities(table)) == "Both ends of all 18 lie within the intervals."
+    table.loc[3, ["twins", "participation"]] = 0.1, 9.0
+    assert words._pilot_text(quantities(table)) == (
+        "Of 18 quantities 16 lie within the intervals at both ends. Not: share of units with a twin, layer 2 and "
+        "dimensions of activity, layer 2. The table shows by how much."
+    )
+    other = table.assign(dropout=table["dropout"].replace(0.7, 0.5))
+    assert words._pilot_text(quantities(other)) == "The pilot was of another study."
+
+
+def test_trials_are_told_by_their_worst_case_of_each_kind() -> None:
+    rows = [("a", True, 1.0), ("b", True, 0.9), ("c", False, 0.0), ("d", False, 0.04), ("e", False, 0.5)]
+    made_up = pd.DataFrame(rows, columns=["case", "truth", "called"]).assign(rule="copies", sets=20)
+    assert words.trials_text(made_up) == (
+        "Of 20 made-up sets of nine runs per case the rules call what is there in 90% or more, and what is not there "
+        "in 4% (median over cases). Wrongly called: e (50%)."
+    )
+    assert words.trials_text(made_up.iloc[:4]).endswith("(median over cases).")
+    lines = words.trials_markdown(made_up).splitlines()[2:]
+    assert lines[1:3] == ["| b | copies | yes | 90% |", "| c | copies | no | 0% |"]
+
+
+def linear_by_hand(excess: dict[bool, tuple[float, ...]]) -> pd.DataFrame:
+    """One run; Q without dropout is 0.15, and 0.10 of turned units, which rises by 0.02; `excess` by layer and "
+    "measure."""
+    rows = []
+    for dropout, end in ((0.0, 0), (0.7, 1)):
+        for rectified, beyond in excess.items():
+            places = [(layer, of) for layer in (1, 2) for of in ("input_covariance_norm", "input_gradient_norm")]
+            for (layer, measure), rise in zip(places, beyond, strict=True):
+                numbers = {"score": 0.15 + (0.02 + rise) * end, "rotated": 0.1 + 0.02 * end}
+                numbers |= {"accuracy": (0.5, 0.95 if rectified else 0.91)[end]}
+                numbers |= {"balance": 0.3 if rectified else (0.6, 0.85)[end]}
+                numbers |= {"penalty": (36.0, 30.0)[end] / (1 + rectified), "rotated_penalty": 40.0}
+                place = {"rectified": rectified, "layer": layer, "measure": measure}
+                rows.append({"run": 0, **BASE, "dropout": dropout, **place, **numbers})
+    return pd.DataFrame(rows)
+
+
+def test_words_on_linear_units_have_the_numbers_of_the_table() -> None:
+    table = linear_by_hand({False: (0.10, 0.03, 0.01, -0.02), True: (0.2, 0.2, 0.19, 0.01)})
+    assert words.linear_texts(table, missing="") == {
+        "linear_caption": "Beyond that of turned units Q rises by 0.030 with linear units, by 0.150 with ReLUs",
+        "linear_answer": (
+            "Dropout 0.7 against none, 1 runs: with linear units Q rises beyond that of turned ones in 2 of 4 "
+            "combinations of layer and measure (input covariance (norm) in layer 1 and input gradient (norm) in "
+            "layer 1), on average by +0.030; with ReLUs, trained for as many epochs, in 3 of 4, by +0.150. In part "
+            "dropout chooses a basis without any ReLU; the effect is 20% of what it is with ReLUs."
+        ),
+        "linear_facts": (
+            "Accuracy at dropout 0.7: 91.0% with linear units, 95.0% with ReLUs. The cosines of incoming and of "
+            "outgoing weights of linear units correlate by 0.60 without dropout and 0.85 with it. What dropout adds "
+            "to the loss is 25% less than for turned units, which compute the same (without dropout 10% less)."
+        ),
+        "linear_pilot": "The pilot, one run, does not lie within the intervals of the mean; the table shows by how "
+        "much.",
+    }
+    assert (
+        "| linear | 1 | input gradient (norm) | 0.150 (0.150 to 0.150), 0.100 | 0.200 (0.200 to 0.200), 0.120 | +0.030 "
+        "(0.030 to 0.030) | a basis |" in words.linear_markdown(table).splitlines()
+    )
+    assert words.linear_markdown(table).count("| ReLU |") == 4
+
+
+@pytest.mark.parametrize(
+    ("linear", "rectified", "said"),
+    [
+        (0.1, 0.2, "Dropout chooses a basis without any ReLU; the effect is 50% of what it is with ReLUs."),
+        (0.1, -0.1, "Dropout chooses a basis without any ReLU; the effect is no less than with ReLUs."),
+        (0.0, 0.2, "Without the ReLU dropout chooses no basis."),
+    ],
+)
+def test_the_verdict_on_linear_units_is_by_how_many_choose_a_basis(linear: float, rectified: float, said: str) -> None:
+    table = linear_by_hand({False: (linear,) * 4, True: (rectified,) * 4})
+    assert words.linear_texts(table, missing="")["linear_answer"].endswith(said)
+
+
+def test_a_linear_pilot_that_holds_is_said_to_hold() -> None:
+    table = linear_by_hand({False: (0.1,) * 4, True: (0.1,) * 4})
+    for name, (first, last) in why_dropout.LINEAR_PILOT.items():
+        table[name] = np.where(table["dropout"] == 0, first, last)
+    assert words.linear_texts(table, missing="")["linear_pilot"] == "The pilot, one run, lies within the intervals."
+
+
+def test_the_order_is_told_by_setting_and_the_caption_is_of_most_dropout() -> None:
+    table = course()
+    late = table["dropout"] == 0
+    table.loc[late, "accuracy"] = table.loc[late, "epoch"] / (table.loc[late, "epoch"] + 200)
+    told = words.course_texts(table, missing="")
+    with_q = "dimensions of activity, correlation with the most similar unit and the same, beyond turned units"
+    assert told == {
+        "course_answer": (
+            f"No regularisation: with Q, or not to be told: {with_q}; after Q: test accuracy and agreement across the "
+            f"families. Dropout 0.7: before Q: test accuracy; with Q, or not to be told: {with_q}; after Q: agreement "
+            "across the families."
+        ),
+        "course_caption": "With dropout 0.7, test accuracy comes before Q",
+        "course_n": "18 networks of 9 runs",
+    }
+    early = ~late
+    table.loc[early, "across"] = table.loc[early, "accuracy"]
+    caption = words.course_texts(table, missing="")["course_caption"]
+    assert caption == "With dropout 0.7, test accuracy and agreement across the families come before Q"
+    table.loc[early, ["accuracy", "across"]] = table.loc[early, ["score", "score"]].to_numpy()
+    nothing = words.course_texts(table, missing="")["course_caption"]
+    assert nothing == "With dropout 0.7, nothing that is followed comes before Q"
+    table["score"] = 0.2
+    assert words.course_texts(table, missing="")["course_answer"].startswith(
+        "No regularisation: Q has no half-time in every run."
+    )
+
+
+def test_half_times_stand_in_the_table_with_their_answer() -> None:
+    [_, _, none, most] = words.course_markdown(course()).splitlines()
+    times = {one.quantity: one.half_time for one in orders(course()) if one.setting.dropout == 0}
+    assert none.startswith(
+        f"| no regularisation | {times['accuracy']:.2g} (before) | {times['participation']:.2g} (tog"
+    )
+    assert f"| {times['score']:.2g} |" in none
+    assert most.startswith("| dropout 0.7 |")
+    assert words.setting_text(Regularisation(l2=1e-3)) == "L2 penalty 0.001"
 
 
 def test_a_page_without_tables_says_what_is_missing(results: Results) -> None:
