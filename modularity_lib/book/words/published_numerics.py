@@ -99,8 +99,9 @@ def by_size_text(table: pd.DataFrame) -> str:
     if nearest == AS_TRAINED:
         return "No other size comes nearer to the published values than the weights as they are."
     return (
-        f"With outgoing weights of silent units of about {nearest:.0e} all {len(table)} come nearest to the published "
-        f"values: they are {away[nearest]:.0%} off on average, as trained {away[AS_TRAINED]:.0%}. So in the paper's "
+        f"With outgoing weights of silent units of about {nearest:.0e} these {len(table)} numbers, taken together, "
+        f"come nearest to the published values: they are {away[nearest]:.0%} off on average, as trained "
+        f"{away[AS_TRAINED]:.0%}. So in the paper's "
         "networks silent units probably swung at weights of about that size, where ours partly lie still near 0."
     )
 
