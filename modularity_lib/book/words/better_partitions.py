@@ -44,4 +44,5 @@ def verdicts_text(both: Both) -> str:
     )
     if not turned:
         return f"{how} No verdict turns."
-    return f"{how} {capitalised(listed(f'“{one}”' for one in turned))} gets another verdict."
+    get = "gets" if len(turned) == 1 else "get"
+    return f"{how} {capitalised(listed(f'“{one}”' for one in turned))} {get} another verdict."
