@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from made_up_results import made_up_results
@@ -14,10 +15,11 @@ from modularity_lib.book.words.conditions import (
     stricter_text,
     turning_text,
 )
-from modularity_lib.findings.claims import judge_all
+from modularity_lib.findings.claims import Verdict, judge_all
 from modularity_lib.findings.conditions import conditions_table
 from modularity_lib.findings.disclosure import FIRST_TABLES, HISTORY, SET_AFTER
 from modularity_lib.findings.equal_accuracy import rises_at_equal_accuracy
+from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.stricter_claims import judge_within_stricter
 from modularity_lib.paths import checkout
 
@@ -31,9 +33,14 @@ def test_what_untrained_networks_meet_is_in_bold_and_counted() -> None:
     assert share.startswith(
         "| 3 | two upstream measures: share with p < 0.05 | above 0.5 | 1.00 | **1.00, meets it** | – |"
     )
+    other = table.assign(untrained=table["untrained"] - 0.25)
+    [share] = [line for line in conditions_markdown(other).splitlines() if "two upstream measures: share" in line]
+    assert "| 1.00 | **0.75, meets it** |" in share
     [factor] = [line for line in lines if "factor of Q" in line]
     assert "| above 1.5 | 2.9" in factor or "| above 1.5 | 3.0" in factor
-    met = int(table["untrained_meets"].sum())
+    met, compared = int(table["untrained_meets"].sum()), int(table["untrained"].notna().sum())
+    assert f"Of {compared} conditions that can be put to untrained networks" in turning_text(table)
+    assert compared < len(table)
     assert f"that can be put to untrained networks, these meet {met} (4 of claim 3 and" in turning_text(table)
 
 
@@ -67,6 +74,10 @@ def test_both_rules_stand_in_a_row_per_study() -> None:
     table = stricter_markdown({"made-up": judge_all(results)}, {"made-up": stricter})
     assert f"| `made-up` | reproduced | **{stricter.status}** | +0.00" in table
     assert stricter.status != "reproduced"
+    gains = {"upstream": effect_over_runs(np.array([0.1])), "downstream": effect_over_runs(np.array([-0.2]))}
+    by_hand = {"made-up": Verdict("partly reproduced", None, None, evidence=gains)}
+    row = stricter_markdown({"made-up": judge_all(results)}, by_hand).splitlines()[2]
+    assert row.endswith("| **partly reproduced** | +0.100 (0.100 to 0.100) | -0.200 (-0.200 to -0.200) |")
     assert "set on 26 November 2026, after the tables were known" in stricter_text()
 
 

@@ -18,6 +18,7 @@ def test_a_claim_stands_with_its_verdict_and_the_number_that_decides_it() -> Non
         text = others.claim_text(claim.id, verdicts)
         assert claim.statement in text
         assert f"**Here:** {verdicts[claim.id].status}; {verdicts[claim.id].effect.mean:.3f}" in text
+        assert text.endswith(f"], {claim.quantity}.")
     held = sum(verdict.status == "reproduced" for verdict in verdicts.values())
     assert f"Of the {len(CLAIMS)} claims of the paper, {held} are" in others.answer_text(verdicts)
 
@@ -27,7 +28,18 @@ def test_tests_of_q_are_counted_with_their_interval() -> None:
     *_, permuted, searched = others.tests_markdown(p_values).splitlines()
     assert permuted.startswith("| permuted labels | the labels that were found, on other units | 4 of 4 |")
     assert "| 1 of 4 | 5% to 70% |" in searched  # Wilson
+    assert searched.startswith("| ml.test_modules | modules searched for in matrices of shuffled samples |")
+    *_, kept = others.tests_markdown({"modules in null matrices": [0.5]}).splitlines()
+    assert kept.startswith(
+        "| modules in null matrices | the modules that were found, in matrices of shuffled samples |"
+    )
     assert others.tests_text(p_values) == "of 4 matrices of noise permuted labels 4 and ml.test_modules 1."
+
+
+def test_nulls_of_pilots_are_told_with_their_numbers() -> None:
+    told = others.nulls_texts()
+    assert "their Q is 0.07 to 0.12 at every dropout and shows 2% of the rise of Q" in told["null_entropy"]
+    assert "which keeps all that the layer can compute: 6% of that rise" in told["null_rotation"]
 
 
 @pytest.mark.parametrize("chapter", sorted((PROJECT / "chapters").glob("*.md")), ids=lambda path: path.stem)
