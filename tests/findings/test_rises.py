@@ -206,6 +206,19 @@ def test_the_words_count_false_positives_and_power() -> None:
     assert "| ReLU units | no modules | 10 | +0.100 | 8 | 2 (6% to 51%) |" in rotated_words.made_up_markdown(table)
 
 
+def test_a_case_fools_the_answer_where_two_thirds_of_nine_are_called_modules_in_one_of_twenty_tries() -> None:
+    """6 or more of 9 are called so with a chance of 2.5 % at a rate of 0.3, and of 9.9 % at 0.4."""
+    m, c = rises.MODULES, rises.CHANCE
+    table = pd.concat(
+        [rows_called(f"rate {n}", NOTHING, [(m, m)] * n + [(m, c)] * (10 - n)) for n in (3, 4)]
+        + [rows_called("ReLU units", NOTHING, [(c, c)] * 10), rows_called("groups", m, [(m, m)] * 8 + [(m, c)] * 2)]
+    )
+    said = rotated_words.made_up_text(table)
+    assert "Of 9 pairs without modules so many would be called modules" in said
+    assert "in one of twenty tries or more in 1 of the 3 cases" in said
+    assert "Of 10 pairs with planted modules 80% are found" in said
+
+
 def test_what_is_written_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(made_up_rises, "SHIPPED", tmp_path / "made_up_rises")
     table = made_up_rises.made_up_rises(["groups"], pairs=2, draws=1, steps=50)

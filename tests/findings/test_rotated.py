@@ -1,5 +1,6 @@
 """Rotated units: the same inputs, spectrum and firing rates, other axes; and what is made of their Q."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -208,6 +209,68 @@ def test_words_give_share_excess_and_what_the_pilot_had(v1: Results) -> None:
     assert "Of 5 shares that a pilot on three of these runs gave, 0 lie within" in said["rotated_pilots"]
     near = words.texts(many_runs(rise=0.2, null=0.2 * 1.04 * 0.37), "", v1)["rotated_pilots"]
     assert "1 lie within the intervals of all runs. The others: all at dropout 0.7, 46% there, 37% [" in near
+
+
+# Rise of Q at dropout 0.7 and of rotated units in run 0, by measure and layer; at 0.3 they are 0.1 and 0.05 everywhere.
+BY_HAND = {
+    ("input_gradient_norm", 1): (0.4, 0.1),
+    ("input_gradient_norm", 2): (0.4, 0.2),
+    ("input_covariance_norm", 1): (0.2, 0.15),
+    ("input_covariance_norm", 2): (0.2, 0.03),
+}
+
+
+def by_hand() -> pd.DataFrame:
+    """Two runs; in the second the last of these shows 0.07 of its rise."""
+    rows = []
+    for run in (0, 1):
+        for (measure, layer), (rise, null) in BY_HAND.items():
+            null += 0.04 * run * (null == 0.03)
+            rows.append((run, 0.0, layer, measure, 0.1, 0.1, 0.08))
+            rows.append((run, 0.3, layer, measure, 0.2, 0.15, 0.08))
+            rows.append((run, 0.7, layer, measure, 0.1 + rise, 0.1 + null, 0.08))
+    return table_of(rows)
+
+
+def test_words_have_the_numbers_of_the_strongest_dropout(v1: Results) -> None:
+    # Excess of Q: 0.18 and 0.17; share of the rise: 0.48 / 1.2 and 0.52 / 1.2. Student's t of two runs is 12.706.
+    said = words.texts(by_hand(), "", v1)
+    assert said["rotated_answer"] == (
+        "At dropout 0.7 Q of upstream measures lies 0.175 [0.111, 0.239] above that of rotated units. They show 42% "
+        "[20%, 63%] of the rise, without any modules of their own: least for the input covariance (norm) in layer 2 "
+        "(25%), most for the input covariance (norm) in layer 1 (75%)."
+    )
+    assert said["rotated_n"] == "6 networks of 2 of 9 runs"
+    one_place = by_hand().query("measure == 'input_covariance_norm' and layer == 1 and run == 0")
+    assert words.texts(one_place, "", v1)["rotated_answer"] == (
+        "At dropout 0.7 Q of upstream measures lies 0.050 above that of rotated units. They show 75% of the rise, "
+        "without any modules of their own."
+    )
+    flat = words.texts(many_runs(rise=0.01, null=0.0, runs=1), "", v1)["rotated_answer"]
+    assert flat == "At dropout 0.7 Q of upstream measures lies 0.010 above that of rotated units."
+
+
+def test_rows_of_the_table_have_the_numbers_of_their_place(v1: Results) -> None:
+    lines = words.scores_markdown(by_hand(), v1).splitlines()
+    assert lines[0] == "| measure | layer | dropout 0 | dropout 0.3 | dropout 0.7 | share of the rise, dropout 0.7 |"
+    last = (
+        "| input covariance (norm) | 2 | 0.100 / 0.100 / 0.080 | 0.200 / 0.150 / 0.080 | 0.300 / 0.150 / 0.080 | 25% ["
+    )
+    assert [line for line in lines if line.startswith(last)]
+    assert lines[-1] == "| share of the rise | all |  | 50% | 42% [20%, 63%] | 42% [20%, 63%] |"
+    lacking = by_hand().query("dropout < 0.5 or layer == 1")  # 0.7 lacks a layer, so 0.3 is the strongest
+    assert (
+        words.scores_markdown(lacking, v1).splitlines()[0].endswith("| dropout 0.3 | share of the rise, dropout 0.3 |")
+    )
+
+
+def test_pilots_are_beside_v1_alone_and_where_there_is_an_interval(v1: Results) -> None:
+    turned = many_runs(rise=0.2, null=0.08)
+    other = replace(v1, study=replace(v1.study, name="another"))
+    assert words.texts(turned, "", other)["rotated_pilots"] == ""
+    assert words.texts(turned.query("run == 0"), "", v1)["rotated_pilots"] == ""
+    constant = pd.concat([turned, turned.query("dropout == 0.7").assign(dropout=0.3, score=0.3)])
+    assert words.texts(constant, "", v1)["rotated_pilots"] == ""  # without spread at 0.3 there is no interval
 
 
 def test_words_say_why_there_is_nothing(v1: Results) -> None:
