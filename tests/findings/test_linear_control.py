@@ -1,14 +1,18 @@
 """Linear networks: what they are trained to, what a turn leaves as it is, and what the numbers are."""
 
 from dataclasses import replace
+from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from modularity_lib.analysis.draws import random_rotation
+from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings import linear_control
 from modularity_lib.findings.linear_control import balance, dropout_penalty, similarities, with_layer_turned
-from modularity_lib.findings.near_copies import Layer, layers_of
+from modularity_lib.findings.near_copies import Layer, copy_numbers, layers_of
 from modularity_lib.findings.tables import AnalysedNetwork
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.similarity.measures import similarity_matrices
@@ -125,6 +129,82 @@ def test_rows_of_both_kinds_of_network(network: AnalysedNetwork, monkeypatch: py
 
 def test_units_of_which_no_two_are_alike_have_a_q_of_0(network: AnalysedNetwork) -> None:
     assert linear_control._score(np.eye(4), network) == 0
+
+
+def test_both_kinds_of_network_are_trained_alike_and_measured_as_what_they_are(
+    network: AnalysedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+
+    def train(configs: list[TrainingConfig], dataset: object) -> list[SimpleNamespace]:
+        trained.extend(configs)
+        return [SimpleNamespace(parameters="usual")]
+
+    def train_plain(config: TrainingConfig, dataset: object, *, rectified: bool) -> SimpleNamespace:
+        trained.append(config)
+        return SimpleNamespace(parameters=f"plain, {rectified=}")
+
+    monkeypatch.setattr(linear_control, "train", train)
+    monkeypatch.setattr(linear_control, "train_plain", train_plain)
+    monkeypatch.setattr(
+        linear_control, "measured", lambda _, parameters, *, rectified: [{"of": (parameters, rectified)}]
+    )
+    config = replace(CONFIG, protocol="final", run=4)
+    assert linear_control.rows_of(replace(network, config=config)) == [
+        {"rectified": False, "of": ("plain, rectified=False", False)},
+        {"rectified": True, "of": ("usual", True)},
+    ]
+    assert trained == [replace(config, protocol="v1", epochs=15)] * 2
+
+
+@pytest.mark.parametrize("rectified", [True, False])
+def test_what_is_measured_is_that_of_loops_over_three_rotations(network: AnalysedNetwork, rectified: bool) -> None:
+    few = replace(network.dataset, test_images=network.dataset.test_images[:80], test_labels=np.arange(80) % 10)
+    parameters = exact(network.parameters)
+    parameters.biases[0][2] = -1e6  # with a ReLU the unit is silent
+    parameters.biases[2][:] = np.linspace(0, 0.2, 10)
+    here = replace(network, dataset=few, config=replace(CONFIG, run=4))
+    rows = linear_control.measured(here, parameters, rectified=rectified)
+    assert [(row["layer"], row["measure"]) for row in rows] == list(product((1, 2), linear_control.MEASURES_OF_INPUTS))
+    images, below = few.test_images.astype(float), few.test_images.astype(float)
+    logits = layers_of(parameters, images, rectified=rectified)[-1].activity @ parameters.weights[2].T
+    right = np.mean((logits + parameters.biases[2]).argmax(axis=1) == few.test_labels)
+    for number in (1, 2):
+        before = below @ parameters.weights[number - 1].T + parameters.biases[number - 1]
+        below = np.maximum(before, 0) if rectified else before
+        live = [unit for unit in range(before.shape[1]) if len(set(below[:, unit])) > 1]
+        assert rectified == (len(live) < before.shape[1])
+        outgoing = parameters.weights[number].T
+        layer = Layer(before, below, parameters.weights[number - 1], outgoing)
+        source = np.random.default_rng([4, number, int(rectified)])
+        copies = copy_numbers(layer.of(np.array(live)), source, rectified=rectified)
+        turns = [random_rotation(len(live), source) for _ in range(3)]
+        penalties, networks = [], [parameters]
+        for turn in turns:
+            turned = np.array([turn @ z for z in before[:, live]])
+            turned = np.maximum(turned, 0) if rectified else turned
+            lengths = [sum(v**2) for v in turn @ outgoing[live]]
+            dead = [unit for unit in range(before.shape[1]) if unit not in live]
+            rest = sum(sum(outgoing[unit] ** 2) * np.mean(below[:, unit] ** 2) for unit in dead)
+            penalties.append(sum(v * np.mean(h**2) for v, h in zip(lengths, turned.T, strict=True)) + rest)
+            networks.append(with_layer_turned(parameters, number, np.array(live), turn))
+        for row in (row for row in rows if row["layer"] == number):
+            q, *of_turned = (
+                paper_modules(
+                    similarities(number, of, images, rectified=rectified)[row["measure"]],
+                    seed=4,
+                    steps=network.study.search_steps,
+                ).score
+                for of in networks
+            )
+            assert row["score"] == pytest.approx(q, abs=1e-9)
+            assert row["rotated"] == pytest.approx(np.mean(of_turned), abs=1e-9)
+            assert row["accuracy"] == right
+            assert row["balance"] == balance(layer.of(np.array(live)))
+            assert row["penalty"] == pytest.approx(dropout_penalty(layer))
+            assert row["rotated_penalty"] == pytest.approx(np.mean(penalties))
+            for name in ("twin_correlation", "twins", "rotated_twins"):
+                assert row[name] == pytest.approx(copies[name])
 
 
 def test_dropout_alone_is_compared() -> None:

@@ -1,10 +1,12 @@
 """Near-copies and one signal per module: against plain loops, and where the answer is known."""
 
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 
+from modularity_lib.analysis.draws import random_rotation
 from modularity_lib.findings import near_copies
 from modularity_lib.findings.near_copies import Layer, contrast, copy_numbers, layers_of, nearest, participation
 from modularity_lib.findings.one_signal import accuracy_from, one_signal, signal_accuracies
@@ -64,6 +66,50 @@ def test_numbers_of_copies_are_those_of_plain_loops(seed: int) -> None:
     found = copy_numbers(layer, np.random.default_rng(0))
     assert 0 < found["twins"] < 1
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+def twins_by_loops(activity: np.ndarray) -> tuple[float, float]:
+    centred = activity - activity.mean(axis=0)
+    lengths = np.sqrt((centred**2).sum(axis=0))
+    lengths[lengths == 0] = np.inf  # a turn has silenced the unit
+    r = centred.T @ centred / np.outer(lengths, lengths)
+    best = [max(r[i, j] for j in range(len(r)) if j != i) for i in range(len(r))]
+    return float(np.mean(best)), sum(value > 0.9 for value in best) / len(best)
+
+
+@pytest.mark.parametrize("rectified", [True, False])
+@pytest.mark.parametrize(
+    "shift", [0.0, 1.5]
+)  # with which units fire more often: one kind of turn gives more, or the other
+def test_turned_units_are_the_same_inputs_in_three_rotations_and_the_kind_that_gives_more(
+    rectified: bool, shift: float
+) -> None:
+    random = np.random.default_rng(3)
+    before = random.standard_normal((200, 3)) @ random.standard_normal((3, 10)) + shift * random.standard_normal(10)
+    before[:, 0] += 100.0  # always fires
+    activity = np.maximum(before, 0) if rectified else before
+    found = copy_numbers(Layer(before, activity, np.eye(10), np.eye(10)), np.random.default_rng(5), rectified=rectified)
+    source = np.random.default_rng(5)
+    by_kind = []
+    for matched in (False, True) if rectified else (False,):
+        numbers = []
+        for _ in range(3):
+            turned = before @ random_rotation(10, source).T
+            if matched:
+                for unit in range(10):
+                    n_silent = int((activity[:, unit] <= 0).sum())
+                    turned[:, unit] -= sorted(turned[:, unit])[max(n_silent - 1, 0)]
+            numbers.append(twins_by_loops(np.maximum(turned, 0) if rectified else turned))
+        by_kind.append(np.mean(numbers, axis=0))
+    expected = [max(kind[place] for kind in by_kind) for place in (0, 1)]
+    assert (found["rotated_twin_correlation"], found["rotated_twins"]) == pytest.approx(expected)
+
+
+def test_a_unit_is_live_whose_activity_changes() -> None:
+    activity = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 2.0]])
+    layer = Layer(activity, activity, np.arange(6.0).reshape(3, 2), np.arange(3.0).reshape(3, 1))
+    assert layer.live.tolist() == [False, False, True]
+    assert layer.of(layer.live).incoming.tolist() == [[4.0, 5.0]]
 
 
 def test_exact_copies_are_twins_and_units_turned_at_random_are_none() -> None:
@@ -257,6 +303,21 @@ def test_rows_of_a_network_are_those_of_its_layers_and_of_its_start(network: Ana
             alike = np.array([[angle(a, b) for b in weights[live]] for a in weights[live]])
             assert row[name] == pytest.approx(contrast(alike, labels), abs=1e-9)
         assert row["modules"] == len(set(network.labels[row["layer"], "input_covariance_norm"][live]))
+    untrained = initial_parameters((784, 16, 16, 10), seed=0)
+    found = module_rows(measured_matrices(untrained, network.dataset), seed=0, steps=SMOKE.search_steps)
+    start = {(row["layer"], row["measure"]): np.asarray(row["labels"]) for row in found}
+    states = ((network.parameters, network.labels, True), (untrained, start, False))
+    digits = network.dataset.test_labels
+    for row, ((parameters, labels_of, trained), number) in zip(rows, product(states, (1, 2)), strict=True):
+        layer, of_activity = layers_of(parameters, images)[number - 1], labels_of[number, "input_covariance_norm"]
+        source = np.random.default_rng([0, number, int(trained)])
+        expected = copy_numbers(layer.of(layer.live), source)
+        expected |= signal_accuracies(parameters, number, layer, layer.live, of_activity, digits, source)
+        assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+        assert row["accuracy"] == accuracy(parameters, images, digits)
+        of_weights = labels_of[number, "input_gradient_norm"][layer.live]
+        alike = np.array([[angle(a, b) for b in layer.incoming[layer.live]] for a in layer.incoming[layer.live]])
+        assert row["input_contrast"] == pytest.approx(contrast(alike, of_weights), abs=1e-9)
     with_dropout = AnalysedNetwork(
         SMOKE,
         TrainingConfig(hidden=(16, 16), epochs=10, dropout=0.3),
@@ -265,3 +326,16 @@ def test_rows_of_a_network_are_those_of_its_layers_and_of_its_start(network: Ana
         network.dataset,
     )
     assert [row["trained"] for row in near_copies.rows_of(with_dropout)] == [True, True]
+
+
+def test_units_without_a_module_of_either_measure_are_left_out_and_so_is_a_layer_of_one(
+    network: AnalysedNetwork,
+) -> None:
+    labels = {place: of.copy() for place, of in network.labels.items()}
+    live = layers_of(network.parameters, network.dataset.test_images)[0].live
+    first, second = np.flatnonzero(live)[:2]
+    labels[1, "input_covariance_norm"][first] = labels[1, "input_gradient_norm"][second] = -1
+    labels[2, "input_gradient_norm"][1:] = -1
+    config = TrainingConfig(hidden=(16, 16), epochs=10, dropout=0.3)
+    [row] = near_copies.rows_of(replace(network, labels=labels, config=config))
+    assert (row["layer"], row["live_units"]) == (1, live.sum() - 2)
