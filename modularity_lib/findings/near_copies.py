@@ -130,7 +130,7 @@ def _turned_at_same_rates(layer: Layer, source: np.random.Generator) -> np.ndarr
     silent = np.count_nonzero(layer.activity <= 0, axis=0)
     ordered = np.sort(before, axis=0)
     thresholds = ordered[np.maximum(silent - 1, 0), np.arange(before.shape[1])]
-    return np.maximum(before - np.where(silent > 0, thresholds, ordered[0]), 0.0)
+    return np.maximum(before - thresholds, 0.0)
 
 
 def copy_numbers(layer: Layer, source: np.random.Generator, *, rectified: bool = True) -> dict[str, float]:
