@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 from myst_nb import glue
 
@@ -108,6 +108,18 @@ def show(name: str, plot: Plot[...], *inputs: Any, origin: Sequence[str] | None 
     table = plot.table(*inputs, **options)
     show_drawn(name, plot.draw(table), table, Call(plot, inputs, options), origin=origin)
     return table
+
+
+def table(name: str, caption: str, markdown: str) -> Markdown:
+    """A table with a number and a caption above it, to be displayed; {numref}`name` refers to it.
+
+    Args:
+        caption: what is to be seen in it, one sentence of inline Markdown.
+        markdown: of the table; text that is none, such as a word on what is missing, is displayed as it is.
+    """
+    if not markdown.startswith("|"):
+        return Markdown(markdown)
+    return Markdown(f"```{{table}} {caption}\n:name: {name}\n\n{markdown}\n```")
 
 
 def show_drawn(

@@ -214,7 +214,7 @@ def test_what_the_next_tests_look_at_is_found_on_the_page(page: Page) -> None:
         assert len(shown["figures"]) == n_unfolded
         assert len(shown["tables"]) == page.seen["tables"]
         assert len(shown["equations"]) == len(re.findall(r"^\$\$ \(", source, flags=re.MULTILINE))
-        assert sum(code["parameters"] for code in shown["code"]) == source.count(":tags: [parameters]")
+        assert sum(code["parameters"] for code in shown["code"]) == source.count(":tags: [parameters, hide-input]")
 
 
 def test_a_page_fetches_nothing_from_elsewhere(page: Page) -> None:

@@ -71,6 +71,13 @@ def test_the_data_of_a_figure_can_be_taken_away_as_csv(results: Results, glued: 
     assert "1 rows, columns study, quantity, level" in shown
 
 
+def test_a_table_has_a_name_and_a_caption() -> None:
+    rows = "| measure | Q |\n|---|---|\n| input gradient | 0.3 |"
+    shown = pages.table("tab-x", "**It rises.** Q by measure.", rows).data
+    assert shown == f"```{{table}} **It rises.** Q by measure.\n:name: tab-x\n\n{rows}\n```"
+    assert pages.table("tab-x", "**It rises.**", "Nothing is at hand.").data == "Nothing is at hand."
+
+
 def test_a_fold_out_says_where_the_numbers_come_from(results: Results) -> None:
     shown = told(pages.fold_out("table-x", pages.made(levels, results)))
     n_networks = len(STUDY.trained_configs()) + STUDY.untrained
