@@ -23,6 +23,7 @@ USUALLY = 0.5  # "usually agree": more than this share of the pairs
 LITTLE = 0.25  # "agree little": at most this far from chance (0) towards identity (1)
 
 
+FACTOR = f"Q rises by a factor of {DRAMATIC:g}"  # name of a condition
 _OVER_RUNS = "by its 95 % interval over runs"
 
 
@@ -111,7 +112,7 @@ def _judge_dropout(results: Results) -> Verdict:
     limit = untrained["mean"] + BAND * untrained["std"]
     asked = {
         "Q rises": [name for name in MEASURES if effect_over_runs(rise.loc[name].to_numpy()).is_above_zero],
-        f"Q rises by a factor of {DRAMATIC:g}": [name for name in MEASURES if factors[name] >= DRAMATIC],
+        FACTOR: [name for name in MEASURES if factors[name] >= DRAMATIC],
         f"Q is {BAND:g} s.d. above untrained": [name for name in MEASURES if means[name] > limit[name]],
     }
     conditions = tuple(Condition(what, len(found) == len(MEASURES), tuple(found)) for what, found in asked.items())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, markdown
+from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, listed, markdown
 from modularity_lib.findings.claims import (
     ALPHA,
     BAND,
@@ -59,6 +59,67 @@ def verdicts_markdown(
         rows.append([claim.statement, *cells, "–" if paper is None else f"{paper:.3f}", claim.quantity])
     heads = [f"{version} ({', '.join(f'`{name}`' for name in names)})" for version, names in versions.items()]
     return markdown(["claim", *heads, "paper", "decided by"], rows)
+
+
+def short_verdicts_markdown(
+    studies: Sequence[Study],
+    verdicts_of: Mapping[str, Mapping[str, Verdict]],
+    stricter: Mapping[str, Verdict] | None = None,
+) -> str:
+    """The table of `verdicts_markdown` in words alone: each verdict, and what it misses, once for all studies alike.
+
+    Args:
+        studies, verdicts_of, stricter: as there.
+    """
+    versions: dict[str, list[str]] = {}
+    for study in studies:
+        versions.setdefault(_VERSIONS[study.protocol], []).append(study.name)
+
+    def cell(claim: Claim, names: Sequence[str]) -> str:
+        by_text: dict[str, list[str]] = {}
+        for name in names:
+            by_text.setdefault(_short_cell(verdicts_of[name][claim.id]), []).append(name)
+        parts = [
+            text + (f" ({listed(f'`{name}`' for name in of)})" if len(by_text) > 1 else "")
+            for text, of in by_text.items()
+        ]
+        if claim.id == STRICTER_CLAIM and stricter and set(names) <= set(stricter):
+            found = dict.fromkeys(_short_cell(stricter[name]) for name in names)
+            parts.append("by a stricter rule " + " or ".join(found))
+        return "<br>".join(parts)
+
+    rows = [[claim.statement, *(cell(claim, names) for names in versions.values())] for claim in CLAIMS]
+    return markdown(["the paper's claim", *versions], rows)
+
+
+def _short_cell(verdict: Verdict) -> str:
+    why = listed(dict.fromkeys(_why(condition) for condition in verdict.missed)) if verdict.missed else ""
+    return f"**{verdict.status}**" + (f": {why}" if why else "")
+
+
+def _why(condition: Condition) -> str:
+    """What does not hold, in plain words and without numbers."""
+    name, found = condition.name, condition.found
+    some = "no measure"
+    if isinstance(found, tuple) and found and set(found) <= set(MEASURES):
+        families = {FAMILY[measure] for measure in found}
+        some = f"{families.pop()} measures only" if len(families) == 1 else "some measures only"
+    match name:
+        case "dropout's rise is the largest":
+            return "in half of the measures or more a penalty does as much"
+        case "dropout's rise exceeds that of both penalties":
+            return "a penalty does as much"
+        case "upper end" | "half of that within families":
+            return "they agree too much"
+        case "Q rises":
+            return f"Q rises in {some}"
+    if name.startswith("Q rises by a factor"):
+        return f"Q rises by half or more in {some}"
+    if name.startswith("Q is "):
+        return f"Q is clearly above untrained networks in {some}"
+    if name.endswith("agree more than untrained"):
+        return f"{name.split()[1]} ones agree no more than in untrained networks"
+    return f"{name.split()[1]} ones do not"
 
 
 def by_study_markdown(verdicts_of: Mapping[str, Mapping[str, Verdict]], *, claims: Sequence[str] | None = None) -> str:

@@ -1,0 +1,112 @@
+"""The answer in four sentences, and the verdicts in words, of made-up studies whose effects are known."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from made_up_results import STUDY, made_up_results
+from modularity_lib.book.words.front import answer_text
+from modularity_lib.book.words.verdicts import short_verdicts_markdown
+from modularity_lib.findings.claims import Verdict, judge_all
+from modularity_lib.findings.stricter_claims import judge_within_stricter
+from modularity_lib.vocabulary import FAMILY, MEASURES
+
+DOWNSTREAM = tuple(name for name in MEASURES if FAMILY[name] == "downstream")
+UPSTREAM = tuple(name for name in MEASURES if FAMILY[name] == "upstream")
+
+
+def told(others: Mapping[str, Mapping[str, Any]] | None = None, **effects: Any) -> str:
+    """The answer for a made-up study, and others under the published protocol."""
+    studies = {"made-up": STUDY} | {name: replace(STUDY, name=name, protocol="final") for name in others or {}}
+    judged = {"made-up": judge_all(made_up_results(**effects))}
+    judged |= {name: judge_all(made_up_results(**other)) for name, other in (others or {}).items()}
+    return answer_text(studies, judged)
+
+
+def test_the_answer_has_the_factors_of_both_families_and_the_largest_rises() -> None:
+    text = told()
+    assert text.startswith("**Yes, under dropout.** At a dropout of 0.6 the modularity score is 3.0 to 3.0 times what")
+    assert "Weight penalties do less: L2 raises the score by 0.03 at most and L1 by 0.02, dropout by 0.20." in text
+    halves = told(flat_measures=DOWNSTREAM)
+    assert "3.0 to 3.0 times what it is without, judged by what units receive, and 1.0 to 1.0 times" in halves
+
+
+@pytest.mark.parametrize(
+    ("effects", "expected"),
+    [
+        ({"flat_measures": DOWNSTREAM}, "**In part, under dropout.**"),
+        ({"dropout_rise": 0.0}, "**No.**"),
+        ({"l2_rise": 0.3}, "Weight penalties do about as much: L2 raises the score by 0.30"),
+        ({}, "receive agree with each other, and so do ways to measure what they do; the two kinds barely agree"),
+        ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, "agree on one side only; the two"),
+        (
+            {"agreement": {"upstream": 0.2, "downstream": 0.2, "across": 0.3}},
+            "Ways to measure the same side of a unit do not agree; the two kinds agree with each other",
+        ),
+        (
+            {"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.5}},
+            "the two kinds agree with each other (33%",
+        ),
+        ({"low_accuracy_above": -1.0}, "Could not test whether dropout makes hidden units form modules."),
+    ],
+)
+def test_each_sentence_follows_the_verdict(effects: dict[str, Any], expected: str) -> None:
+    assert expected in told(**effects)
+
+
+@pytest.mark.parametrize(
+    ("flat", "where"),
+    [
+        (DOWNSTREAM, "only where it is judged by what units receive."),
+        ((), "by half or more on both sides."),
+        (MEASURES, "by half or more on neither side."),
+    ],
+)
+def test_the_last_sentence_is_on_the_studies_of_the_published_version(flat: tuple[str, ...], where: str) -> None:
+    published = "Under the published version's shorter training"
+    assert published not in told()
+    text = told({"base": {"flat_measures": flat}})
+    assert published in text
+    assert text.endswith(where)
+
+
+def test_verdicts_in_words_say_why_and_join_studies_that_are_alike() -> None:
+    wide, base = (replace(STUDY, name=name, protocol="final") for name in ("wide", "base"))
+    part = {"flat_measures": DOWNSTREAM}
+    results = {"made-up": made_up_results(), "wide": made_up_results(**part), "base": made_up_results(**part)}
+    verdicts: dict[str, dict[str, Verdict]] = {name: judge_all(of) for name, of in results.items()}
+    rows = short_verdicts_markdown([STUDY, wide, base], verdicts).splitlines()
+    assert rows[0] == "| the paper's claim | arXiv version | published version |"
+    rises = (
+        "Q rises in upstream measures only, Q rises by half or more in upstream measures only and Q is clearly above"
+    )
+    assert (
+        f"| **reproduced** | **partly reproduced**: {rises} untrained networks in upstream measures only |" in rows[2]
+    )
+    verdicts["base"] = verdicts["made-up"]
+    rows = short_verdicts_markdown([STUDY, wide, base], verdicts).splitlines()
+    assert "upstream measures only (`wide`)<br>**reproduced** (`base`) |" in rows[2]
+
+
+def test_the_stricter_rule_stands_beside_the_first() -> None:
+    results = made_up_results()
+    stricter = {"made-up": judge_within_stricter(results)}
+    table = short_verdicts_markdown([STUDY], {"made-up": judge_all(results)}, stricter)
+    [row] = [line for line in table.splitlines() if "by a stricter rule" in line]
+    assert f"<br>by a stricter rule **{stricter['made-up'].status}**: upstream ones agree no more than in untr" in row
+
+
+@pytest.mark.parametrize(
+    ("effects", "why"),
+    [
+        ({"strong_l2": MEASURES}, "in half of the measures or more a penalty does as much"),
+        ({"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.5}}, "they agree too much"),
+        ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, "downstream ones do not"),
+        ({"flat_measures": MEASURES}, "Q rises by half or more in no measure"),
+        ({"flat_measures": MEASURES[:3]}, "Q rises by half or more in some measures only"),
+    ],
+)
+def test_each_condition_that_is_missed_has_plain_words(effects: dict[str, Any], why: str) -> None:
+    assert why in short_verdicts_markdown([STUDY], {"made-up": judge_all(made_up_results(**effects))})
