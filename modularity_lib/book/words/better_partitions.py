@@ -34,9 +34,18 @@ def verdicts_markdown(both: Both) -> str:
     return markdown(["claim", "the paper's search", "better partitions"], rows)
 
 
+def verdicts_stay(both: Both) -> bool:
+    """Whether every verdict is the same by both searches."""
+    return not _turned(both)
+
+
+def _turned(both: Both) -> list[str]:
+    return [claim.statement for claim in CLAIMS if both[claim.id][0].status != both[claim.id][1].status]
+
+
 def verdicts_text(both: Both) -> str:
     """Whether a verdict turns with better partitions."""
-    turned = [claim.statement for claim in CLAIMS if both[claim.id][0].status != both[claim.id][1].status]
+    turned = _turned(both)
     how = (
         f"Every matrix was searched once more by `find_modules` with {RESTARTS} restarts, and the rules of the claims "
         "were applied to these modules; untrained networks are those that the networks without regularisation started "

@@ -77,15 +77,11 @@ def texts(
 ) -> dict[str, str]:
     """What `search_quality` and `synthetic` found, in words."""
     kinds = gaps.groupby("kind", sort=False)["matrix"].nunique()
-    close = near[~near["is_best"] & (near["share"] >= CLOSE)]
     return {
         "n_matrices": ", ".join(f"{count} of {kind}" for kind, count in kinds.items()),
         "gap_sentence": gap_text(gaps),
         "exact_size": f"{exact['matrix'].nunique()} matrices",
-        "near_sentence": "; ".join(
-            f"{kind} {rows['alike'].mean():.2f} (mean of {len(rows)}, chance {rows['chance'].mean():.2f})"
-            for kind, rows in close.groupby("kind", sort=False)
-        ),
+        "near_sentence": near_text(near),
         "floor_sentence": floor_text(floor),
         "common_sentence": common_text(common),
         "rates_sentence": rates_text(p_values),
@@ -100,30 +96,66 @@ def texts(
     }
 
 
+def short_text(gaps: pd.DataFrame, bounded: pd.DataFrame, *, verdicts_stay: bool | None) -> str:
+    """How good both searches are, and whether it matters, in a few sentences.
+
+    Args:
+        gaps: of `search_quality.gap_table`.
+        bounded: of `bounds.summary`.
+        verdicts_stay: whether better partitions leave all verdicts as they are; None: that was not measured.
+    """
+    of_networks = gaps[~gaps["kind"].isin(MADE_UP) & (gaps["method"] == SEARCH)]
+    proven, paper, default = (int(bounded[name].sum()) for name in ("proven", "search_reaches", "default_reaches"))
+    told = f"A single run of the paper's search ends {of_networks['gap'].mean():.1%} below the best Q that is known."
+    if proven:
+        told += (
+            f" Of {proven} layers whose best partition is proven, it finds that one in {paper}, and the default of "
+            f"`find_modules` in {default}."
+        )
+    if verdicts_stay is not None:
+        told += " Better partitions turn no verdict." if verdicts_stay else " Better partitions turn a verdict."
+    return told + " A high Q by itself proves nothing: noise has one, too."
+
+
 def gap_text(gaps: pd.DataFrame) -> str:
     """How far one search of the paper ends below the best on the matrices of networks, and what ends closer."""
-    parts = []
-    for kind, rows in gaps[~gaps["kind"].isin(MADE_UP)].groupby("kind", sort=False):
-        by_method = rows.groupby("method", sort=False)["gap"]
-        means, largest = by_method.mean(), by_method.max()
-        ahead = [name for name in means.index if name in METHODS and means[name] < means[SEARCH]]
-        rank = f"{listed(ahead)} end{'s' * (len(ahead) == 1)} closer" if ahead else "no other method ends closer"
-        parts.append(f"{kind}: {means[SEARCH]:.1%} on average and {largest[SEARCH]:.1%} at most, {rank}")
+    kinds = dict(list(gaps[~gaps["kind"].isin(MADE_UP)].groupby("kind", sort=False)))
+    own = {str(kind): rows.loc[rows["method"] == SEARCH, "gap"] for kind, rows in kinds.items()}
+    means = listed(f"{gap.mean():.1%} for {kind} measures" for kind, gap in own.items())
+    most = max(gap.max() for gap in own.values())
+    closer = []
+    for kind, rows in kinds.items():
+        by_method = rows.groupby("method", sort=False)["gap"].mean()
+        ahead = [name for name in by_method.index if name in METHODS and by_method[name] < by_method[SEARCH]]
+        ends = f"{listed(ahead)} end{'s' * (len(ahead) == 1)}" if ahead else "no other method ends"
+        closer.append(f"{ends} closer for {kind!s} measures")
     return (
-        f"How far one search of the paper ends below the best Q found, and which methods that run once do better on "
-        f"average: {'; '.join(parts)}."
+        f"A single run of the paper's search ends below the best Q that is known: by {means}, on average over the "
+        f"matrices, and by {most:.1%} at worst. Of the methods that run once {listed(closer)}."
     )
 
 
+def near_text(near: pd.DataFrame) -> str:
+    """How alike the modules of nearly equally good searches are."""
+    close = near[~near["is_best"] & (near["share"] >= CLOSE)]
+    found = [
+        f"{rows['alike'].mean():.2f} for {kind} (chance {rows['chance'].mean():.2f})"
+        for kind, rows in close.groupby("kind", sort=False)
+    ]
+    if not found:
+        return "No other search comes so near."
+    return f"Their similarity to the best one's is {listed(found)}."
+
+
 def floor_text(floor: pd.DataFrame) -> str:
-    """Q of noise, by the number of units and of samples."""
+    """Q of noise, and what it depends on."""
     most, largest = floor["samples"].max(), floor["units"].max()
-    means = floor[floor["samples"] == most].set_index("units")["mean"]
-    same = floor.loc[floor["units"] == largest, "mean"]
+    by_units = floor.loc[floor["samples"] == most, "mean"]
+    by_samples = floor.loc[floor["units"] == largest, "mean"]
     return (
-        f"With {most:,} samples Q of noise is {listed(f'{mean:.3f} for {units}' for units, mean in means.items())} "
-        f"units. By the number of samples, that of {largest} units is {same.iloc[0]:.3f} with "
-        f"{floor['samples'].min():,} and {same.iloc[-1]:.3f} with {most:,}."
+        f"Pure noise scores between {by_units.min():.2f} and {by_units.max():.2f}, depending on the number of units. "
+        f"The number of samples hardly matters: for {largest} units Q lies between {by_samples.min():.3f} and "
+        f"{by_samples.max():.3f}."
     )
 
 

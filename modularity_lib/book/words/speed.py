@@ -45,6 +45,22 @@ def origin(facts: Mapping[str, Any], *names: str) -> list[str]:
     return [f"measured by {scripts}, medians", machine_text(facts), f"commit {facts['commit']}"]
 
 
+def short_text(facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """How fast training, similarity and comparing are beside the obvious alternatives, in a sentence.
+
+    Args:
+        facts: {name of a benchmark: of `benchmark`}.
+    """
+    training = max(row["times_plain_loop"] for row in facts["training"]["rows"])
+    similarity = [row["ratio"] for row in facts["similarity"]["rows"] if row["table"] == "differentiation"]
+    tests = [row["ratio"] for row in facts["agreement"]["rows"] if row["other"] == "numpy loop"]
+    return (
+        f"Training is {training:.0f} times as fast as a plain PyTorch loop. The similarity of units takes a "
+        f"{min(similarity):.0f}th to a {max(similarity):.0f}th of the time of automatic differentiation, and a "
+        f"permutation test is {min(tests):.0f} to {max(tests):.0f} times as fast as a loop of NumPy."
+    )
+
+
 def setup_texts() -> dict[str, str]:
     """What the benchmarks are run on, in words: networks, images, searches and comparisons of the study v1."""
     study = STUDIES["v1"]

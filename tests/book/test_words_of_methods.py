@@ -1,0 +1,111 @@
+"""What the pages on networks, on the search for modules and on speed say, against tables whose answers are known."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from made_up_results import STUDY, made_up_results
+from modularity_lib.book.words import modules, networks, speed
+from modularity_lib.findings.search_quality import SEARCH
+from modularity_lib.studies.results import Results
+
+
+def with_weights(**effects: float) -> Results:
+    """A made-up study whose sum of |w| is 100, 300 at the strongest dropout, 50 under L2 and 20 under L1."""
+    results = made_up_results(**effects)
+    table = results.networks
+    weights = (
+        100.0
+        + 200.0 * (table["dropout"] == max(STUDY.dropout))
+        - 50.0 * (table["l2"] == max(STUDY.l2))
+        - 80.0 * (table["l1"] == max(STUDY.l1))
+    )
+    return replace(results, networks=table.assign(sum_abs_weights=weights))
+
+
+def test_where_weights_go_is_told_beside_what_is_learned() -> None:
+    text = networks.short_text(with_weights())
+    n_trained = len(STUDY.trained_configs())
+    assert text == (
+        f"Yes, all {n_trained} of them. Without regularisation they name 95% of the test digits. At a dropout of 0.6 "
+        "it is 95%, and the sum of all |w| is 3.0 times as large. The strongest penalties under which all runs learn "
+        "leave 50% of that sum (L2 penalty) and 20% of that sum (L1 penalty)."
+    )
+
+
+def test_networks_that_are_left_out_are_counted_and_their_settings_not_told() -> None:
+    text = networks.short_text(with_weights(low_accuracy_above=0.4))
+    assert text.startswith(f"Yes, but for {STUDY.runs} of {len(STUDY.trained_configs())} networks, which strong")
+    assert "At a dropout of 0.3 it is 95%, and the sum of all |w| is 1.0 times" in text
+
+
+GAPS = pd.DataFrame(
+    [
+        ("upstream", "a", SEARCH, 0.02), ("upstream", "b", SEARCH, 0.04), ("downstream", "c", SEARCH, 0.01),
+        ("upstream", "a", "Leiden", 0.01), ("upstream", "b", "Leiden", 0.02), ("downstream", "c", "Leiden", 0.05),
+        ("noise", "d", SEARCH, 0.5), ("noise", "d", "Leiden", 0.0),
+    ],
+    columns=["kind", "matrix", "method", "gap"],
+)  # fmt: skip
+BOUNDED = pd.DataFrame({"proven": [3, 2], "search_reaches": [1, 0], "default_reaches": [3, 1]})
+
+
+def test_the_gap_of_the_search_is_that_on_networks_alone() -> None:
+    assert modules.gap_text(GAPS) == (
+        "A single run of the paper's search ends below the best Q that is known: by 3.0% for upstream measures and "
+        "1.0% for downstream measures, on average over the matrices, and by 4.0% at worst. Of the methods that run once "
+        "Leiden ends closer for upstream measures and no other method ends closer for downstream measures."
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdicts_stay", "told"),
+    [(True, " Better partitions turn no verdict."), (False, " turn a verdict."), (None, "4.")],
+)
+def test_what_the_search_is_worth_in_short(verdicts_stay: bool | None, told: str) -> None:
+    text = modules.short_text(GAPS, BOUNDED, verdicts_stay=verdicts_stay)
+    assert text.startswith("A single run of the paper's search ends 2.3% below the best Q that is known. Of 5 layers")
+    assert "it finds that one in 1, and the default of `find_modules` in 4." in text
+    assert told in text
+    unproven = modules.short_text(GAPS, BOUNDED.assign(proven=0), verdicts_stay=verdicts_stay)
+    assert "proven" not in unproven
+
+
+def test_searches_that_are_nearly_as_good_are_compared_with_the_best() -> None:
+    rows = [
+        ("upstream", True, 1.0, 1.0, 0.2), ("upstream", False, 0.995, 0.9, 0.2), ("upstream", False, 0.99, 0.7, 0.3),
+        ("upstream", False, 0.9, 0.1, 0.2), ("noise", False, 1.0, 0.5, 0.25),
+    ]  # fmt: skip
+    near = pd.DataFrame(rows, columns=["kind", "is_best", "share", "alike", "chance"])
+    told = "Their similarity to the best one's is 0.80 for upstream (chance 0.25) and 0.50 for noise (chance 0.25)."
+    assert modules.near_text(near) == told
+    assert modules.near_text(near[near["is_best"]]) == "No other search comes so near."
+
+
+def test_noise_is_told_by_units_at_the_most_samples_and_by_samples_at_the_most_units() -> None:
+    rows = [(8, 100, 0.3), (8, 1000, 0.1), (64, 100, 0.07), (64, 1000, 0.06)]
+    text = modules.floor_text(pd.DataFrame(rows, columns=["units", "samples", "mean"]))
+    assert text == (
+        "Pure noise scores between 0.06 and 0.10, depending on the number of units. The number of samples hardly "
+        "matters: for 64 units Q lies between 0.060 and 0.070."
+    )
+
+
+def test_speed_in_short_is_the_best_of_training_and_the_range_of_the_others() -> None:
+    facts = {
+        "training": {"rows": [{"times_plain_loop": 3.0}, {"times_plain_loop": 7.9}]},
+        "similarity": {
+            "rows": [
+                {"table": "differentiation", "ratio": 24.0},
+                {"table": "differentiation", "ratio": 37.0},
+                {"table": "units", "ratio": 99.0},
+            ]
+        },
+        "agreement": {"rows": [{"other": "numpy loop", "ratio": x} for x in (70.0, 130.0)] + [{"other": "clusim"}]},
+    }
+    facts["agreement"]["rows"][-1]["ratio"] = 2.0
+    assert speed.short_text(facts) == (
+        "Training is 8 times as fast as a plain PyTorch loop. The similarity of units takes a 24th to a 37th of the "
+        "time of automatic differentiation, and a permutation test is 70 to 130 times as fast as a loop of NumPy."
+    )
