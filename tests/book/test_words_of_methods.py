@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.book.words import modules, networks, speed
+from modularity_lib.book.words import ledger, modules, networks, speed
+from modularity_lib.findings.claims import REPRODUCED, judge_all
+from modularity_lib.findings.ledger import GROUPS, published_beside_ours
 from modularity_lib.findings.search_quality import SEARCH
 from modularity_lib.studies.results import Results
 
@@ -98,6 +101,29 @@ def test_noise_is_told_by_units_at_the_most_samples_and_by_samples_at_the_most_u
         "Pure noise scores between 0.06 and 0.10, depending on the number of units. The number of samples hardly "
         "matters: for 64 units Q lies between 0.060 and 0.070."
     )
+
+
+def test_the_ledger_in_short_counts_claims_by_version_and_numbers_within_two_errors(v1: Results) -> None:
+    results = made_up_results()
+    wide, base = (replace(results, study=replace(STUDY, name=name, protocol="final")) for name in ("wide", "base"))
+    judged = {
+        "made-up": judge_all(results),
+        "wide": judge_all(results),
+        "base": judge_all(made_up_results(dropout_rise=0)),
+    }
+    held = [sum(verdict.status == REPRODUCED for verdict in of.values()) for of in judged.values()]
+    assert held[0] != held[2]
+    group = GROUPS[0].title
+    numbers = published_beside_ours(v1)
+    numbers = numbers[numbers["group"] == group].head(4).assign(here=0.5, difference=0.0, in_errors=[0, 1.9, -2.1, 3])
+    text = ledger.short_text(numbers, [results, wide, base], judged)
+    assert text.startswith(
+        f"Of the paper's 4 claims {held[0]} on the arXiv version's experiments and {held[2]} to {held[0]} on the "
+        "published version's experiments are reproduced. Of 4 published numbers 50% lie within two errors of ours, "
+        "and 1 of the 1 groups"
+    )
+    none = ledger.short_text(numbers.assign(here=np.nan), [results], judged)
+    assert none.endswith("None of the published numbers belongs to this study.")
 
 
 def test_speed_in_short_is_the_best_of_training_and_the_range_of_the_others() -> None:

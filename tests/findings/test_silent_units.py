@@ -111,11 +111,11 @@ def told(*rows: tuple[str, float, float]) -> str:
 
 def test_the_sentence_names_the_rules_that_come_closest() -> None:
     one = told(("a", 0.02, 0.03), ("b", 0.01, 0.02))
-    assert "Q comes closest to the published one by the rules “b”, and agreement by “b”. “b” alone is in both" in one
+    assert "Q fits best by the rules “b”, and agreement by “b”. Only “b” fits both" in one
     none = told(("a", 0.01, 0.03), ("b", 0.02, 0.02))
-    assert "by the rules “a”, and agreement by “b”. No rule is in both lists" in none
+    assert "by the rules “a”, and agreement by “b”. No rule fits both" in none
     near = told(("a", 0.03, 0.0205), ("b", 0.01, 0.02), ("c", 0.01, 0.03))
-    assert "by the rules “b” and “c”, and agreement by “a” and “b”. “b” alone is in both" in near
+    assert "by the rules “b” and “c”, and agreement by “a” and “b”. Only “b” fits both" in near
 
 
 def test_each_rule_calls_silent_what_lies_below_its_limit() -> None:

@@ -1,14 +1,46 @@
 """Words of the ledger: published numbers beside ours, verdicts, choices, silent units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from modularity_lib.book.words.prose import listed, markdown_of
+from modularity_lib.book.words.verdicts import VERSIONS
+from modularity_lib.findings.claims import CLAIMS, REPRODUCED, Verdict
 from modularity_lib.findings.ledger import AGREES, GROUPS, NO_LIMIT, ledger
 from modularity_lib.findings.silent_units import EQUALLY_CLOSE
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURE_LABELS, SWEEP_NAMES
+
+
+def short_text(numbers: pd.DataFrame, studies: Sequence[Results], judged: Mapping[str, Mapping[str, Verdict]]) -> str:
+    """How many claims are reproduced, and how many published numbers are met, in a few sentences.
+
+    Args:
+        numbers: of `published_beside_ours`, for the first study.
+        studies: those that are judged.
+        judged: {study: verdicts of `judge_all`}.
+    """
+    by_version: dict[str, list[int]] = {}
+    for one in studies:
+        reproduced = sum(verdict.status == REPRODUCED for verdict in judged[one.study.name].values())
+        by_version.setdefault(VERSIONS[one.study.protocol], []).append(reproduced)
+    parts = [f"{_range(counts)} on the {version}'s experiments" for version, counts in by_version.items()]
+    told = f"Of the paper's {len(CLAIMS)} claims {listed(parts)} are reproduced."
+    compared = numbers.dropna(subset=["here"])
+    if compared.empty:
+        return f"{told} None of the published numbers belongs to this study."
+    met, groups = (compared["in_errors"].abs() <= 2).mean(), ledger(numbers)
+    limited = groups[groups["verdict"] != NO_LIMIT]
+    keep = int((limited["verdict"] == AGREES).sum())
+    return (
+        f"{told} Of {len(compared)} published numbers {met:.0%} lie within two errors of ours, and {keep} of the "
+        f"{len(limited)} groups with a limit keep to it."
+    )
+
+
+def _range(counts: Sequence[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
 def choices_markdown(table: pd.DataFrame) -> str:
@@ -42,15 +74,15 @@ def rules_text(table: pd.DataFrame) -> str:
     )
     both = [rule for rule in q if rule in agreement]
     told = (
-        f"By the mean size of the difference, and within {EQUALLY_CLOSE:g}, Q comes closest to the published one by "
-        f"the rules {_quoted(q)}, and agreement by {_quoted(agreement)}."
+        f"By the mean size of the difference, and within {EQUALLY_CLOSE:g}, Q fits best by the rules {_quoted(q)}, and "
+        f"agreement by {_quoted(agreement)}."
     )
     if both:
         return (
-            f"{told} {_quoted(both)} alone {'is' if len(both) == 1 else 'are'} in both lists, and may be what the "
-            "paper's program did; the paper does not say."
+            f"{told} Only {_quoted(both)} {'fits' if len(both) == 1 else 'fit'} both. What the published program did "
+            "is tried below."
         )
-    return f"{told} No rule is in both lists; the paper does not state its own."
+    return f"{told} No rule fits both. What the published program did is tried below."
 
 
 def _quoted(rules: list[str]) -> str:

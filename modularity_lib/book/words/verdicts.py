@@ -38,7 +38,7 @@ def verdicts_markdown(
     """
     versions: dict[str, list[str]] = {}
     for study in studies:
-        versions.setdefault(_VERSIONS[study.protocol], []).append(study.name)
+        versions.setdefault(VERSIONS[study.protocol], []).append(study.name)
 
     def cell(claim: Claim, study: str) -> str:
         verdict = verdicts_of[study][claim.id]
@@ -73,7 +73,7 @@ def short_verdicts_markdown(
     """
     versions: dict[str, list[str]] = {}
     for study in studies:
-        versions.setdefault(_VERSIONS[study.protocol], []).append(study.name)
+        versions.setdefault(VERSIONS[study.protocol], []).append(study.name)
 
     def cell(claim: Claim, names: Sequence[str]) -> str:
         by_text: dict[str, list[str]] = {}
@@ -173,7 +173,7 @@ def detail_text(claim_id: str, verdict: Verdict) -> str:
 
 
 _INTERVAL = ", 95 % interval "
-_VERSIONS = {"v1": "arXiv version", "final": "published version"}  # of the paper, by protocol
+VERSIONS = {"v1": "arXiv version", "final": "published version"}  # of the paper, by protocol
 
 
 def _in_short(verdict: Verdict) -> str:
