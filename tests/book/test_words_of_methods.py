@@ -77,7 +77,7 @@ def test_the_gap_of_the_search_is_that_on_networks_alone() -> None:
 def test_what_the_search_is_worth_in_short(verdicts_stay: bool | None, told: str) -> None:
     text = modules.short_text(GAPS, BOUNDED, verdicts_stay=verdicts_stay)
     assert text.startswith("A single run of the paper's search ends 2.3% below the best Q that is known. Of 5 layers")
-    assert "it finds that one in 1, and the default of `find_modules` in 4." in text
+    assert "it finds that one in 1, and the default of find_modules in 4." in text
     assert told in text
     unproven = modules.short_text(GAPS, BOUNDED.assign(proven=0), verdicts_stay=verdicts_stay)
     assert "proven" not in unproven

@@ -27,7 +27,7 @@ def told(others: Mapping[str, Mapping[str, Any]] | None = None, **effects: Any) 
 
 def test_the_answer_has_the_factors_of_both_families_and_the_largest_rises() -> None:
     text = told()
-    assert text.startswith("**Yes, under dropout.** At a dropout of 0.6 the modularity score is 3.0 to 3.0 times what")
+    assert text.startswith("Yes, under dropout. At a dropout of 0.6 the modularity score is 3.0 to 3.0 times what")
     assert "Weight penalties do less: L2 raises the score by 0.03 at most and L1 by 0.02, dropout by 0.20." in text
     halves = told(flat_measures=DOWNSTREAM)
     assert "3.0 to 3.0 times what it is without, judged by what units receive, and 1.0 to 1.0 times" in halves
@@ -36,8 +36,8 @@ def test_the_answer_has_the_factors_of_both_families_and_the_largest_rises() -> 
 @pytest.mark.parametrize(
     ("effects", "expected"),
     [
-        ({"flat_measures": DOWNSTREAM}, "**In part, under dropout.**"),
-        ({"dropout_rise": 0.0}, "**No.**"),
+        ({"flat_measures": DOWNSTREAM}, "In part, under dropout."),
+        ({"dropout_rise": 0.0}, "No. At a dropout"),
         ({"l2_rise": 0.3}, "Weight penalties do about as much: L2 raises the score by 0.30"),
         ({}, "receive agree with each other, and so do ways to measure what they do; the two kinds barely agree"),
         ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, "agree on one side only; the two"),

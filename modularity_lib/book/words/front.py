@@ -46,7 +46,7 @@ def _dropout_sentence(verdicts: Mapping[str, Verdict]) -> str:
     answer = {REPRODUCED: "Yes, under dropout", PARTLY: "In part, under dropout"}.get(verdict.status, "No")
     received, done = (f"{min(of):.1f} to {max(of):.1f} times" for of in times.values())
     return (
-        f"**{answer}.** At a dropout of {seen.strongest:g} the modularity score is {received} what it is without, "
+        f"{answer}. At a dropout of {seen.strongest:g} the modularity score is {received} what it is without, "
         f"judged by what units receive, and {done}, judged by what they do."
     )
 

@@ -110,7 +110,7 @@ def short_text(gaps: pd.DataFrame, bounded: pd.DataFrame, *, verdicts_stay: bool
     if proven:
         told += (
             f" Of {proven} layers whose best partition is proven, it finds that one in {paper}, and the default of "
-            f"`find_modules` in {default}."
+            f"find_modules in {default}."
         )
     if verdicts_stay is not None:
         told += " Better partitions turn no verdict." if verdicts_stay else " Better partitions turn a verdict."
