@@ -26,6 +26,7 @@ __all__ = [
     "at_hand",
     "check_parameters",
     "fold_out",
+    "glue_table",
     "made",
     "show",
     "show_drawn",
@@ -120,6 +121,11 @@ def table(name: str, caption: str, markdown: str) -> Markdown:
     if not markdown.startswith("|"):
         return Markdown(markdown)
     return Markdown(f"```{{table}} {caption}\n:name: {name}\n\n{markdown}\n```")
+
+
+def glue_table(name: str, caption: str, markdown: str) -> None:
+    """The same for a fold, in which no cell can stand: {glue}`name` puts the table there."""
+    glue(name, table(name, caption, markdown), display=False)
 
 
 def show_drawn(

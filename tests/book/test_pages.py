@@ -78,6 +78,12 @@ def test_a_table_has_a_name_and_a_caption() -> None:
     assert pages.table("tab-x", "**It rises.**", "Nothing is at hand.").data == "Nothing is at hand."
 
 
+def test_a_table_for_a_fold_is_the_same_table_by_name(glued: dict[str, object]) -> None:
+    rows = "| measure | Q |\n|---|---|\n| input gradient | 0.3 |"
+    pages.glue_table("tab-x", "**It rises.** Q by measure.", rows)
+    assert getattr(glued["tab-x"], "data", "") == pages.table("tab-x", "**It rises.** Q by measure.", rows).data
+
+
 def test_a_fold_out_says_where_the_numbers_come_from(results: Results) -> None:
     shown = told(pages.fold_out("table-x", pages.made(levels, results)))
     n_networks = len(STUDY.trained_configs()) + STUDY.untrained
