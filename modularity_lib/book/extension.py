@@ -37,6 +37,7 @@ from modularity_lib.book.html import (
     open_cell,
     open_image,
     ship_mathjax,
+    take_out_data,
 )
 from modularity_lib.book.schedule import Job, at_once, execute_side_by_side
 
@@ -55,6 +56,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(nodes.image, override=True, html=(open_image, close_image))
     app.add_node(nodes.entry, override=True, html=(open_cell, close_cell))
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", take_out_data)
     app.connect("html-page-context", describe_page)
     app.connect("config-inited", leave_out_thebe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

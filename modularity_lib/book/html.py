@@ -1,5 +1,6 @@
 """Changes to the HTML of the pages: mathematics offline, roles, descriptions, tables, linked pictures."""
 
+import base64
 import html
 import importlib.metadata
 import re
@@ -24,6 +25,7 @@ _TOGETHER = re.compile(
     rf"([(\[]{_NUMBER}(?:(?: to |, ){_NUMBER})?[)\]]|\d{{4}}-\d\d-\d\d"
     rf"|{_NUMBER} (?:to|of) {_NUMBER}|{_NUMBER} (?:s|ms|MB)\b)"
 )
+_DATA = re.compile(r'<a download="(?P<name>[^"]+)" href="data:text/csv;base64,(?P<content>[^"]*)">')
 _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothing is fetched later
 
 
@@ -47,6 +49,22 @@ def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], d
     """Give bibliography entries the role of list items, so that screen readers count them."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def take_out_data(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Put the tables that a page offers into files of their own beside it: within the page they would all be loaded."""
+    folder = Path(app.outdir) / "_downloads" / Path(page).name
+
+    def file_of(data: re.Match[str]) -> str:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = html.unescape(data["name"])
+        (folder / name).write_bytes(base64.b64decode(data["content"]))
+        return f'<a download="{data["name"]}" href="{context["pathto"](f"_downloads/{folder.name}/{name}", 1)}">'
+
+    if "body" in context:
+        context["body"] = _DATA.sub(file_of, context["body"])
 
 
 def describe_page(

@@ -1,7 +1,5 @@
 """The pages of the built book as a reader sees them: opened from disk in Chromium, nothing fetched from elsewhere."""
 
-import base64
-import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,6 +27,9 @@ KNOWN_BARRIERS = {
     "region": "moderate: the theme's sidebar with the title is outside of all landmarks",
 }
 NUMBERED = [chapter["file"] for part in CONTENTS["parts"] if part.get("numbered") for chapter in part["chapters"]]
+QUESTIONS = [CONTENTS["root"], *(one["file"] for part in CONTENTS["parts"][:2] for one in part["chapters"])]
+QUESTIONS.remove("chapters/explorer")  # it is itself the answer
+MEGABYTE = 1_000_000
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1300, "height": 900}
 
@@ -85,6 +86,14 @@ TOO_WIDE = """() => {
             .map(element => element.outerHTML.slice(0, 200)),
     };
 }"""
+
+# Where the box with the answer ends, in pixels from the top of the page.
+SHORT = """() => document.querySelector("article .in-short")?.getBoundingClientRect().bottom ?? null"""
+
+# Open what the page folds, so that the tests look at it as well; data and code of figures stay closed.
+UNFOLD = """() => document.querySelectorAll("article details:not(.fold-out)").forEach(details => {
+    if (!details.closest("#explorer")) details.open = true;
+})"""
 
 # Run at the width of a phone and of a desktop: what is shown there of figures, tables, equations and code.
 SHOWN = """() => {
@@ -160,6 +169,7 @@ class Page:
     phone: dict[str, Any] = field(default_factory=dict)
     desktop: dict[str, Any] = field(default_factory=dict)
     unreachable: list[str] = field(default_factory=list)  # on a phone
+    short: dict[str, float | None] = field(default_factory=dict)  # where the answer box ends, before anything unfolds
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +190,11 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Page:
     tab.goto((HTML / f"{request.param}.html").as_uri())
     with suppress(TimeoutError):  # then the test of the equations fails
         tab.wait_for_function(TYPESET, timeout=10_000)
+    for width, at in ((DESKTOP, "desktop"), (PHONE, "phone")):
+        tab.set_viewport_size(width)
+        tab.wait_for_timeout(200)
+        loaded.short[at] = tab.evaluate(SHORT)
+    tab.evaluate(UNFOLD)
     loaded.seen = tab.evaluate(READ)
     tab.set_viewport_size(PHONE)
     tab.wait_for_timeout(500)  # for what the theme moves
@@ -215,6 +230,16 @@ def test_what_the_next_tests_look_at_is_found_on_the_page(page: Page) -> None:
         assert len(shown["tables"]) == page.seen["tables"]
         assert len(shown["equations"]) == len(re.findall(r"^\$\$ \(", source, flags=re.MULTILINE))
         assert sum(code["parameters"] for code in shown["code"]) == source.count(":tags: [parameters, hide-input]")
+
+
+def test_the_answer_is_on_the_first_screen(page: Page) -> None:
+    """Of every chapter that has a question, on a desktop and on a phone."""
+    source = (PROJECT / f"{page.name}.md").read_text(encoding="utf-8")
+    assert ("{admonition} In short" in source) == (page.short["desktop"] is not None)
+    assert page.name not in QUESTIONS or page.short["desktop"] is not None
+    if page.short["desktop"] is not None:
+        assert page.short["desktop"] <= DESKTOP["height"]
+        assert page.short["phone"] <= PHONE["height"]
 
 
 def test_a_page_fetches_nothing_from_elsewhere(page: Page) -> None:
@@ -285,8 +310,15 @@ def test_every_figure_of_a_numbered_chapter_is_followed_by_its_data(page: Page) 
         for figure in page.seen["figures"]:
             assert figure["csv"], f"no fold-out below {figure['id']}"
             assert figure["closed"]
-            content = base64.b64decode(figure["csv"].removeprefix("data:text/csv;base64,"))
-            assert len(pd.read_csv(io.BytesIO(content))) >= 1, figure["id"]
+            assert len(pd.read_csv(HTML / "chapters" / figure["csv"])) >= 1, figure["id"]
+
+
+def test_no_page_is_heavy_to_load(page: Page) -> None:
+    """Text and pictures, those in folds included; what is taken away as a file is not loaded with the page."""
+    if page.name != "chapters/explorer":
+        pictures = {Path(unquote(urlparse(image["picture"]).path)) for image in page.seen["figures"]}
+        size = (HTML / f"{page.name}.html").stat().st_size + sum(picture.stat().st_size for picture in pictures)
+        assert size <= MEGABYTE
 
 
 def test_every_figure_is_a_link_to_its_picture_in_full_size(page: Page) -> None:

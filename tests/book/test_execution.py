@@ -1,5 +1,7 @@
 """Chapters run through Papermill inside `jupyter-book build`, are remembered, and fail loudly. Tried on small books."""
 
+import base64
+import html
 import platform
 import re
 import shutil
@@ -24,6 +26,8 @@ from modularity_lib.book.execution import (
     surroundings,
 )
 
+TABLE = base64.b64encode(b"q,a\n1,2\n").decode()
+OFFERED = f'<a download="q &amp; a.csv" href="data:text/csv;base64,{TABLE}">q</a>'
 # Each run adds a line to runs.txt, so that the tests can count them.
 ANSWER = """\
 # The answer
@@ -79,6 +83,7 @@ def runs_of(book: Path) -> list[str]:
 def book(tmp_path_factory: pytest.TempPathFactory, project: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A book with a plain page and a chapter, built once, and what the build said."""
     introduction = "# A plain page\n\nNo code, only $a^2$.\n\n```{bibliography}\n```\n"
+    introduction += f"\n```{{raw}} html\n{OFFERED}\n```\n"
     introduction += "".join(f"\n```{{build-status}} {what}\n```\n" for what in ("chapters", "environment"))
     pages = {"introduction": introduction, "answer": HEADER + ANSWER}
     root = make_book(tmp_path_factory.mktemp("book"), project, pages)
@@ -124,6 +129,14 @@ def test_pages_need_no_other_host(book) -> None:
         assert [address for address in loaded if re.match(r"(?:https?:)?//", address)] == []
         assert "thebe" not in page.read_text().lower()
     assert (root / "_build" / "html" / "_static" / "tex-svg-full.js").exists()
+
+
+def test_a_table_that_a_page_offers_lies_in_a_file_of_its_own(book) -> None:
+    root, _ = book
+    page = root / "_build" / "html" / "chapters" / "introduction.html"
+    assert "base64" not in page.read_text()
+    [address] = re.findall(r'<a download="q &amp; a.csv" href="([^"]+)">', page.read_text())
+    assert (page.parent / html.unescape(address)).read_text() == "q,a\n1,2\n"
 
 
 def test_a_page_says_what_a_link_to_it_should_show(book) -> None:
