@@ -13,7 +13,8 @@ from modularity_lib import figures
 from modularity_lib.book.words import lesions as words
 from modularity_lib.findings import lesion_effects
 from modularity_lib.findings.inference import effect_over_runs
-from modularity_lib.findings.lesion_effects import AS_NEIGHBOURS, MORE, NO_MORE
+from modularity_lib.findings.lesion_effects import AS_NEIGHBOURS, MORE, NO_MORE, UNTOLD
+from modularity_lib.findings.lesion_trials import CASES
 from modularity_lib.findings.lesions import LESIONS, NORMALISED, OUTCOMES
 from modularity_lib.vocabulary import FAMILY
 
@@ -241,15 +242,19 @@ def test_a_share_stands_with_its_interval() -> None:
     assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20.0% [-4.8%, 44.8%]"
 
 
-def test_trials_of_the_rule_are_told_with_what_was_right() -> None:
-    first, *_, last = words.trials_text().split("; of ")
-    assert first == (
-        "In experiments of 9 made-up networks each, the rule says of units and modules at random: “no more than random "
-        "sets” in 10 of 10, and no family is called better in 9"
-    )
-    assert last == (
-        "modules of one job, units unlike in activity: “more than near neighbours” in 8 of 10, and the downstream "
-        "modules are called better in 5."
+def test_trials_of_the_rule_are_told_with_what_was_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = "units and modules at random", "modules of noisy copies, others at random"
+    tried = {
+        one: {"answer": {NO_MORE: 7, MORE: 3}, "family": {"neither": 9, "upstream": 1}},
+        two: {"answer": {UNTOLD: 4, AS_NEIGHBOURS: 2, NO_MORE: 4}, "family": {"downstream": 5, "upstream": 5}},
+    }
+    monkeypatch.setattr(words, "TRIED", tried)
+    monkeypatch.setattr(words, "CASES", {case: CASES[case] for case in tried})
+    assert words.trials_text() == (
+        f"In experiments of 9 made-up networks each, the rule says of {one}: “no more than random sets” in 7 of 10, "
+        f"and no family is called better in 9; of {two}: “as near neighbours do” or “more than random sets” in 6 of "
+        f"10, and the "
+        "downstream modules are called better in 5."
     )
 
 
