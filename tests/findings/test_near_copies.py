@@ -112,6 +112,10 @@ def test_a_unit_is_live_whose_activity_changes() -> None:
     assert layer.of(layer.live).incoming.tolist() == [[4.0, 5.0]]
 
 
+def test_two_units_that_are_opposites_are_no_twins() -> None:
+    assert near_copies.twin_numbers(np.array([[1.0, -0.95], [-0.95, 1.0]])) == (-0.95, 0.0)
+
+
 def test_exact_copies_are_twins_and_units_turned_at_random_are_none() -> None:
     random = np.random.default_rng(0)
     prototypes, scales = np.repeat(random.standard_normal((16, 30)), 2, axis=0), random.uniform(0.5, 2.0, 32)
