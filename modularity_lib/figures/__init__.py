@@ -16,7 +16,7 @@ from modularity_lib.figures.common_mode import (
     q_with_as_much_in_common,
     similarity_within_and_across,
 )
-from modularity_lib.figures.explorer import modules_looked_at
+from modularity_lib.figures.explorer import both_sides_looked_at, modules_looked_at
 from modularity_lib.figures.ledger import published_against_ours
 from modularity_lib.figures.lesions import lost_without_modules
 from modularity_lib.figures.live_units import agreement_over_both
@@ -50,6 +50,7 @@ __all__ = [
     "agreement_over_both",
     "all_measures",
     "balance_against_l2",
+    "both_sides_looked_at",
     "chance_to_ceiling",
     "copies_against_dropout",
     "course_of_training",

@@ -1,10 +1,13 @@
-"""What the explorer shows, as one still picture."""
+"""What the explorers show, as still pictures."""
 
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from modularity_lib.clustering.pictures import SHARE, draw_matrix
 from modularity_lib.figures.style import LOOKS, STYLE
@@ -39,7 +42,7 @@ def modules_looked_at(
         above, below = figure.subfigures(2, 1, height_ratios=[4.0, 1.0 * rows], squeeze=False)[:, 0]
         panels = above.subplots(1, len(orders), squeeze=False)[0]
         for axes, (order, labels, score) in zip(panels, orders, strict=True):
-            image = draw_matrix(axes, matrix, labels)
+            image = _draw(axes, matrix, labels)
             reached = "no modules" if score is None else f"Q = {score:.3f}"
             axes.set_title(f"sorted by {MEASURE_LABELS[order]}\n{reached}", color=LOOKS[FAMILY[order]].colour)
             axes.set_xlabel("unit, sorted by module")
@@ -59,3 +62,37 @@ def modules_looked_at(
             picture.set_title(f"±{largest:.2g}", fontsize=8)
         below.supxlabel(f"the digits that excite each module most; right of them its {weights_label}", fontsize=9)
         return figure
+
+
+def both_sides_looked_at(
+    matrices: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    scores: Sequence[tuple[float, float]],
+    measures: Sequence[Measure],
+) -> Figure:
+    """Two similarity matrices of one layer: above sorted by the modules of each, below by those of the other.
+
+    Args:
+        matrices: (units, units), of each of the two measures.
+        labels: modules found in each, (units,).
+        scores: Q of each matrix under its own modules and under the other's.
+        measures: what the matrices are of.
+    """
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(6.4, 6.2), layout="constrained")
+        panels = figure.subplots(2, 2)
+        for place, measure in enumerate(measures):
+            for row, sorting, name in ((0, place, "its own"), (1, 1 - place, "the other's")):
+                axes = panels[row, place]
+                image = _draw(axes, matrices[place], labels[sorting])
+                title = f"by {name} modules: Q = {scores[place][row]:.3f}"
+                axes.set_title(f"{MEASURE_LABELS[measure]}\n{title}", color=LOOKS[FAMILY[measure]].colour)
+        figure.colorbar(image, ax=panels, shrink=0.6, label=SHARE)
+        return figure
+
+
+def _draw(axes: Axes, matrix: np.ndarray, labels: np.ndarray) -> AxesImage:
+    """A matrix in the colours of the page: by the square root, since most similarities are small."""
+    image = draw_matrix(axes, matrix, labels)
+    image.set_norm(PowerNorm(0.5, vmin=0, vmax=1))
+    return image

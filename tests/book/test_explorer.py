@@ -8,7 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 from modularity_lib.book import explorer
@@ -98,6 +100,39 @@ def test_a_step_of_a_stored_matrix_is_a_255th_of_its_largest_value(page: dict[st
     exact = stored_matrices("v1")["hidden1"][MEASURES[0]][upper]
     stored = bytes_of(page["matrices"])[: len(exact)]
     assert np.abs(stored / 255 - exact / exact.max()).max() <= 0.5 / 255 + 1e-12
+
+
+def test_colours_follow_the_square_root_of_the_similarity(page: dict[str, Any]) -> None:
+    colours = bytes_of(page["matrixColours"]).reshape(256, 3)
+    for level in (0, 1, 64, 255):
+        expected = [round(255 * value) for value in matplotlib.colormaps["magma"]((level / 255) ** 0.5)[:3]]
+        assert colours[level].tolist() == expected
+
+
+def test_what_is_lost_without_a_module_is_that_of_the_table_of_lesions(page: dict[str, Any]) -> None:
+    folder = Path(__file__).resolve().parents[2] / "data" / "findings" / "lesions" / "v1"
+    table = pd.read_parquet(folder / "lesions.parquet").query("run == 0 and lesion == 'zero'")
+    seen = 0
+    for network in page["networks"]:
+        rows = table.query("l2 == @l2 and l1 == @l1 and dropout == @dropout", local_dict=network["setting"])
+        known: dict[tuple[int, int], list[Any]] = {}  # rows by layer and set of units, which several measures may find
+        for _, row in rows.iterrows():
+            view = network["layers"][row["layer"] - 1]["measures"][MEASURES.index(row["measure"])]
+            assert view["labels"].count(row["module"]) == row["units"]
+            known.setdefault((row["layer"], view["modules"][row["module"]]), []).append(row)
+        for layer, place in product((1, 2), range(64)):
+            for module in network["layers"][layer - 1]["modules"][place : place + 1]:
+                found = known.get((layer, place))
+                if found is None:
+                    assert module["lost"] is None
+                    continue
+                lost, beside = module["lost"]
+                assert [lost] * len(found) == pytest.approx([row["accuracy"] for row in found], abs=1e-6)
+                assert beside in [
+                    None if np.isnan(row["accuracy_random"]) else round(row["accuracy_random"], 6) for row in found
+                ]
+                seen += 1
+    assert seen > 200
 
 
 def test_modules_and_scores_are_those_of_the_published_table(page: dict[str, Any], v1: Results) -> None:

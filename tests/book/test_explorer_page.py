@@ -18,6 +18,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 # The page of the book; another one, such as that of `modularity chapter explorer`, can be named.
 PAGE = Path(os.environ.get("MODULARITY_EXPLORER", PROJECT / "_build" / "html" / "chapters" / "explorer.html"))
 MATRIX, PAIR = '[data-part="matrix"]', '[data-part="pair"]'
+MARGIN = 28  # of explorer.js: room for the numbers of the modules and the band of live units
+SLIDER = '[data-choice="strength"]'
 # Of the matrix as it is drawn: the colours of all its pixels.
 DRAWN = f"() => document.querySelector('{MATRIX}').toDataURL()"
 
@@ -55,7 +57,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def choose(page: Page, what: str, index: int) -> None:
-    page.select_option(f'[data-choice="{what}"]', index=index)
+    if what == "strength":
+        page.fill('[data-choice="strength"]', str(index))  # a slider
+    else:
+        page.select_option(f'[data-choice="{what}"]', index=index)
 
 
 def chosen_layer(page: Page, data: dict[str, Any]) -> dict[str, Any]:
@@ -74,9 +79,8 @@ def point(page: Page, row: int, column: int, units: int) -> None:
     page.locator(MATRIX).scroll_into_view_if_needed()
     box = page.locator(MATRIX).bounding_box()
     assert box
-    margin = 26  # of explorer.js: room for the numbers of the modules
-    cell = (box["width"] - margin) / units
-    page.mouse.move(box["x"] + margin + (column + 0.5) * cell, box["y"] + margin + (row + 0.5) * cell)
+    cell = (box["width"] - MARGIN) / units
+    page.mouse.move(box["x"] + MARGIN + (column + 0.5) * cell, box["y"] + MARGIN + (row + 0.5) * cell)
 
 
 def order_of(labels: list[int]) -> list[int]:
@@ -172,9 +176,9 @@ def test_what_is_said_of_a_square_is_announced(page: Page) -> None:
     assert "Similarity matrix: " in (page.get_attribute(MATRIX, "aria-label") or "")
 
 
-def test_every_choice_is_a_select_with_a_label(page: Page) -> None:
+def test_every_choice_has_a_label(page: Page) -> None:
     labels = {
-        name: page.locator(f'[data-choice="{name}"]').evaluate("select => select.labels[0].firstChild.data.trim()")
+        name: page.locator(f'[data-choice="{name}"]').evaluate("one => one.labels[0].firstChild.data.trim()")
         for name in ("regulariser", "strength", "layer", "measure", "sorted_by")
     }
     assert list(labels.values()) == ["Regulariser", "Strength", "Layer", "Measure", "Sorted by the modules of"]
@@ -216,6 +220,17 @@ def test_each_module_shows_its_digits_its_weights_and_its_activity(page: Page, d
         size = by["labels"].count(number)
         assert item.locator("h4").inner_text() == f"Module {number}: {size} unit{'s' if size != 1 else ''}"
         described = [canvas.get_attribute("aria-label") or "" for canvas in item.locator("canvas").all()]
+        card, activity = item.inner_text(), module["activity"]
+        strong = [digit for digit in range(10) if activity[digit] >= 0.75 * max(activity)]
+        named = re.search(r"Most active on ([\d, and]+)\.", card)
+        assert named
+        assert sorted(re.findall(r"\d", named[1])) == [str(digit) for digit in strong]
+        assert max(range(10), key=activity.__getitem__) == int(re.findall(r"\d", named[1])[0])
+        lost, beside = module["lost"]
+        assert (
+            f"Accuracy lost without it: {100 * lost:.1f} points, without as many random units {100 * beside:.1f}"
+            in card
+        )
         digits = [data["digitLabels"][digit] for digit in module["digits"]]
         assert [label.split(",")[0] for label in described[: len(digits)]] == [f"A handwritten {d}" for d in digits]
         assert described[len(digits)].startswith(f"Mean input weights of module {number}")
@@ -225,6 +240,141 @@ def test_each_module_shows_its_digits_its_weights_and_its_activity(page: Page, d
             ".reduce((sum, value) => sum + value, 0))"
         )
         assert all(sums)
+
+
+def test_a_module_without_a_lesion_says_nothing_of_accuracy(page: Page, data: dict[str, Any]) -> None:
+    assert page.locator('[data-part="lost"]').count() == page.locator(".explorer-modules li").count()
+    l1 = [sweep["name"] for sweep in data["sweeps"]].index("l1")
+    choose(page, "regulariser", l1)
+    choose(page, "strength", 3)
+    assert page.locator(".explorer-modules li").count() > 0
+    assert page.locator('[data-part="lost"]').count() == 0
+
+
+def test_the_first_view_is_of_the_strongest_dropout_and_in_sight(page: Page) -> None:
+    assert "dropout 0.7;" in page.inner_text('[data-part="network"]')
+    assert urlparse(page.url).fragment == ""
+    box = page.locator(MATRIX).bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= 1000
+
+
+def test_the_slider_follows_keys_and_mouse(page: Page) -> None:
+    page.focus(SLIDER)
+    said = []
+    for key in ("ArrowLeft", "ArrowLeft", "Home", "End"):
+        drawn = page.evaluate(DRAWN)
+        page.keyboard.press(key)
+        strength = page.inner_text('[data-part="strength"]')
+        assert page.get_attribute(SLIDER, "aria-valuetext") == strength
+        assert f"dropout {strength};" in page.inner_text('[data-part="network"]')
+        assert page.evaluate(DRAWN) != drawn, key
+        said.append(strength)
+    assert said == ["0.65", "0.6", "0", "0.7"]
+    box = page.locator(SLIDER).bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert page.inner_text('[data-part="strength"]') == "0.35"
+
+
+def seen_of(page: Page) -> list[str]:
+    """What is told of a view, and its picture."""
+    parts = ("network", "strength", "facts", "modules-title", "modules")
+    return [*(page.inner_text(f'[data-part="{part}"]') for part in parts), page.evaluate(DRAWN)]
+
+
+def test_the_address_holds_the_view_and_leads_back_to_it(page: Page, browser: Browser, data: dict[str, Any]) -> None:
+    views = {"": seen_of(page)}
+    for what, index in (("strength", 2), ("measure", 0), ("regulariser", 0), ("layer", 1)):
+        choose(page, what, index)
+        fragment = urlparse(page.url).fragment
+        assert fragment not in views
+        views[fragment] = seen_of(page)
+    measure = data["measures"][0]["name"]
+    assert f"measure={measure}" in fragment
+    assert "layer=2" in fragment
+    for address in [*views][-2::-1]:
+        page.go_back()
+        page.wait_for_function("seen => location.hash.slice(1) === seen", arg=address)
+        assert seen_of(page) == views[address]
+    for address in [*views][1:]:
+        page.go_forward()
+        page.wait_for_function("seen => location.hash.slice(1) === seen", arg=address)
+        assert seen_of(page) == views[address]
+    other = browser.new_page(viewport={"width": 1300, "height": 1000})
+    other.goto(f"{PAGE.as_uri()}#{fragment}")
+    other.wait_for_selector("#explorer:not([hidden])")
+    assert seen_of(other) == views[fragment]
+    other.close()
+
+
+def test_an_address_names_as_much_as_it_wants_and_what_is_not_there_is_said(page: Page) -> None:
+    first = seen_of(page)
+    page.evaluate("location.hash = 'strength=0.3'")
+    page.wait_for_function("document.querySelector('[data-part=strength]').textContent === '0.3'")
+    assert page.inner_text('[data-part="modules-title"]') == first[3]
+    shown = seen_of(page)
+    page.evaluate("location.hash = 'what-is-what'")  # a heading of the page
+    page.wait_for_timeout(200)
+    assert seen_of(page) == shown
+    page.evaluate("location.hash = 'strength=0.31&measure=input'")
+    page.wait_for_function("document.querySelector('[data-part=notice]').textContent")
+    notice = page.inner_text('[data-part="notice"]')
+    assert notice == "The address asks for strength 0.31 and measure input, which is not here."
+    assert seen_of(page) == first
+    choose(page, "strength", 1)
+    assert page.inner_text('[data-part="notice"]') == ""
+
+
+def test_bands_along_the_edges_mark_the_units_that_are_live_for_the_matrix(page: Page, data: dict[str, Any]) -> None:
+    places = {measure["name"]: place for place, measure in enumerate(data["measures"])}
+    choose(page, "measure", places["input_covariance_norm"])
+    choose(page, "sorted_by", places["output_gradient_norm"])
+    layer = chosen_layer(page, data)
+    own, by = (layer["measures"][places[name]]["labels"] for name in ("input_covariance_norm", "output_gradient_norm"))
+    order, units = order_of(by), layer["units"]
+    dead = {place for place, unit in enumerate(order) if own[unit] < 0}
+    assert 0 < len(dead) < 10
+    assert dead != set(range(units - len(dead), units))  # scattered, since the other measure finds them alive
+    inked = page.evaluate(
+        f"""([margin, units]) => {{
+            const canvas = document.querySelector('{MATRIX}'), scale = canvas.width / canvas.clientWidth;
+            const cell = (canvas.clientWidth - margin) / units, context = canvas.getContext("2d");
+            const ink = (x, y) => context.getImageData(Math.floor(x * scale), Math.floor(y * scale), 1, 1).data[3];
+            return [...Array(units).keys()].map(place => margin + (place + 0.5) * cell)
+                .map(middle => [ink(middle, margin - 4), ink(margin - 4, middle)]);
+        }}""",
+        [MARGIN, units],
+    )
+    for place, (above, beside) in enumerate(inked):
+        assert (above > 0, beside > 0) == (place not in dead, place not in dead)
+    assert page.inner_text('[data-part="live"]').endswith(f": {units - len(dead)} of {units}.")
+    assert fact(page, "live-own") == str(units - len(dead))
+
+
+def test_a_finger_chooses_and_asks_as_a_mouse_does(browser: Browser, data: dict[str, Any]) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    tab = context.new_page()
+    tab.goto(PAGE.as_uri())
+    tab.wait_for_selector("#explorer:not([hidden])")
+    tab.locator(SLIDER).scroll_into_view_if_needed()
+    box = tab.locator(SLIDER).bounding_box()
+    assert box
+    assert box["height"] >= 44  # a finger's width
+    tab.touchscreen.tap(box["x"] + 10, box["y"] + box["height"] / 2)
+    assert tab.inner_text('[data-part="strength"]') == "0"
+    tab.locator(MATRIX).scroll_into_view_if_needed()
+    box = tab.locator(MATRIX).bounding_box()
+    assert box
+    assert tab.inner_text(PAIR) == ""
+    cell = (box["width"] - MARGIN) / chosen_layer(tab, data)["units"]
+    tab.touchscreen.tap(box["x"] + MARGIN + 2.5 * cell, box["y"] + MARGIN + 1.5 * cell)
+    tab.wait_for_function(f"document.querySelector('{PAIR}').textContent")
+    labels = chosen_layer(tab, data)["measures"][data["chosen"]["sorted_by"]]["labels"]
+    order = order_of(labels)
+    assert tab.inner_text(PAIR).startswith(f"Unit {order[1]} of module {labels[order[1]]}, unit {order[2]} of module")
+    assert "Tap or point" in tab.inner_text("#explorer-keys")
+    context.close()
 
 
 def test_a_layer_of_dead_units_says_so(page: Page, data: dict[str, Any]) -> None:

@@ -1,20 +1,17 @@
-"""Look at every network of a run: what can be seen of it (`views`), and the page that shows it (`page`)."""
+"""Look at every network of a run: what can be seen of it (`views`), and the page that shows it (`page`, `still`).
 
-from modularity_lib.book.explorer.page import (
-    LEVELS,
-    chosen_layer,
-    page_data,
-    page_of,
-    pairs_table,
-    still,
-    still_picture,
-    texts,
-    weights_label,
-)
+`front` is the small explorer of the front page. `packing` puts either into a page.
+"""
+
+from modularity_lib.book.explorer.front import BothSides, both_sides, front_data, front_page, kept_text
+from modularity_lib.book.explorer.packing import LEVELS
+from modularity_lib.book.explorer.page import page_data, page_of
+from modularity_lib.book.explorer.still import chosen_layer, pairs_table, still, still_picture, texts, weights_label
 from modularity_lib.book.explorer.views import (
     N_DIGITS,
     Digits,
     LayerView,
+    Lesion,
     MeasureView,
     ModuleView,
     NetworkView,
@@ -30,16 +27,22 @@ from modularity_lib.book.explorer.views import (
 __all__ = [
     "LEVELS",
     "N_DIGITS",
+    "BothSides",
     "Digits",
     "LayerView",
+    "Lesion",
     "MeasureView",
     "ModuleView",
     "NetworkView",
     "NothingToExplore",
+    "both_sides",
     "chosen_layer",
     "digits_for",
     "exciting_digits",
     "explore",
+    "front_data",
+    "front_page",
+    "kept_text",
     "module_activity",
     "page_data",
     "page_of",

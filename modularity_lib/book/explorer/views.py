@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from modularity_lib.clustering.modularity import dead_units, modularity_score
+from modularity_lib.findings.catalogue import FINDINGS, finding_table
+from modularity_lib.findings.tables import FindingNotAtHand
 from modularity_lib.images.dataset import Dataset, load_dataset
 from modularity_lib.images.sources import DatasetUnavailable
 from modularity_lib.similarity.closed_form import forward_pass
@@ -35,6 +37,14 @@ class Digits:
     labels: np.ndarray  # (digits,)
 
 
+@dataclass(frozen=True)
+class Lesion:
+    """What a network loses when units of a layer are set to 0: accuracy, mean over the classes, in [-1, 1]."""
+
+    accuracy: float  # without the units of a module
+    random: float | None  # without as many random units of the same outgoing weight, mean; None: too few fit
+
+
 @dataclass(frozen=True, eq=False)
 class ModuleView:
     """One set of units of a layer, as a page shows it."""
@@ -43,6 +53,7 @@ class ModuleView:
     digits: np.ndarray  # indices of the digits that excite it most, strongest first; fewer where it is silent on all
     activity: np.ndarray  # (10,) mean normalised activity per class of digit, in [0, 1]
     weights: np.ndarray  # (pixels,) mean weight, or mean input gradient: see `pixel_weights`
+    lesion: Lesion | None = None  # None: it was not measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +109,8 @@ def study_at_hand(study: str, *, run: int, store: Store | None = None) -> str:
 def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | None = None) -> list[NetworkView]:
     """Everything that the explorer shows of each network of a run. Skips networks without modules or weights.
 
+    What lesions cost is told of the networks of which that comes with the project.
+
     Args:
         results: the study's tables, which give modules and Q.
         digits: shown to the units to see which excite them.
@@ -107,7 +120,7 @@ def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | No
         NothingToExplore: nothing is left.
         DatasetUnavailable: matrices that are not shipped need images that cannot be had.
     """
-    archive, networks = Archive(results.study, store), []
+    archive, networks, lesions = Archive(results.study, store), [], _lesions_that_come_with(results)
     for setting in map(Regularisation._asdict, results.study.settings()):
         chosen = {"trained": True, "run": run, **setting}
         rows = rows_at(results.networks, **chosen)
@@ -125,6 +138,9 @@ def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | No
             )
             for index in range(len(matrices))
         ]
+        if lesions is not None:
+            lost = rows_at(lesions, run=run, lesion="zero", **setting)
+            layers = [_with_lesions(layer, lost[lost["layer"] == index]) for index, layer in enumerate(layers, start=1)]
         row = rows.iloc[0]
         networks.append(NetworkView(setting, float(row["test_accuracy"]), bool(row["analysed"]), layers))
     if not networks:
@@ -234,6 +250,25 @@ def _view_of_layer(
         ModuleView(np.array(units), top[place], by_class[:, place], weights[place]) for units, place in places.items()
     ]
     return LayerView(measures, modules)
+
+
+def _lesions_that_come_with(results: Results) -> pd.DataFrame | None:
+    """The table of lesions of a study, or None where the project has none: measuring one for a page takes too long."""
+    if not FINDINGS["lesions"].is_shipped(results.study):
+        return None
+    with suppress(FindingNotAtHand):
+        return finding_table("lesions", results)
+    return None
+
+
+def _with_lesions(layer: LayerView, rows: pd.DataFrame) -> LayerView:
+    """A layer whose modules know what is lost without them, from rows of the table of lesions."""
+    modules = list(layer.modules)
+    for _, row in rows.iterrows():
+        place = layer.measures[row["measure"]].modules[row["module"]]
+        random = None if np.isnan(row["accuracy_random"]) else float(row["accuracy_random"])
+        modules[place] = replace(modules[place], lesion=Lesion(float(row["accuracy"]), random))
+    return replace(layer, modules=modules)
 
 
 def _score(matrix: np.ndarray, labels: np.ndarray) -> float | None:
