@@ -11,6 +11,12 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Defines copyOf(canvas): its picture, to be read again and again, which the browser would complain of.
+COPY_OF = """() => { window.copyOf = canvas => {
+    const context = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+    context.drawImage(canvas, 0, 0);
+    return context;
+}; }"""
 QUIET = ["background-networking", "component-update", "gpu", "quic", "sync"]  # what the browser does by itself
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, Page
 
-from chromium import browser_for
+from chromium import COPY_OF, browser_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 # The page of the book; another one, such as that of `modularity chapter explorer`, can be named.
@@ -336,10 +336,11 @@ def test_bands_along_the_edges_mark_the_units_that_are_live_for_the_matrix(page:
     dead = {place for place, unit in enumerate(order) if own[unit] < 0}
     assert 0 < len(dead) < 10
     assert dead != set(range(units - len(dead), units))  # scattered, since the other measure finds them alive
+    page.evaluate(COPY_OF)
     inked = page.evaluate(
         f"""([margin, units]) => {{
             const canvas = document.querySelector('{MATRIX}'), scale = canvas.width / canvas.clientWidth;
-            const cell = (canvas.clientWidth - margin) / units, context = canvas.getContext("2d");
+            const cell = (canvas.clientWidth - margin) / units, context = copyOf(canvas);
             const ink = (x, y) => context.getImageData(Math.floor(x * scale), Math.floor(y * scale), 1, 1).data[3];
             return [...Array(units).keys()].map(place => margin + (place + 0.5) * cell)
                 .map(middle => [ink(middle, margin - 4), ink(margin - 4, middle)]);

@@ -11,19 +11,13 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from chromium import browser_for
+from chromium import COPY_OF, browser_for
 from modularity_lib.book import explorer
 from modularity_lib.studies.results import Results
 
 SLIDER = '#front input[type="range"]'
 KEPT, DROPOUT = '#front [data-part="kept"]', '#front [data-part="dropout"]'
 DRAWN = "() => [...document.querySelectorAll('#front .front-side canvas')].map(one => one.toDataURL())"
-# A picture to be read again and again, which the browser would complain of.
-COPY = """() => { window.copyOf = canvas => {
-    const context = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
-    context.drawImage(canvas, 0, 0);
-    return context;
-}; }"""
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 DESK, PHONE = {"width": 1300, "height": 900}, {"width": 390, "height": 844}
 
@@ -69,7 +63,7 @@ def page(browser: Browser, file: Path) -> Iterator[Page]:
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.goto(file.as_uri())
     tab.wait_for_selector("#front:not([hidden])")
-    tab.evaluate(COPY)
+    tab.evaluate(COPY_OF)
     yield tab
     tab.close()
     assert complaints == []
