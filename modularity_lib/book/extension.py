@@ -32,6 +32,7 @@ from modularity_lib.book.html import (
     close_cell,
     close_image,
     describe_page,
+    join_percent_signs,
     leave_out_thebe,
     mend_roles,
     open_cell,
@@ -52,6 +53,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("build-status", BuildStatus)
     app.connect("config-inited", ship_mathjax)
     app.connect("env-get-outdated", execute_chapters)
+    app.connect("doctree-resolved", join_percent_signs)
     app.connect("doctree-resolved", arrange_tables)
     app.add_node(nodes.image, override=True, html=(open_image, close_image))
     app.add_node(nodes.entry, override=True, html=(open_cell, close_cell))

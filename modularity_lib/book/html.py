@@ -20,12 +20,13 @@ DESCRIPTION_LENGTH = 200  # characters
 WIDE = 900  # pixels: a figure at least as wide is scrolled on a phone, so that its labels stay legible
 LONG = 30  # characters: with a longer cell, phones show a table of four or more columns as a list of its rows
 # Hard to read in a table when split between lines: a range, a pair of brackets, a share, a day, a quantity.
-_NUMBER = r"[+−-]?\d[\d.,]*%?"
+_NUMBER = r"[+−-]?\d[\d.,]*(?:\s?%)?"
 _TOGETHER = re.compile(
     rf"([(\[]{_NUMBER}(?:(?: to |, ){_NUMBER})?[)\]]|\d{{4}}-\d\d-\d\d"
     rf"|{_NUMBER} (?:to|of) {_NUMBER}|{_NUMBER} (?:s|ms|MB)\b)"
 )
 _DATA = re.compile(r'<a download="(?P<name>[^"]+)" href="data:text/csv;base64,(?P<content>[^"]*)">')
+_PERCENT = re.compile(r"(?<=\d) %")
 _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothing is fetched later
 
 
@@ -93,6 +94,14 @@ def describe_page(
     tags = [f'<meta property="{name}" content="{_attribute(text)}" />' for name, text in said.items()]
     tags.append(f'<meta name="description" content="{_attribute(said["og:description"])}" />')
     context["metatags"] = "\n".join([context.get("metatags", ""), *tags])
+
+
+def join_percent_signs(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Put a narrow space that no line breaks at between a number and its percent sign, in prose and tables alike."""
+    for text in [text for text in doctree.findall(nodes.Text) if not _is_verbatim(text)]:
+        joined = _PERCENT.sub("\N{NARROW NO-BREAK SPACE}%", text.astext())
+        if joined != text.astext():
+            text.parent.replace(text, nodes.Text(joined))
 
 
 def arrange_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
