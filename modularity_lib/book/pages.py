@@ -123,9 +123,15 @@ def table(name: str, caption: str, markdown: str) -> Markdown:
     return Markdown(f"```{{table}} {caption}\n:name: {name}\n\n{markdown}\n```")
 
 
-def glue_table(name: str, caption: str, markdown: str) -> None:
-    """The same for a fold, in which no cell can stand: {glue}`name` puts the table there."""
+def glue_table(name: str, caption: str, markdown: str, data: pd.DataFrame | None = None) -> None:
+    """The same for a fold, in which no cell can stand: {glue}`name` puts the table there.
+
+    Args:
+        data: what `made` gave and the table shows; its fold-out is {glue}`name-data`.
+    """
     glue(name, table(name, caption, markdown), display=False)
+    if data is not None:
+        glue(f"{name}-data", fold_out(name, data), display=False)
 
 
 def show_drawn(
@@ -163,7 +169,7 @@ def fold_out(
     call = call or call_of(table)
     if call is None:
         raise ValueError(f"nobody knows how {name} was made. Use pages.made(function, ...) in place of function(...).")
-    code = code_of(call, ending)
+    code, what = code_of(call, ending), "figure" if ending else "table"
     lines = [line for results in studies_of(call) for line in facts_of(results)] if origin is None else origin
     if not lines:
         raise ValueError(f"{name} is made from no study: give show() an origin, lines that say where it comes from.")
@@ -171,7 +177,7 @@ def fold_out(
     text = table.to_csv(index=False, float_format="%.6g")
     address = "data:text/csv;base64," + base64.b64encode(text.encode()).decode()
     return HTML(
-        '<details class="fold-out"><summary>Data, code and origin of this figure</summary>'
+        f'<details class="fold-out"><summary>Data, code and origin of this {what}</summary>'
         f'<p><a download="{name}.csv" href="{address}">{name}.csv</a>: {len(table):,} rows, columns '
         f"{html.escape(', '.join(map(str, table.columns)))}</p>"
         f'<pre tabindex="0"><code>{html.escape(code)}</code></pre><ul>{facts}</ul></details>'

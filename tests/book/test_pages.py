@@ -78,10 +78,15 @@ def test_a_table_has_a_name_and_a_caption() -> None:
     assert pages.table("tab-x", "**It rises.**", "Nothing is at hand.").data == "Nothing is at hand."
 
 
-def test_a_table_for_a_fold_is_the_same_table_by_name(glued: dict[str, object]) -> None:
+def test_a_table_for_a_fold_is_the_same_table_by_name(results: Results, glued: dict[str, object]) -> None:
     rows = "| measure | Q |\n|---|---|\n| input gradient | 0.3 |"
     pages.glue_table("tab-x", "**It rises.** Q by measure.", rows)
     assert getattr(glued["tab-x"], "data", "") == pages.table("tab-x", "**It rises.** Q by measure.", rows).data
+    assert "tab-x-data" not in glued
+    pages.glue_table("tab-x", "**It rises.** Q by measure.", rows, pages.made(levels, results))
+    assert "Data, code and origin of this table" in told(glued["tab-x-data"])
+    pages.show("fig-x", bars, results)
+    assert "Data, code and origin of this figure" in told(glued["fig-x-data"])
 
 
 def test_a_fold_out_says_where_the_numbers_come_from(results: Results) -> None:
