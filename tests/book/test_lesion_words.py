@@ -56,23 +56,25 @@ def made_up(runs: int = 8, *, downstream: float = 0.0, **losses: float) -> pd.Da
 def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str) -> None:
     table = made_up(**losses)
     said = words.texts(table, RESULTS)
-    assert words._MEANT[answer] in said["lesion_answer"]
-    assert said["lesion_course"].count(words._MEANT[answer]) == 2  # with dropout and without
-    n = len(STRENGTHS)
-    missed, more = n * (answer != NO_MORE), n * (answer == MORE)
-    assert f"weight at {missed} of {n} strengths" in said["lesion_answer"]
-    assert f"in activity at {more} of them" in said["lesion_answer"]
-    assert f"“{answer}” at {words.listed(f'{strength:g}' for strength in STRENGTHS)}" in said["lesion_course"]
+    n, more = len(STRENGTHS), len(STRENGTHS) * (answer == MORE)
+    assert said["lesion_short"].startswith(f"{words._SHORT[answer]} At the strongest dropout a network loses 10.0 % of")
+    assert f"near neighbours in activity at {more} of {n} strengths" in said["lesion_short"]
+    assert said["lesion_caption"] == f"{words._CAPTIONS[answer]}, at {n} of {n} strengths of dropout"
     for markdown in (words.course_markdown(table, RESULTS), words.places_markdown(table, RESULTS)):
         assert markdown.count(answer) == len(markdown.splitlines()) - 2
-    assert "10.0% [" in said["lesion_answer"]
 
 
 @pytest.mark.parametrize(("downstream", "said"), [(0.05, "downstream"), (-0.05, "upstream"), (0.0, "neither")])
 def test_the_family_is_named_that_predicts_better(downstream: float, said: str) -> None:
     text = words.texts(made_up(downstream=downstream), RESULTS)
-    assert f"{len(STRENGTHS)} times {said}" in text["lesion_answer"]
-    assert words._PREDICTS[said] in text["lesion_families"]
+    n = len(STRENGTHS)
+    expected = {
+        "upstream": f"better what is lost at {n} of {n} strengths",
+        "downstream": f"downstream modules at {n}, and",
+        "neither": f"neither at {n}.",
+    }
+    assert [name for name, part in expected.items() if part in text["lesion_families"]] == [said]
+    assert text["lesion_places"].count(words._PREDICTS[said]) == 4  # two layers, with dropout and without
 
 
 # What a network loses at each strength of dropout, units set to 0 or held at their mean: without a module, a random set
@@ -117,95 +119,96 @@ def by_hand(*, runs: tuple[float, ...] = (0.0,)) -> pd.DataFrame:
 
 def test_the_answer_has_the_numbers_of_the_table() -> None:
     assert words.answer_text(by_hand(), RESULTS) == (
-        "A module is missed more than random units of the same number and outgoing weight at 4 of 5 strengths of "
-        "dropout (at 0.8: 30.0% of accuracy lost against 4.0%), and clearly more than as many near neighbours in "
-        "activity at 2 of them: modules matter, and more than units that are merely alike in activity. That is of "
-        "units set to 0, as dropout does; held at their mean, modules are missed more than random units at 2 of 5 "
-        "strengths (at 0.8: 20.0% against 7.0%). The family whose modules predict better what is lost is 1 times "
-        "upstream, 2 times downstream, 2 times neither, counted over the strengths."
+        "Yes, and more than other units that are alike. At the strongest dropout a network loses 30.0 % of accuracy "
+        "without a module, and 4.0 % without as many random units. A module costs clearly more than near neighbours in "
+        "activity at 2 of 5 strengths. That is of units set to 0, as dropout does. Held at their mean, modules are "
+        "missed more than random units there, too."
     )
+    weak = words.answer_text(by_hand().query("dropout < 0.3"), RESULTS)
+    assert weak.endswith("Held at their mean, modules cost no more than random units there.")
+    alone = words.answer_text(by_hand().query("lesion == 'zero'"), RESULTS)
+    assert alone.endswith("in activity at 2 of 5 strengths.")
 
 
-def test_the_course_has_both_losses_at_both_ends_and_the_answer_of_every_strength() -> None:
+def test_the_course_has_what_is_lost_at_both_ends_and_the_differences() -> None:
     assert words.texts(by_hand(), RESULTS)["lesion_course"] == (
-        "Without dropout a network loses 10.0% of its accuracy without a module, 9.5% without as many random units of "
-        "the same outgoing weight and 9.0% without as many near neighbours (a module minus these: +1.0%): modules are "
-        "no more to the network than other units. At dropout 0.8 a network loses 30.0% of its accuracy without a "
-        "module, 4.0% without as many random units of the same outgoing weight and 11.0% without as many near "
-        "neighbours (a module minus these: +19.5%): modules matter, and more than units that are merely alike in "
-        "activity. Dropout trains a network to bear the loss of units at random: random sets cost 9.5% without it and "
-        "4.0% at 0.8. What a module costs does not fall: 10.0% and 30.0%. So their ratio, 1.1 and 7.5, says as much of "
-        "the sets as of the modules; the difference is 0.5% and 26.0%. The answers by strength of dropout: “no more "
-        "than random sets” at 0; “as near neighbours do” at 0.4; “more than random sets” at 0.2; “more than near "
-        "neighbours” at 0.6 and 0.8."
+        "Without dropout a module costs 10.0 % of accuracy, random units 9.5 % and near neighbours 9.0 % (a module "
+        "minus these: +1.0 %). At dropout 0.8 a module costs 30.0 % of accuracy, random units 4.0 % and near "
+        "neighbours 11.0 % (a module minus these: +19.5 %). Dropout trains a network to bear the loss of random units, "
+        "so compare differences, not ratios. Beyond random units a module costs 0.5 % without dropout and 26.0 % at "
+        "dropout 0.8."
     )
-    falling = words.texts(by_hand().query("dropout < 0.3"), RESULTS)["lesion_course"]
-    assert "What a module costs falls too: 10.0% and 6.0%." in falling
+    dearer = words.texts(by_hand().query("dropout in (0.4, 0.8)"), RESULTS)["lesion_course"]
+    assert "Dropout trains" not in dearer
+    assert dearer.endswith("Beyond random units a module costs 6.0 % at dropout 0.4 and 26.0 % at dropout 0.8.")
+    untold = words.texts(by_hand().query("dropout == 0.2"), RESULTS)["lesion_course"]
+    assert untold == (
+        "At dropout 0.2 a module costs 6.0 % of accuracy, random units 3.0 %. Beyond random units a module costs 3.0 % "
+        "at dropout 0.2."
+    )
 
 
 def test_the_other_texts_have_the_numbers_of_the_table() -> None:
     said = words.texts(by_hand(), RESULTS)
     assert said["lesion_mean"] == (
-        "At dropout 0 a module costs 6.0%, random sets 5.5%, near neighbours 2.0%: “no more than random sets”; at "
-        "dropout 0.8 a module costs 20.0%, random sets 7.0%, near neighbours 21.0%: “as near neighbours do”. The "
-        "answer is that of units set to 0 at 1 of 5 strengths."
+        "Without dropout a module costs 6.0 %, random sets 5.5 % and near neighbours 2.0 %: “no more than random "
+        "sets”. At dropout 0.8 a module costs 20.0 %, random sets 7.0 % and near neighbours 21.0 %: “as near "
+        "neighbours do”. Modules are missed more than random units at 2 of 5 strengths; the answer is that of units "
+        "set to 0 at 1."
     )
     assert said["lesion_entropy"] == (
-        "At dropout 0 it rises by 0.50 nats without a module, random sets 0.40, near neighbours 0.45 (s.d. over "
-        "classes 0.31 and 0.21); at dropout 0.8 it rises by 0.90 nats without a module, random sets 0.08, near "
-        "neighbours 0.45 (s.d. over classes 1.11 and 0.13)."
+        "Without dropout it rises by 0.50 nats without a module, by 0.40 without random sets, by 0.45 without near "
+        "neighbours (s.d. over classes 0.31 and 0.21). At dropout 0.8 it rises by 0.90 nats without a module, by 0.08 "
+        "without random sets, by 0.45 without near neighbours (s.d. over classes 1.11 and 0.13)."
     )
     assert said["lesion_families"] == (
-        "Both layers together: neither family's modules predict it better at 0 and 0.6; downstream modules predict "
-        "better what is lost at 0.2 and 0.8; upstream modules predict better what is lost at 0.4. Layer 1 at dropout "
-        "0: neither family's modules predict it better (downstream minus upstream: +0.0% of accuracy lost beyond "
-        "their own random sets, +0.00 of these sets that lose less); layer 2 at dropout 0: neither family's modules "
-        "predict it better (downstream minus upstream: +0.0% of accuracy lost beyond their own random sets, +0.00 of "
-        "these sets that lose less); layer 1 at dropout 0.8: downstream modules predict better what is lost "
-        "(downstream minus upstream: +2.0% of accuracy lost beyond their own random sets, +0.04 of these sets that "
-        "lose less); layer 2 at dropout 0.8: downstream modules predict better what is lost (downstream minus "
-        "upstream: +4.0% of accuracy lost beyond their own random sets, +0.08 of these sets that lose less)."
+        "Upstream modules predict better what is lost at 1 of 5 strengths of dropout, downstream modules at 2, and "
+        "neither at 2."
+    )
+    assert said["lesion_places"] == (
+        "Layer 1 without dropout: neither family's modules predict it better (downstream minus upstream: +0.0 % of "
+        "accuracy lost beyond their own random sets, +0.00 of these sets that lose less). Layer 2 without dropout: "
+        "neither family's modules predict it better (downstream minus upstream: +0.0 % of accuracy lost beyond their "
+        "own random sets, +0.00 of these sets that lose less). Layer 1 at dropout 0.8: downstream modules predict "
+        "better what is lost (downstream minus upstream: +2.0 % of accuracy lost beyond their own random sets, +0.04 "
+        "of these sets that lose less). Layer 2 at dropout 0.8: downstream modules predict better what is lost "
+        "(downstream minus upstream: +4.0 % of accuracy lost beyond their own random sets, +0.08 of these sets that "
+        "lose less)."
     )
     assert "the mean correlation of two units' activity is 0.61 in a module, 0.72 in a set" in said["lesion_alike"]
     assert "near neighbours and 0.13 in a random set; 8 of these 12 modules are of downst" in said["lesion_alike"]
     assert said["lesion_left_out"] == (
-        "80 modules of 5 networks were taken out. 1 are left out of all comparisons because fewer than 20 random sets "
-        "were found. Out of that with near neighbours are left 1 more for the same reason, and 20 whose neighbours are "
-        "less alike than the module"
+        "80 modules of 5 networks were taken out. 1 of them are compared with nothing, because fewer than 20 random "
+        "sets were found. 1 more are not compared with near neighbours for the same reason, and 20 because the "
+        "neighbours are less alike than the module."
     )
 
 
 @pytest.mark.parametrize(
-    ("strength", "ending"),
-    [
-        (0.0, "not missed more than random units"),
-        (0.2, "missed more than random units"),
-        (0.4, "missed more than random units, and as near neighbours are"),
-        (0.6, "missed more than random units, and more than near neighbours"),
-    ],
+    ("strength", "answer"), [(0.0, NO_MORE), (0.2, UNTOLD), (0.4, AS_NEIGHBOURS), (0.6, MORE), (0.8, MORE)]
 )
-def test_the_caption_is_that_of_the_strongest_dropout(strength: float, ending: str) -> None:
-    said = words.texts(by_hand().query("dropout <= @strength"), RESULTS)
-    assert said["lesion_caption"] == f"At the strongest dropout a module is {ending}"
+def test_the_caption_is_that_of_most_strengths(strength: float, answer: str) -> None:
+    said = words.texts(by_hand().query("dropout == @strength"), RESULTS)
+    assert said["lesion_caption"] == f"{words._CAPTIONS[answer]}, at 1 of 1 strengths of dropout"
+    assert said["lesion_short"].startswith(words._SHORT[answer])
+    assert words.texts(by_hand(), RESULTS)["lesion_caption"].endswith("near neighbours, at 2 of 5 strengths of dropout")
+
+
+def test_the_spread_over_the_classes_has_a_caption() -> None:
+    said = words.texts(by_hand(), RESULTS)
     assert said["lesion_spread_caption"] == "A module's loss falls on some classes more than that of random units"
     even = by_hand().assign(accuracy_spread=0.01)
     assert words.texts(even, RESULTS)["lesion_spread_caption"].endswith("classes no more than that of random units")
 
 
-def test_untold_counts_as_missed_more_than_random_units() -> None:
-    text = words.answer_text(by_hand().query("dropout == 0.2"), RESULTS)
-    assert "outgoing weight at 1 of 1 strengths" in text
-    assert "near neighbours in activity at 0 of them: modules matter; too few near neighbours are as alike" in text
-
-
 def test_tables_have_a_row_of_known_numbers_for_every_strength_and_place() -> None:
     rows = words.course_markdown(by_hand(), RESULTS).splitlines()[2:]
     assert rows == [
-        "| 0 | 16 | 10.0 | 9.0 | 9.5 | 12.0 / 8.0 | 0% | no more than random sets |",
-        "| 0.2 | 16 | 6.0 | – | 3.0 | 16.0 / 7.0 | 50% | more than random sets |",
-        "| 0.4 | 15 | 8.0 | 8.5 | 2.0 | 20.0 / 6.0 | 50% | as near neighbours do |",
-        "| 0.6 | 16 | 15.0 | 5.0 | 3.0 | 24.0 / 5.0 | 0% | more than near neighbours |",
-        "| 0.8 | 16 | 30.0 | 11.0 | 4.0 | 28.0 / 4.0 | 50% | more than near neighbours |",
+        "| 0 | 16 | 10.0 | 9.0 | 9.5 | 12.0 / 8.0 | 0 % | no more than random sets |",
+        "| 0.2 | 16 | 6.0 | – | 3.0 | 16.0 / 7.0 | 50 % | more than random sets |",
+        "| 0.4 | 15 | 8.0 | 8.5 | 2.0 | 20.0 / 6.0 | 50 % | as near neighbours do |",
+        "| 0.6 | 16 | 15.0 | 5.0 | 3.0 | 24.0 / 5.0 | 0 % | more than near neighbours |",
+        "| 0.8 | 16 | 30.0 | 11.0 | 4.0 | 28.0 / 4.0 | 50 % | more than near neighbours |",
     ]
     assert (
         words.course_markdown(by_hand(), RESULTS, lesion="mean")
@@ -215,11 +218,11 @@ def test_tables_have_a_row_of_known_numbers_for_every_strength_and_place() -> No
     places = words.places_markdown(by_hand(), RESULTS).splitlines()[2:]
     assert len(places) == 8
     assert (
-        "| input covariance (norm), 2 | 2 of 10 units | 28.0 | – | 4.0 | 28.0 / 4.0 | 0% | more than random sets |"
+        "| input covariance (norm), 2 | 2 of 10 units | 28.0 | – | 4.0 | 28.0 / 4.0 | 0 % | more than random sets |"
         in places
     )
     assert (
-        "| output gradient (norm), 1 | 2 of 10 units | 31.0 | 11.0 | 4.0 | 28.0 / 4.0 | 100% | more than near "
+        "| output gradient (norm), 1 | 2 of 10 units | 31.0 | 11.0 | 4.0 | 28.0 / 4.0 | 100 % | more than near "
         "neighbours |" in places
     )
 
@@ -231,7 +234,7 @@ def test_the_pilot_is_beside_all_runs_of_v1() -> None:
         "A pilot on three runs came before the rule. 1 of its 5 numbers lie in the 95 % intervals of all runs; "
         "outside: loss of random sets at dropout 0: pilot 0.072, all runs 0.095 [0.095, 0.095]; s.d. over classes, "
         "modules at dropout 0: pilot 0.122, all runs 0.120 [0.120, 0.120]; s.d. over classes, random sets at dropout "
-        "0: pilot 0.081, all runs 0.080 [0.080, 0.080]; share above 95% of random sets at dropout 0: pilot 0.320, "
+        "0: pilot 0.081, all runs 0.080 [0.080, 0.080]; share above 95 % of random sets at dropout 0: pilot 0.320, "
         "all runs 0.000 [0.000, 0.000]."
     )
     assert words.texts(table, RESULTS)["lesion_pilot"] == "The pilot was of the study `v1`."
@@ -239,7 +242,7 @@ def test_the_pilot_is_beside_all_runs_of_v1() -> None:
 
 def test_a_share_stands_with_its_interval() -> None:
     # Student's t of three runs: 4.303 * 0.1 / sqrt(3) = 0.248
-    assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20.0% [-4.8%, 44.8%]"
+    assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20.0 % [-4.8 %, 44.8 %]"
 
 
 def test_trials_of_the_rule_are_told_with_what_was_right(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +258,15 @@ def test_trials_of_the_rule_are_told_with_what_was_right(monkeypatch: pytest.Mon
         f"and no family is called better in 9; of {two}: “as near neighbours do” or “more than random sets” in 6 of "
         f"10, and the "
         "downstream modules are called better in 5."
+def test_trials_of_the_rule_are_told_with_what_was_right() -> None:
+    first, *_, last = words.trials_text().split("; of ")
+    assert first == (
+        "In experiments of 9 made-up networks each, the rule says of units and modules at random: “no more than random "
+        "sets” in 96 of 100, and no family is called better in 99"
+    )
+    assert last == (
+        "modules of one job, units unlike in activity: “more than near neighbours” in 47 of 100, and the downstream "
+        "modules are called better in 43."
     )
 
 
@@ -264,22 +276,22 @@ def test_what_is_left_out_is_counted() -> None:
     table.loc[table["measure"] == NORMALISED[0], "n_neighbours"] = 3
     n = len(table) // 2
     assert f"{n:,} modules" in words.texts(table, RESULTS)["lesion_left_out"]
-    assert f" {n // 2} are left out" in words.texts(table, RESULTS)["lesion_left_out"]
-    assert f" {n // 8} more for" in words.texts(table, RESULTS)["lesion_left_out"]
+    assert f" {n // 2} of them are compared with nothing" in words.texts(table, RESULTS)["lesion_left_out"]
+    assert f" {n // 8} more are not compared" in words.texts(table, RESULTS)["lesion_left_out"]
     table.loc[table["measure"] == NORMALISED[1], "alike"] = 0.8
-    assert f" {n // 8} whose" in words.texts(table, RESULTS)["lesion_left_out"]
+    assert f" {n // 8} because" in words.texts(table, RESULTS)["lesion_left_out"]
 
 
 def test_one_run_has_no_interval_and_is_told() -> None:
     said = words.texts(made_up(runs=1), RESULTS)
-    assert "[" not in said["lesion_answer"]
+    assert "[" not in said["lesion_short"]
 
 
 def test_a_study_without_weights_says_so_on_a_page_that_can_be_built() -> None:
     table = lesion_effects.no_lesions(RESULTS)
     said = words.texts(table, RESULTS, missing="The weights are not at hand.")
     assert said.keys() == words.texts(made_up(), RESULTS).keys()
-    assert said["lesion_answer"] == "The weights are not at hand."
+    assert said["lesion_short"] == "The weights are not at hand."
     assert (
         words.course_markdown(table, RESULTS) == words.places_markdown(table, RESULTS) == "No module could be compared."
     )

@@ -87,7 +87,7 @@ def without_fences(lines: Iterable[str]) -> Iterator[str]:
         if fence and inside and fence[1] == inside[-1][0] and not fence[2].strip():
             inside.pop()
         elif fence and fence[2].strip():
-            prose = re.match(r"\s*\{(glue:figure|figure|note|admonition|container)\}", fence[2]) is not None
+            prose = re.match(r"\s*\{(glue:figure|figure|note|admonition|container|dropdown)\}", fence[2]) is not None
             inside.append((fence[1], prose))
         elif all(prose for _, prose in inside):
             yield line

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, listed, markdown
+from modularity_lib.book.words.prose import capitalised, listed, markdown, percent
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.lesion_effects import (
     AS_NEIGHBOURS,
@@ -29,12 +29,18 @@ from modularity_lib.findings.matched_sets import TOLERANCE
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
 
-# In two sentences of the front: what the answer means.
-_MEANT = {
-    NO_MORE: "modules are no more to the network than other units",
-    AS_NEIGHBOURS: "modules matter, as units that stand in for each other do, and no more than these",
-    UNTOLD: "modules matter; too few near neighbours are as alike as a module to say whether these would do the same",
-    MORE: "modules matter, and more than units that are merely alike in activity",
+# What the answer of most strengths means, in short, and as the caption of the figure.
+_SHORT = {
+    NO_MORE: "No, not more than other units.",
+    AS_NEIGHBOURS: "Yes, but no more than other units that are alike.",
+    UNTOLD: "Yes. Whether other units that are alike matter as much cannot be told.",
+    MORE: "Yes, and more than other units that are alike.",
+}
+_CAPTIONS = {
+    NO_MORE: "A module is not missed more than random units",
+    AS_NEIGHBOURS: "A module is missed more than random units, but not more than near neighbours",
+    UNTOLD: "A module is missed more than random units",
+    MORE: "A module is missed more than random units, and more than near neighbours",
 }
 _MISSED = (AS_NEIGHBOURS, UNTOLD, MORE)  # more than random units
 _PREDICTS = {
@@ -49,60 +55,52 @@ def texts(table: pd.DataFrame, results: Results, *, missing: str = "") -> dict[s
     known = {"lesion_rule": _rule_text(), "lesion_method": _method_text(), "lesion_trials": trials_text()}
     rows = sweep(comparable(table), results.study, "dropout")
     if rows.empty:
-        told = ("caption", "spread_caption", "course", "families", "mean", "entropy", "alike", "left_out", "pilot")
+        told = ("spread_caption", "course", "families", "places", "mean", "entropy", "alike", "left_out", "pilot")
         why = missing or "No module of this study could be compared."
-        return known | dict.fromkeys((f"lesion_{name}" for name in told), "") | {"lesion_answer": why}
+        absent = {"lesion_short": why, "lesion_caption": "Not at hand for this study"}
+        return known | dict.fromkeys((f"lesion_{name}" for name in told), "") | absent
     by_strength = _by_strength(rows)
-    last = max(by_strength)
     return known | {
-        "lesion_answer": answer_text(table, results),
-        "lesion_caption": _caption(by_strength[last]),
-        "lesion_spread_caption": _spread_caption(rows, last),
+        "lesion_short": answer_text(table, results),
+        "lesion_caption": _caption(by_strength),
+        "lesion_spread_caption": _spread_caption(rows, max(by_strength)),
         "lesion_course": _course_text(by_strength),
         "lesion_families": _families_text(rows),
+        "lesion_places": _places_text(rows),
         "lesion_mean": _mean_text(table, results),
         "lesion_entropy": _entropy_text(rows),
-        "lesion_alike": _alike_text(rows, last),
+        "lesion_alike": _alike_text(rows, max(by_strength)),
         "lesion_left_out": _left_out_text(table),
         "lesion_pilot": _pilot_text(table, results),
     }
 
 
 def answer_text(table: pd.DataFrame, results: Results) -> str:
-    """The answer in three sentences: over all strengths of dropout, at the mean, and whose modules."""
+    """The answer in short: what most strengths of dropout say, what is lost at the strongest, and held at the mean."""
     rows = sweep(comparable(table), results.study, "dropout")
     if rows.empty:
         return "No network's weights are at hand, so no module was taken out."
     zero = _by_strength(rows)
+    last, more = zero[max(zero)], sum(one.answer == MORE for one in zero.values())
     mean = _by_strength(sweep(comparable(table, lesion="mean"), results.study, "dropout"))
-    missed, more = (sum(one.answer in which for one in zero.values()) for which in (_MISSED, (MORE,)))
-    answers = [one.answer for one in zero.values()]
-    last = max(zero)
-    held = sum(one.answer in _MISSED for one in mean.values())
-    found = [one.answer for one in map(families, (some for _, some in _at_each(rows))) if one is not None]
-    whose = ", ".join(f"{found.count(name)} times {name}" for name in (UPSTREAM, DOWNSTREAM, NEITHER))
+    held = ""
+    if max(zero) in mean:
+        still = mean[max(zero)].answer in _MISSED
+        held = (
+            " That is of units set to 0, as dropout does. Held at their mean, modules "
+            f"{'are missed more than random units there, too' if still else 'cost no more than random units there'}."
+        )
     return (
-        f"A module is missed more than random units of the same number and outgoing weight at {missed} of {len(zero)} "
-        f"strengths of dropout (at {last:g}: {_share(zero[last].module)} of accuracy lost against "
-        f"{_share(zero[last].random)}), and clearly more than as many near neighbours in activity at {more} of them: "
-        f"{_MEANT[max(_MEANT, key=answers.count)]}. That is of units set to 0, as dropout does; held at their mean, "
-        f"modules are missed more than random units at {held} of {len(mean)} strengths (at {last:g}: "
-        f"{_share(mean[last].module)} against {_share(mean[last].random)}). The family whose modules predict better "
-        f"what is lost is {whose}, counted over the strengths."
+        f"{_SHORT[_prevailing(zero)]} At the strongest dropout a network loses {_of(last.module)} of accuracy without "
+        f"a module, and {_of(last.random)} without as many random units. A module costs clearly more than near "
+        f"neighbours in activity at {more} of {len(zero)} strengths.{held}"
     )
 
 
-def _at(found: Lost, strength: float) -> str:
-    where = f"at dropout {strength:g}" if strength else "without dropout"
-    near = ""
-    if found.neighbours is not None and found.beyond is not None:
-        beyond = _share(found.beyond, sign="+")
-        near = f" and {_share(found.neighbours)} without as many near neighbours (a module minus these: {beyond})"
-    return (
-        f"{capitalised(where)} a network loses {_share(found.module)} of its accuracy without a module, "
-        f"{_share(found.random)} without as many random units of the same outgoing weight{near}: "
-        f"{_MEANT[found.answer]}."
-    )
+def _prevailing(by_strength: dict[float, Lost]) -> str:
+    """The answer of most strengths."""
+    answers = [one.answer for one in by_strength.values()]
+    return max(_SHORT, key=answers.count)
 
 
 def course_markdown(table: pd.DataFrame, results: Results, *, lesion: str = "zero") -> str:
@@ -131,7 +129,7 @@ def _losses_markdown(first: list[str], cells: list[list[object]]) -> str:
     heads = ["modules", "% lost with a module", "with neighbours", "with random units", "s.d. over classes"]
     if not cells:
         return "No module could be compared."
-    return markdown([*first, *heads, f"above {SELDOM:.0%}", "it loses"], cells)
+    return markdown([*first, *heads, f"above {percent(SELDOM)}", "it loses"], cells)
 
 
 def _cells(rows: pd.DataFrame) -> list[object]:
@@ -139,7 +137,7 @@ def _cells(rows: pd.DataFrame) -> list[object]:
     near = "–" if accuracy.neighbours is None else _percent(accuracy.neighbours)
     over_classes = f"{100 * spread.module.mean:.1f} / {100 * spread.random.mean:.1f}"
     losses = [_percent(accuracy.module), near, _percent(accuracy.random), over_classes]
-    return [len(rows), *losses, f"{accuracy.seldom.mean:.0%}", accuracy.answer]
+    return [len(rows), *losses, percent(accuracy.seldom.mean), accuracy.answer]
 
 
 def _by_strength(rows: pd.DataFrame) -> dict[float, Lost]:
@@ -154,7 +152,12 @@ def _at_each(rows: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
 
 def _share(effect: Effect, *, sign: str = "") -> str:
     """A share of accuracy with its 95 % interval, or the extremes over runs if there are too few for one."""
-    return _text(effect, lambda value: f"{value:{sign}.1%}")
+    return _text(effect, lambda value: percent(value, digits=1, sign=sign))
+
+
+def _of(effect: Effect) -> str:
+    """A share of accuracy without its interval."""
+    return percent(effect.mean, digits=1)
 
 
 def _percent(effect: Effect) -> str:
@@ -188,8 +191,8 @@ def _rule_text() -> str:
 def _method_text() -> str:
     return (
         f"modules of {SMALLEST_MODULE} live units or more that leave {LEFT_STANDING} or more of them; {SETS} sets of "
-        f"each kind where so many are found, {FEWEST_SETS} at the least; sums within {TOLERANCE:.0%}; {IMAGES:,} test "
-        "images, evenly spaced among all"
+        f"each kind where so many are found, {FEWEST_SETS} at the least; sums within {percent(TOLERANCE)}; {IMAGES:,} "
+        "test images, evenly spaced among all"
     )
 
 
@@ -215,11 +218,10 @@ def listed_or(names: tuple[str, ...]) -> str:
     return " or ".join(f"“{name}”" for name in names)
 
 
-def _caption(found: Lost) -> str:
-    endings = {AS_NEIGHBOURS: ", and as near neighbours are", MORE: ", and more than near neighbours", UNTOLD: ""}
-    if found.answer == NO_MORE:
-        return "At the strongest dropout a module is not missed more than random units"
-    return f"At the strongest dropout a module is missed more than random units{endings[found.answer]}"
+def _caption(by_strength: dict[float, Lost]) -> str:
+    prevailing = _prevailing(by_strength)
+    count = sum(one.answer == prevailing for one in by_strength.values())
+    return f"{_CAPTIONS[prevailing]}, at {count} of {len(by_strength)} strengths of dropout"
 
 
 def _spread_caption(rows: pd.DataFrame, last: float) -> str:
@@ -229,22 +231,26 @@ def _spread_caption(rows: pd.DataFrame, last: float) -> str:
 
 
 def _course_text(by_strength: dict[float, Lost]) -> str:
-    """Both losses along dropout, so that their ratio is not taken for the effect, and the answers."""
-    first, last = by_strength[min(by_strength)], by_strength[max(by_strength)]
-    answers = {
-        answer: [f"{strength:g}" for strength, one in by_strength.items() if one.answer == answer] for answer in _MEANT
-    }
-    counted = "; ".join(f"“{name}” at {listed(found)}" for name, found in answers.items() if found)
-    ratios = [f"{one.module.mean / one.random.mean:.1f}" for one in (first, last) if one.random.mean > 0]
-    turned = "falls too" if last.module.mean < first.module.mean else "does not fall"
-    ends = sorted({min(by_strength), max(by_strength)})
-    return " ".join(_at(by_strength[strength], strength) for strength in ends) + (
-        f" Dropout trains a network to bear the loss of units at random: random sets cost {first.random.mean:.1%} "
-        f"without it and {last.random.mean:.1%} at {max(by_strength):g}. What a module costs {turned}: "
-        f"{first.module.mean:.1%} and {last.module.mean:.1%}. So their ratio, {listed(ratios)}, says as much of the "
-        f"sets as of the modules; the difference is {_share(first.excess)} and {_share(last.excess)}. The answers by "
-        f"strength of dropout: {counted}."
+    """Losses at both ends of dropout; and the differences, so that the ratio is not taken for the effect."""
+    ends = {_at(strength): by_strength[strength] for strength in sorted({min(by_strength), max(by_strength)})}
+    costs, differences = [], []
+    for where, one in ends.items():
+        others = [f"random units {_of(one.random)}"]
+        if one.neighbours is not None and one.beyond is not None:
+            beyond = percent(one.beyond.mean, digits=1, sign="+")
+            others.append(f"near neighbours {_of(one.neighbours)} (a module minus these: {beyond})")
+        costs.append(f"{capitalised(where)} a module costs {_of(one.module)} of accuracy, {listed(others)}.")
+        differences.append(f"{_share(one.excess)} {where}")
+    first, last = ends.values() if len(ends) > 1 else (*ends.values(), *ends.values())
+    learned = "Dropout trains a network to bear the loss of random units, so compare differences, not ratios. "
+    return " ".join(costs) + (
+        f" {learned if last.random.mean < first.random.mean else ''}Beyond random units a module costs "
+        f"{listed(differences)}."
     )
+
+
+def _at(strength: float) -> str:
+    return f"at dropout {strength:g}" if strength else "without dropout"
 
 
 def _families_numbers(found: Families) -> str:
@@ -255,6 +261,18 @@ def _families_numbers(found: Families) -> str:
 
 
 def _families_text(rows: pd.DataFrame) -> str:
+    """At how many strengths which family predicts better what is lost."""
+    found = [one.answer for one in map(families, (some for _, some in _at_each(rows))) if one is not None]
+    if not found:
+        return ""
+    return (
+        f"Upstream modules predict better what is lost at {found.count(UPSTREAM)} of {len(found)} strengths of "
+        f"dropout, downstream modules at {found.count(DOWNSTREAM)}, and neither at {found.count(NEITHER)}."
+    )
+
+
+def _places_text(rows: pd.DataFrame) -> str:
+    """The same at both ends of dropout, layer by layer."""
     parts = []
     for strength, at in _at_each(rows):
         if strength not in (rows["strength"].min(), rows["strength"].max()):
@@ -262,16 +280,9 @@ def _families_text(rows: pd.DataFrame) -> str:
         for layer, some in at.groupby("layer"):
             found = families(some)
             if found is not None:
-                parts.append(
-                    f"layer {layer} at dropout {strength:g}: {_PREDICTS[found.answer]} ({_families_numbers(found)})"
-                )
-    answers: dict[str, list[str]] = {}
-    for strength, some in _at_each(rows):
-        found = families(some)
-        if found is not None:
-            answers.setdefault(found.answer, []).append(f"{strength:g}")
-    counted = "; ".join(f"{_PREDICTS[name]} at {listed(found)}" for name, found in answers.items())
-    return f"Both layers together: {counted}. {capitalised('; '.join(parts))}."
+                numbers = _families_numbers(found)
+                parts.append(f"Layer {layer} {_at(strength)}: {_PREDICTS[found.answer]} ({numbers}).")
+    return " ".join(parts)
 
 
 def _mean_text(table: pd.DataFrame, results: Results) -> str:
@@ -280,33 +291,37 @@ def _mean_text(table: pd.DataFrame, results: Results) -> str:
     parts = []
     for strength in sorted({min(found), max(found)}):
         one = found[strength]
-        near = "" if one.neighbours is None else f", near neighbours {_share(one.neighbours)}"
-        parts.append(
-            f"at dropout {strength:g} a module costs {_share(one.module)}, random sets {_share(one.random)}{near}: "
-            f"“{one.answer}”"
-        )
+        others = [f"random sets {_share(one.random)}"]
+        others += [] if one.neighbours is None else [f"near neighbours {_share(one.neighbours)}"]
+        where = capitalised(_at(strength))
+        parts.append(f"{where} a module costs {_share(one.module)}, {listed(others)}: “{one.answer}”.")
     zero = _by_strength(sweep(comparable(table), results.study, "dropout"))
     same = sum(zero[strength].answer == one.answer for strength, one in found.items())
-    return f"{capitalised('; '.join(parts))}. The answer is that of units set to 0 at {same} of {len(found)} strengths."
+    missed = sum(one.answer in _MISSED for one in found.values())
+    return (
+        f"{' '.join(parts)} Modules are missed more than random units at {missed} of {len(found)} strengths; the "
+        f"answer is that of units set to 0 at {same}."
+    )
 
 
 def _entropy_text(rows: pd.DataFrame) -> str:
     parts = []
     for strength in sorted({rows["strength"].min(), rows["strength"].max()}):
         one, spread = (Lost(rows[rows["strength"] == strength], name) for name in ("entropy", "entropy_spread"))
-        near = "" if one.neighbours is None else f", near neighbours {_number(one.neighbours)}"
+        near = "" if one.neighbours is None else f", by {_number(one.neighbours)} without near neighbours"
         parts.append(
-            f"at dropout {strength:g} it rises by {_number(one.module)} nats without a module, random sets "
-            f"{_number(one.random)}{near} (s.d. over classes {spread.module.mean:.2f} and {spread.random.mean:.2f})"
+            f"{capitalised(_at(strength))} it rises by {_number(one.module)} nats without a module, by "
+            f"{_number(one.random)} without random sets{near} (s.d. over classes {spread.module.mean:.2f} and "
+            f"{spread.random.mean:.2f})."
         )
-    return f"{capitalised('; '.join(parts))}."
+    return " ".join(parts)
 
 
 def _alike_text(rows: pd.DataFrame, last: float) -> str:
     some = beside_neighbours(rows[rows["strength"] == last])
     means = some[["alike", "alike_neighbours", "alike_random"]].astype(float).mean()
     return (
-        "Only modules whose sets are as alike in activity as the module count. There, at dropout "
+        "Only modules count whose sets are as alike in activity as the module. Among these, at dropout "
         f"{last:g}, the mean correlation of two units' activity is {means['alike']:.2f} in a module, "
         f"{means['alike_neighbours']:.2f} in a set of near neighbours and {means['alike_random']:.2f} in a random set; "
         f"{int((some['measure'].map(FAMILY) == DOWNSTREAM).sum())} of these {len(some)} modules are of downstream "
@@ -321,10 +336,10 @@ def _left_out_text(table: pd.DataFrame) -> str:
     unlike = len(zero) - int(few.sum()) - int(lonely.sum()) - len(beside_neighbours(zero[~few]))
     networks = len(zero[["run", "l2", "l1", "dropout"]].drop_duplicates())
     return (
-        f"{len(zero):,} modules of {networks} networks were taken out. {int(few.sum()):,} are left out of all "
-        f"comparisons because fewer than {FEWEST_SETS} random sets were found. Out of that with near neighbours are "
-        f"left {int(lonely.sum()):,} more for the same reason, and {unlike:,} whose neighbours are less alike than the "
-        "module"
+        f"{len(zero):,} modules of {networks} networks were taken out. {int(few.sum()):,} of them are compared with "
+        f"nothing, because fewer than {FEWEST_SETS} random sets were found. {int(lonely.sum()):,} more are not "
+        f"compared with near neighbours for the same reason, and {unlike:,} because the neighbours are less alike than "
+        "the module."
     )
 
 
@@ -335,7 +350,7 @@ def _pilot_text(table: pd.DataFrame, results: Results) -> str:
     names = {
         "module": "loss of modules",
         "random": "loss of random sets",
-        "seldom": f"share above {SELDOM:.0%} of random sets",
+        "seldom": f"share above {percent(SELDOM)} of random sets",
         "spread": "s.d. over classes, modules",
         "spread_random": "s.d. over classes, random sets",
     }

@@ -54,6 +54,15 @@ def interval_text(effect: Effect, *, before: str) -> str:
     return "" if effect.low is None else f"{before}[{effect.low:.3f}, {effect.high:.3f}]"
 
 
+def percent(share: float, *, digits: int = 0, sign: str = "") -> str:
+    """A share in percent.
+
+    >>> percent(0.44), percent(0.0663, digits=1, sign="+")
+    ('44 %', '+6.6 %')
+    """
+    return f"{share:{sign}.{digits}%}".replace("%", " %")
+
+
 def listed(parts: Iterable[object]) -> str:
     """Join parts for a sentence.
 
