@@ -123,15 +123,23 @@ def table(name: str, caption: str, markdown: str) -> Markdown:
     return Markdown(f"```{{table}} {caption}\n:name: {name}\n\n{markdown}\n```")
 
 
-def glue_table(name: str, caption: str, markdown: str, data: pd.DataFrame | None = None) -> None:
+def glue_table(
+    name: str,
+    caption: str,
+    markdown: str,
+    data: pd.DataFrame | None = None,
+    *,
+    origin: Sequence[str] | None = None,
+) -> None:
     """The same for a fold, in which no cell can stand: {glue}`name` puts the table there.
 
     Args:
         data: what `made` gave and the table shows; its fold-out is {glue}`name-data`.
+        origin: as of `show`.
     """
     glue(name, table(name, caption, markdown), display=False)
     if data is not None:
-        glue(f"{name}-data", fold_out(name, data), display=False)
+        glue(f"{name}-data", fold_out(name, data, origin=origin), display=False)
 
 
 def show_drawn(
