@@ -308,16 +308,16 @@ def test_words_follow_the_tables(results: Results) -> None:
     many, few = (near_copies(twins=twins, rotated=0.0) for twins in (0.6, 0.01))
     told = words.texts(many, results, missing="")
     assert told["copies_answer"].startswith("In layer 1 dropout makes near-copies; in layer 2 units have no more twins")
-    assert "not one unit copied" in told["copies_answer"]
+    assert "more than one unit copied" in told["copies_answer"]
     assert "have no more twins" in words.texts(few, results, missing="")["copies_answer"]
     assert "one thing" in words.texts(near_copies(kept=0.97), results, missing="")["copies_answer"]
     assert "twin, layer 1" in told["copies_pilot"]
     basis, none = (words.linear_texts(linear_control(excess=excess), missing="") for excess in (0.1, 0.0))
-    assert "chooses a basis without any ReLU" in basis["linear_answer"]
-    assert "Without the ReLU dropout chooses no basis" in none["linear_answer"]
-    assert "25% less" in basis["linear_facts"]
+    assert "So dropout prefers some units to their mixtures without any ReLU." in basis["linear_answer"]
+    assert "without the ReLU dropout prefers no units" in none["linear_answer"]
+    assert "25 % less" in basis["linear_facts"]
     order = words.course_texts(course(), missing="")["course_answer"]
-    assert "No regularisation: before Q: test accuracy" in order
+    assert "No regularisation: before Q: accuracy" in order
     assert "after Q: agreement across the families" in order
 
 
@@ -344,30 +344,37 @@ def test_words_on_copies_have_the_numbers_of_the_table(results: Results) -> None
     both = "dropout makes near-copies, and half of the twins or more are due to fewer dimensions"
     assert told["copies_caption"] == f"In layer 1 dropout makes near-copies; in layer 2 {both}"
     assert told["copies_answer"] == (
-        f"In layer 1 dropout makes near-copies; in layer 2 {both}. Of the units, 62% of layer 1 and 50% of layer 2 "
-        f"have a "
-        "twin at dropout 0.7, and 0% of layer 1 and 10% of layer 2 without dropout; units turned at random would have "
-        "one in 12% of layer 1 and 35% of layer 2. A module is not one unit copied: one signal per module does not "
-        "keep the accuracy above guessing and a module says one thing, as one unit copied would (50% in layer 1 and "
-        "96% in layer 2)."
+        f"In layer 1 dropout makes near-copies; in layer 2 {both}. At the strongest dropout 62 % and 50 % of the units "
+        "in layers 1 and 2 have a twin, another unit whose activity is almost the same. Of units that are turned at "
+        "random 12 % and 35 % would have one. In layer 1 a module is more than one unit copied, since one signal per "
+        "module does not keep the accuracy; in layer 2 a module says one thing, as one unit copied would."
     )
+    one = words.texts(copies_by_hand().query("layer == 1"), results, missing="")
+    assert "dropout 62 % of the units in layer 1 have a twin" in one["copies_answer"]
+    third = copies_by_hand().query("layer == 1").assign(layer=3, rotated_twins=0.5)
+    many = words.texts(pd.concat([copies_by_hand(), third], ignore_index=True), results, missing="")
+    assert "dropout 50 % to 62 % of the units have a twin" in many["copies_answer"]
+    assert "turned at random 12 % to 50 % would have one" in many["copies_answer"]
     assert told["signal_caption"] == (
-        "Of the accuracy above guessing one signal per module keeps 50% in layer 1 and 96% in layer 2"
+        "Of the accuracy above guessing one signal per module keeps 50 % in layer 1 and 96 % in layer 2"
     )
     assert told["copies_detail"] == (
-        "In layer 1 the share of units with a twin changes by +0.620 (0.620 to 0.620), that of units turned at "
-        "random by +0.100 (0.100 to 0.100). Beyond what so few dimensions give is +0.520 (0.520 to 0.520), 84% of "
-        "it: near-copies. In layer 2 the share of units with a twin changes by +0.400 (0.400 to 0.400), that of "
-        "units turned at random by +0.300 (0.300 to 0.300). Beyond what so few dimensions give is +0.100 (0.100 to "
-        "0.100), 25% of it: near-copies and fewer dimensions."
+        "In layer 1 the share of units with a twin changes by 62 % [62 %, 62 %], and that of units turned at random by "
+        "10 % [10 %, 10 %]. The difference is 52 % [52 %, 52 %], 84 % of the rise. In layer 2 the share of units with "
+        "a twin changes by 40 % [40 %, 40 %], and that of units turned at random by 30 % [30 %, 30 %]. The difference "
+        "is 10 % [10 %, 10 %], 25 % of the rise."
+    )
+    assert told["signal_short"] == (
+        "Of the accuracy above guessing one signal per module keeps 50 % in layer 1 and 96 % in layer 2. In layer 1 "
+        "that is as much as the same number of signals for the whole layer keep, or more; in layer 2 that is less than "
+        "the same number of signals for the whole layer keep."
     )
     assert told["signal_detail"] == (
-        "In layer 1 one signal per module keeps 50% [50%, 50%] of the accuracy above guessing, as much as the same "
-        "number of signals for the whole layer keep, or more: modules are its dimensions (accuracy +0.125 (0.125 to "
-        "0.125)). Beside random groups of the same sizes it is +0.225 (0.225 to 0.225). In layer 2 one signal per "
-        "module keeps 96% [96%, 96%] of the accuracy above guessing, less than the same number of signals for the "
-        "whole layer keep (accuracy -0.074 (-0.074 to -0.074)). Beside random groups of the same sizes it is +0.616 "
-        "(0.616 to 0.616)."
+        "In layer 1 one signal per module keeps 50 % [50 %, 50 %] of the accuracy above guessing. Its accuracy minus "
+        "that of as many signals for the whole layer is +0.125 (0.125 to 0.125), and minus that of random groups of "
+        "the same sizes +0.225 (0.225 to 0.225). In layer 2 one signal per module keeps 96 % [96 %, 96 %] of the "
+        "accuracy above guessing. Its accuracy minus that of as many signals for the whole layer is -0.074 (-0.074 to "
+        "-0.074), and minus that of random groups of the same sizes +0.616 (0.616 to 0.616)."
     )
     assert told["copies_n"] == "2 networks of 1 of 4 runs"
     assert words.texts(near_copies(runs=4), results, missing="")["copies_n"] == "12 networks of all 4 runs"
@@ -375,7 +382,7 @@ def test_words_on_copies_have_the_numbers_of_the_table(results: Results) -> None
         "| share of units with a twin | 1 | 0.011 | 0.000 (0.000 to 0.000) | 0.620 (0.620 to 0.620) | 0 → 0.42 |"
         in (words.quantities_markdown(copies_by_hand()).splitlines())
     )
-    assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20% [-5%, 45%]"  # 4.303 * 0.1 / √3 = 0.248
+    assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20 % [-5 %, 45 %]"  # 4.303 * 0.1 / √3 = 0.248
 
 
 @pytest.mark.parametrize(
@@ -390,7 +397,7 @@ def test_words_on_copies_have_the_numbers_of_the_table(results: Results) -> None
 def test_signals_of_modules_are_as_good_within_a_twentieth_of_accuracy(
     same_rank: tuple[float, ...], said: str, results: Results
 ) -> None:
-    first = words.texts(copies_by_hand(same_rank=same_rank), results, missing="")["signal_detail"].split("In layer 2")[
+    first = words.texts(copies_by_hand(same_rank=same_rank), results, missing="")["signal_short"].split("; in layer 2")[
         0
     ]
     assert said in first
@@ -399,7 +406,7 @@ def test_signals_of_modules_are_as_good_within_a_twentieth_of_accuracy(
 def test_twins_of_fewer_dimensions_are_told_without_a_share(results: Results) -> None:
     told = words.texts(copies_by_hand().assign(rotated_twins=lambda rows: rows["twins"]), results, missing="")
     assert told["copies_caption"] == "Units use fewer dimensions, which explains their twins"
-    assert "give is +0.000 (0.000 to 0.000): fewer dimensions. In layer 2" in told["copies_detail"]
+    assert "The difference is 0 % [0 %, 0 %]. In layer 2" in told["copies_detail"]
 
 
 def test_the_pilot_of_copies_is_counted_and_what_it_missed_is_named(results: Results) -> None:
@@ -423,12 +430,12 @@ def test_trials_are_told_by_their_worst_case_of_each_kind() -> None:
     rows = [("a", True, 1.0), ("b", True, 0.9), ("c", False, 0.0), ("d", False, 0.04), ("e", False, 0.5)]
     made_up = pd.DataFrame(rows, columns=["case", "truth", "called"]).assign(rule="copies", sets=20)
     assert words.trials_text(made_up) == (
-        "Of 20 made-up sets of nine runs per case the rules call what is there in 90% or more, and what is not there "
-        "in 4% (median over cases). Wrongly called: e (50%)."
+        "In 20 made-up sets of nine runs per case the rules find what is there in at least 90 % of the sets, and call "
+        "what is not there in 4 % (median over cases). Wrongly called: e (50 %)."
     )
     assert words.trials_text(made_up.iloc[:4]).endswith("(median over cases).")
     lines = words.trials_markdown(made_up).splitlines()[2:]
-    assert lines[1:3] == ["| b | copies | yes | 90% |", "| c | copies | no | 0% |"]
+    assert lines[1:3] == ["| b | copies | yes | 90 % |", "| c | copies | no | 0 % |"]
 
 
 def linear_by_hand(excess: dict[bool, tuple[float, ...]]) -> pd.DataFrame:
@@ -451,17 +458,17 @@ def linear_by_hand(excess: dict[bool, tuple[float, ...]]) -> pd.DataFrame:
 def test_words_on_linear_units_have_the_numbers_of_the_table() -> None:
     table = linear_by_hand({False: (0.10, 0.03, 0.01, -0.02), True: (0.2, 0.2, 0.19, 0.01)})
     assert words.linear_texts(table, missing="") == {
-        "linear_caption": "Beyond that of turned units Q rises by 0.030 with linear units, by 0.150 with ReLUs",
+        "linear_caption": "Beyond that of turned units Q rises by 0.03 with linear units, by 0.15 with ReLUs",
         "linear_answer": (
-            "Dropout 0.7 against none, 1 runs: with linear units Q rises beyond that of turned ones in 2 of 4 "
-            "combinations of layer and measure (input covariance (norm) in layer 1 and input gradient (norm) in "
-            "layer 1), on average by +0.030; with ReLUs, trained for as many epochs, in 3 of 4, by +0.150. In part "
-            "dropout chooses a basis without any ReLU; the effect is 20% of what it is with ReLUs."
+            "With linear units and dropout 0.7 Q rises beyond that of turned units in 2 of 4 combinations of layer and "
+            "measure, by 0.03 on average; with ReLUs it does in 3 of 4, by 0.15. So dropout in part prefers some units "
+            "to their mixtures without any ReLU."
         ),
         "linear_facts": (
-            "Accuracy at dropout 0.7: 91.0% with linear units, 95.0% with ReLUs. The cosines of incoming and of "
-            "outgoing weights of linear units correlate by 0.60 without dropout and 0.85 with it. What dropout adds "
-            "to the loss is 25% less than for turned units, which compute the same (without dropout 10% less)."
+            "Dropout 0.7 is compared with none in 1 runs. At that dropout 91 % of the test digits are right with "
+            "linear units and 95 % with ReLUs. The cosines of incoming and of outgoing weights of linear units "
+            "correlate by 0.60 without dropout and 0.85 with it. What dropout adds to the loss is 25 % less than for "
+            "turned units, which compute the same; without dropout it would be 10 % less."
         ),
         "linear_pilot": "The pilot, one run, does not lie within the intervals of the mean; the table shows by how "
         "much.",
@@ -476,9 +483,8 @@ def test_words_on_linear_units_have_the_numbers_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("linear", "rectified", "said"),
     [
-        (0.1, 0.2, "Dropout chooses a basis without any ReLU; the effect is 50% of what it is with ReLUs."),
-        (0.1, -0.1, "Dropout chooses a basis without any ReLU; the effect is no less than with ReLUs."),
-        (0.0, 0.2, "Without the ReLU dropout chooses no basis."),
+        (0.1, 0.2, "So dropout prefers some units to their mixtures without any ReLU."),
+        (0.0, 0.2, "So without the ReLU dropout prefers no units to their mixtures."),
     ],
 )
 def test_the_verdict_on_linear_units_is_by_how_many_choose_a_basis(linear: float, rectified: float, said: str) -> None:
@@ -498,26 +504,28 @@ def test_the_order_is_told_by_setting_and_the_caption_is_of_most_dropout() -> No
     late = table["dropout"] == 0
     table.loc[late, "accuracy"] = table.loc[late, "epoch"] / (table.loc[late, "epoch"] + 200)
     told = words.course_texts(table, missing="")
-    with_q = "dimensions of activity, correlation with the most similar unit and the same, beyond turned units"
+    with_q = "the number of dimensions, the likeness of units and their likeness beyond that of turned units"
     assert told == {
         "course_answer": (
-            f"No regularisation: with Q, or not to be told: {with_q}; after Q: test accuracy and agreement across the "
-            f"families. Dropout 0.7: before Q: test accuracy; with Q, or not to be told: {with_q}; after Q: agreement "
+            f"No regularisation: with Q, or not to be told: {with_q}; after Q: accuracy and agreement across the "
+            f"families. Dropout 0.7: before Q: accuracy; with Q, or not to be told: {with_q}; after Q: agreement "
             "across the families."
         ),
-        "course_caption": "With dropout 0.7, test accuracy comes before Q",
+        "course_caption": "With dropout 0.7, accuracy makes half of its change before Q does",
         "course_n": "18 networks of 9 runs",
     }
     early = ~late
     table.loc[early, "across"] = table.loc[early, "accuracy"]
     caption = words.course_texts(table, missing="")["course_caption"]
-    assert caption == "With dropout 0.7, test accuracy and agreement across the families come before Q"
+    assert caption == (
+        "With dropout 0.7, accuracy and agreement across the families make half of their change before Q does"
+    )
     table.loc[early, ["accuracy", "across"]] = table.loc[early, ["score", "score"]].to_numpy()
     nothing = words.course_texts(table, missing="")["course_caption"]
-    assert nothing == "With dropout 0.7, nothing that is followed comes before Q"
+    assert nothing == "With dropout 0.7 nothing that is followed makes half of its change before Q"
     table["score"] = 0.2
     assert words.course_texts(table, missing="")["course_answer"].startswith(
-        "No regularisation: Q has no half-time in every run."
+        "No regularisation: Q hardly moves in some run, so nothing is said."
     )
 
 

@@ -40,27 +40,29 @@ def markdown_of(rows: pd.DataFrame | Iterable[Mapping[Any, Any]], cells: Mapping
     return markdown(list(cells), ([cell.format_map(row) for cell in cells.values()] for row in records))
 
 
-def effect_text(effect: Effect | None, *, sign: str = "") -> str:
+def effect_text(effect: Effect | None, *, sign: str = "", digits: int = 3) -> str:
     """Mean and 95 % interval, or the extremes over runs where there is none; "–" without an effect."""
     if effect is None:
         return "–"
-    return f"{effect.mean:{sign}.3f}" + (
-        interval_text(effect, before=" ") or f" ({effect.smallest:.3f} to {effect.largest:.3f})"
+    return f"{effect.mean:{sign}.{digits}f}" + (
+        interval_text(effect, before=" ", digits=digits)
+        or f" ({effect.smallest:.{digits}f} to {effect.largest:.{digits}f})"
     )
 
 
-def interval_text(effect: Effect, *, before: str) -> str:
+def interval_text(effect: Effect, *, before: str, digits: int = 3) -> str:
     """The 95 % interval in brackets, with these words before it; empty without an interval."""
-    return "" if effect.low is None else f"{before}[{effect.low:.3f}, {effect.high:.3f}]"
+    return "" if effect.low is None else f"{before}[{effect.low:.{digits}f}, {effect.high:.{digits}f}]"
 
 
 def percent(share: float, *, digits: int = 0, sign: str = "") -> str:
     """A share in percent.
 
-    >>> percent(0.44), percent(0.0663, digits=1, sign="+")
-    ('44 %', '+6.6 %')
+    >>> percent(0.44), percent(0.0663, digits=1, sign="+"), percent(-0.001)
+    ('44 %', '+6.6 %', '0 %')
     """
-    return f"{share:{sign}.{digits}%}".replace("%", " %")
+    rounded = round(share, digits + 2) + 0.0  # -0.0 + 0.0 is 0.0
+    return f"{rounded:{sign}.{digits}%}".replace("%", " %")
 
 
 def listed(parts: Iterable[object]) -> str:

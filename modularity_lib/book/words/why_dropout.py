@@ -1,10 +1,10 @@
 """Words on why dropout makes modules: near-copies, what a module says, linear networks, and the order in training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, markdown_of
+from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, markdown_of, percent
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.near_copies import TWIN
 from modularity_lib.findings.why_dropout import (
@@ -27,7 +27,6 @@ from modularity_lib.findings.why_dropout import (
 )
 from modularity_lib.findings.why_dropout_effects import (
     FOLLOWED,
-    Basis,
     LayerAnswer,
     Order,
     Quantity,
@@ -58,10 +57,20 @@ _COPIES = {
     DIMENSIONS: "units use fewer dimensions, which explains their twins",
     NO_COPIES: "units have no more twins than without dropout",
 }
+_SHORT = 2  # layers that are named one by one in short; of more the extremes are told
 _SIGNALS = {
     ONE: "a module says one thing, as one unit copied would",
-    SEVERAL: "a module is not one unit copied: one signal per module does not keep the accuracy above guessing",
+    SEVERAL: "a module is more than one unit copied, since one signal per module does not keep the accuracy",
     UNDECIDED: "whether a module says one thing is undecided",
+}
+
+# Of what is followed in training, as it is called in sentences.
+_FOLLOWED = {
+    "accuracy": "accuracy",
+    "participation": "the number of dimensions",
+    "twin_correlation": "the likeness of units",
+    "copies": "their likeness beyond that of turned units",
+    "across": "agreement across the families",
 }
 
 
@@ -72,20 +81,21 @@ def texts(near: pd.DataFrame | None, results: Results, *, missing: str) -> dict[
         near: its table, or None.
         missing: why there is none.
     """
-    told = ("copies_detail", "copies_pilot", "signal_detail")
+    told = ("copies_detail", "copies_pilot", "signal_short", "signal_detail")
     if near is None:
         captions = dict.fromkeys(("copies_caption", "signal_caption"), "Not at hand for this study")
         return dict.fromkeys(told, "") | captions | {"copies_answer": missing, "copies_n": "no network"}
-    answers, strongest = layer_answers(near), strongest_dropout(near)
+    answers = layer_answers(near)
     runs = near["run"].nunique()
     networks = len(near.loc[near["trained"], ["run", "dropout"]].drop_duplicates())
     which = f"all {runs} runs" if runs == results.study.runs else f"{runs} of {results.study.runs} runs"
     return {
-        "copies_answer": _answer(answers, strongest),
-        "copies_caption": capitalised(_by_layer(answers)),
+        "copies_answer": _answer(answers),
+        "copies_caption": capitalised(_copies(answers)),
         "signal_caption": _signal_caption(answers),
         "copies_detail": " ".join(map(_copies_detail, answers)),
         "copies_pilot": _pilot_text(quantities(near)),
+        "signal_short": _signal_short(answers),
         "signal_detail": " ".join(map(_signal_detail, answers)),
         "copies_n": f"{networks:,} networks of {which}",
     }
@@ -96,70 +106,86 @@ def rule_text() -> str:
     return (
         f"A unit has a twin if another one's activity correlates with it above {TWIN:g}. There are more twins if their "
         f"share rises by {COPIES_CLEAR:g} or more from no dropout to the strongest. They are due to {DIMENSIONS} if it "
-        f"does not rise by as much beyond that of units turned at random, to {COPIES} if that is {MOST_OF_IT:.0%} of "
-        f"the rise or more, and otherwise to both. A module says one thing if one signal per module keeps "
-        f"{ENOUGH:.0%} of the accuracy above guessing or more. Dropout chooses a basis if Q rises by "
+        f"does not rise by as much beyond that of units turned at random, to {COPIES} if that is {percent(MOST_OF_IT)} "
+        f"of the rise or more, and otherwise to both. A module says one thing if one signal per module keeps "
+        f"{percent(ENOUGH)} of the accuracy above guessing or more. Dropout chooses a basis if Q rises by "
         f"{Q_CLEAR:g} or more beyond that of turned units. Each of these must hold for the interval over runs. One "
         "quantity comes before another in training if the interval of the ratio of their half-times says so."
     )
 
 
-def _answer(answers: Sequence[LayerAnswer], strongest: float) -> str:
-    before, after, turned = (
-        listed(f"{answer.shares[place]:.0%} of layer {answer.layer}" for answer in answers) for place in range(3)
-    )
-    kept = listed(f"{answer.kept.mean:.0%} in layer {answer.layer}" for answer in answers)
-    signals = listed(dict.fromkeys(_SIGNALS[answer.signal] for answer in answers))
+def _answer(answers: Sequence[LayerAnswer]) -> str:
+    """In short: copies or not, units with a twin beside those of turned units, and what a module says."""
+    _, after, turned = zip(*(answer.shares for answer in answers), strict=True)
+    many = len(answers) > _SHORT
+    where = "" if many else f" in layer{'s' if len(answers) > 1 else ''} {listed(answer.layer for answer in answers)}"
+    signals = _by_layer(answers, lambda answer: _SIGNALS[answer.signal])
     return (
-        f"{capitalised(_by_layer(answers))}. Of the units, {after} have a twin at dropout {strongest:g}, and {before} "
-        f"without dropout; units turned at random would have one in {turned}. {capitalised(signals)} ({kept})."
+        f"{capitalised(_copies(answers))}. At the strongest dropout {_shares(after)} of the units{where} have a twin, "
+        f"another unit whose activity is almost the same. Of units that are turned at random {_shares(turned)} would "
+        f"have one. {capitalised(signals)}."
     )
 
 
-def _by_layer(answers: Sequence[LayerAnswer]) -> str:
-    """What the rule says of the copies in each layer; once if it says the same of all."""
-    said = list(dict.fromkeys(_COPIES[answer.copies] for answer in answers))
+def _shares(values: Sequence[float]) -> str:
+    """Shares of the layers one by one, or the extremes of many."""
+    if len(values) > _SHORT:
+        return f"{percent(min(values))} to {percent(max(values))}"
+    return listed(map(percent, values))
+
+
+def _copies(answers: Sequence[LayerAnswer]) -> str:
+    return _by_layer(answers, lambda answer: _COPIES[answer.copies])
+
+
+def _by_layer(answers: Sequence[LayerAnswer], say: Callable[[LayerAnswer], str]) -> str:
+    """What is said of each layer; once if the same is said of all."""
+    said = list(dict.fromkeys(map(say, answers)))
     if len(said) == 1:
         return said[0]
-    return "; ".join(f"in layer {answer.layer} {_COPIES[answer.copies]}" for answer in answers)
+    return "; ".join(f"in layer {answer.layer} {say(answer)}" for answer in answers)
 
 
 def _signal_caption(answers: Sequence[LayerAnswer]) -> str:
-    kept = listed(f"{answer.kept.mean:.0%} in layer {answer.layer}" for answer in answers)
+    kept = listed(f"{percent(answer.kept.mean)} in layer {answer.layer}" for answer in answers)
     return f"Of the accuracy above guessing one signal per module keeps {kept}"
 
 
 def _copies_detail(answer: LayerAnswer) -> str:
+    part = ""
+    if answer.copies in (COPIES, BOTH):  # how much of the rise of the twins lies beyond that of turned units
+        part = f", {percent(answer.beyond.mean / answer.found.mean)} of the rise"
     return (
-        f"In layer {answer.layer} the share of units with a twin changes by {effect_text(answer.found, sign='+')}, "
-        f"that of units turned at random by {effect_text(answer.rotated, sign='+')}. Beyond what so few dimensions "
-        f"give is {effect_text(answer.beyond, sign='+')}{_part(answer)}: {answer.copies}."
+        f"In layer {answer.layer} the share of units with a twin changes by {_share(answer.found)}, and that of units "
+        f"turned at random by {_share(answer.rotated)}. The difference is {_share(answer.beyond)}{part}."
     )
 
 
-def _part(answer: LayerAnswer) -> str:
-    """How much of the rise of the twins lies beyond that of turned units."""
-    return f", {answer.beyond.mean / answer.found.mean:.0%} of it" if answer.copies in (COPIES, BOTH) else ""
+def _signal_short(answers: Sequence[LayerAnswer]) -> str:
+    return f"{_signal_caption(answers)}. {capitalised(_by_layer(answers, lambda one: f'that is {_beside(one)}'))}."
+
+
+def _beside(answer: LayerAnswer) -> str:
+    """One signal per module beside as many signals for the whole layer."""
+    rank = answer.over_rank
+    if rank.bounds[0] > -AS_MUCH:
+        return "as much as the same number of signals for the whole layer keep, or more"
+    if rank.bounds[1] < -AS_MUCH:
+        return "less than the same number of signals for the whole layer keep"
+    return "about what the same number of signals for the whole layer keep"
 
 
 def _signal_detail(answer: LayerAnswer) -> str:
-    rank = answer.over_rank
-    if rank.bounds[0] > -AS_MUCH:
-        beside = "as much as the same number of signals for the whole layer keep, or more: modules are its dimensions"
-    elif rank.bounds[1] < -AS_MUCH:
-        beside = "less than the same number of signals for the whole layer keep"
-    else:
-        beside = "about what the same number of signals for the whole layer keep"
     return (
-        f"In layer {answer.layer} one signal per module keeps {_share(answer.kept)} of the accuracy above guessing, "
-        f"{beside} (accuracy {effect_text(rank, sign='+')}). Beside random groups of the same sizes it is "
-        f"{effect_text(answer.over_random, sign='+')}."
+        f"In layer {answer.layer} one signal per module keeps {_share(answer.kept)} of the accuracy above guessing. "
+        f"Its accuracy minus that of as many signals for the whole layer is {effect_text(answer.over_rank, sign='+')}, "
+        f"and minus that of random groups of the same sizes {effect_text(answer.over_random, sign='+')}."
     )
 
 
 def _share(effect: Effect) -> str:
-    low, high = effect.bounds
-    return f"{effect.mean:.0%} [{low:.0%}, {high:.0%}]"
+    low, high = map(percent, effect.bounds)
+    return f"{percent(effect.mean)} [{low}, {high}]"
 
 
 def _pilot_text(found: Sequence[Quantity]) -> str:
@@ -205,7 +231,7 @@ def quantities_markdown(near: pd.DataFrame | None) -> str:
 def trials_markdown(made_up: pd.DataFrame) -> str:
     """Markdown table of `made_up_layers.made_up_table`."""
     rows = [
-        [row["case"], row["rule"], "yes" if row["truth"] else "no", f"{row['called']:.0%}"]
+        [row["case"], row["rule"], "yes" if row["truth"] else "no", percent(row["called"])]
         for _, row in made_up.iterrows()
     ]
     return markdown(["made-up runs", "rule", "is it so?", "called so"], rows)
@@ -219,11 +245,12 @@ def trials_text(made_up: pd.DataFrame) -> str:
     but = (
         ""
         if always.empty
-        else f" Wrongly called: {listed(f'{row.case} ({row.called:.0%})' for row in always.itertuples())}."
+        else f" Wrongly called: {listed(f'{row.case} ({percent(row.called)})' for row in always.itertuples())}."
     )
     return (
-        f"Of {sets} made-up sets of nine runs per case the rules call what is there in {right['called'].min():.0%} or "
-        f"more, and what is not there in {wrong['called'].median():.0%} (median over cases).{but}"
+        f"In {sets} made-up sets of nine runs per case the rules find what is there in at least "
+        f"{percent(right['called'].min())} of the sets, and call what is not there in "
+        f"{percent(wrong['called'].median())} (median over cases).{but}"
     )
 
 
@@ -244,22 +271,22 @@ def linear_texts(linear: pd.DataFrame | None, *, missing: str) -> dict[str, str]
     less = 1 - penalty["penalty"] / penalty["rotated_penalty"]
     return {
         "linear_caption": (
-            f"Beyond that of turned units Q rises by {means[False]:.3f} with linear units, by {means[True]:.3f} with "
+            f"Beyond that of turned units Q rises by {means[False]:.2f} with linear units, by {means[True]:.2f} with "
             "ReLUs"
         ),
         "linear_answer": (
-            f"Dropout {strongest:g} against none, {runs} runs: with linear units Q rises beyond that of turned ones in "
-            f"{len(chosen)} of {len(both[False])} combinations of layer and measure ({_places(chosen)}), on average by "
-            f"{means[False]:+.3f}; with ReLUs, trained for as many epochs, in "
-            f"{sum(basis.answer == BASIS for basis in both[True])} of {len(both[True])}, by {means[True]:+.3f}. "
-            + _linear_verdict(len(chosen), len(both[False]), means)
+            f"With linear units and dropout {strongest:g} Q rises beyond that of turned units in {len(chosen)} of "
+            f"{len(both[False])} combinations of layer and measure, by {means[False]:.2f} on average; with ReLUs it "
+            f"does in {sum(basis.answer == BASIS for basis in both[True])} of {len(both[True])}, by {means[True]:.2f}. "
+            + _linear_verdict(len(chosen), len(both[False]))
         ),
         "linear_facts": (
-            f"Accuracy at dropout {strongest:g}: {accuracy[False]:.1%} with linear units, {accuracy[True]:.1%} with "
-            "ReLUs. The cosines of incoming and of outgoing weights of linear units correlate by "
+            f"Dropout {strongest:g} is compared with none in {runs} runs. At that dropout {percent(accuracy[False])} "
+            f"of the test digits are right with linear units and {percent(accuracy[True])} with ReLUs. The cosines of "
+            "incoming and of outgoing weights of linear units correlate by "
             f"{balance.iloc[0]:.2f} without dropout and {balance.iloc[-1]:.2f} with it. What dropout adds to the loss "
-            f"is {less.iloc[-1]:.0%} less than for turned units, which compute the same (without dropout "
-            f"{less.iloc[0]:.0%} less)."
+            f"is {percent(less.iloc[-1])} less than for turned units, which compute the same; without dropout it would "
+            f"be {percent(less.iloc[0])} less."
         ),
         "linear_pilot": {
             None: "",
@@ -269,22 +296,11 @@ def linear_texts(linear: pd.DataFrame | None, *, missing: str) -> dict[str, str]
     }
 
 
-def _places(found: Sequence[Basis]) -> str:
-    return listed(f"{MEASURE_LABELS[basis.measure]} in layer {basis.layer}" for basis in found) if found else "none"
-
-
-def _linear_verdict(chosen: int, of: int, means: dict[bool, float]) -> str:
+def _linear_verdict(chosen: int, of: int) -> str:
     if chosen == 0:
-        return "Without the ReLU dropout chooses no basis."
-    share = (
-        f"{means[False] / means[True]:.0%} of what it is with ReLUs" if means[True] > 0 else "no less than with ReLUs"
-    )
-    scope = (
-        "Dropout chooses a basis without any ReLU"
-        if chosen == of
-        else "In part dropout chooses a basis without any ReLU"
-    )
-    return f"{scope}; the effect is {share}."
+        return "So without the ReLU dropout prefers no units to their mixtures."
+    scope = "" if chosen == of else "in part "
+    return f"So dropout {scope}prefers some units to their mixtures without any ReLU."
 
 
 def linear_markdown(linear: pd.DataFrame | None) -> str:
@@ -334,9 +350,11 @@ def course_texts(course: pd.DataFrame | None, *, missing: str) -> dict[str, str]
 def _course_caption(found: Sequence[Order]) -> str:
     """What comes before Q in the networks with most dropout."""
     last = max(order.setting.dropout for order in found)
-    first = [FOLLOWED[o.quantity] for o in found if o.setting.dropout == last and o.answer == BEFORE]
-    come = "comes" if len(first) < 2 else "come"
-    return f"With dropout {last:g}, {listed(first) if first else 'nothing that is followed'} {come} before Q"
+    first = [_FOLLOWED[o.quantity] for o in found if o.setting.dropout == last and o.answer == BEFORE]
+    if not first:
+        return f"With dropout {last:g} nothing that is followed makes half of its change before Q"
+    makes = "makes half of its" if len(first) == 1 else "make half of their"
+    return f"With dropout {last:g}, {listed(first)} {makes} change before Q does"
 
 
 def setting_text(setting: Regularisation) -> str:
@@ -355,10 +373,10 @@ def _order_text(found: Sequence[Order]) -> str:
     by_answer: dict[str, list[str]] = {}
     for order in found:
         if order.answer:
-            by_answer.setdefault(order.answer, []).append(FOLLOWED[order.quantity])
+            by_answer.setdefault(order.answer, []).append(_FOLLOWED[order.quantity])
     heads = {BEFORE: "before Q: ", TOGETHER: "with Q, or not to be told: ", AFTER: "after Q: "}
     said = "; ".join(f"{head}{listed(by_answer[answer])}" for answer, head in heads.items() if answer in by_answer)
-    return f"{capitalised(setting_text(found[0].setting))}: {said or 'Q has no half-time in every run'}."
+    return f"{capitalised(setting_text(found[0].setting))}: {said or 'Q hardly moves in some run, so nothing is said'}."
 
 
 def course_markdown(course: pd.DataFrame | None) -> str:
