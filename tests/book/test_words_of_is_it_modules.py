@@ -56,13 +56,41 @@ def told(v1: Results) -> dict[str, str]:
 def test_the_front_counts_all_strengths_and_the_strongest(told: dict[str, str]) -> None:
     assert told["common_n"] == "3 networks of 1 of 9 runs, 12 matrices"
     assert told["modules_answer"] == (
+        "At the strongest dropout (run 0 alone, of 9) it depends on measure, layer and strength: 1 of 3 rises of Q "
+        f"count as modules. Over all strengths 57 % do. The exception is the {MEASURE_LABELS[FIRST]} in layer 2, where "
+        "0 of 2 do, and more often units have less in common."
+    )
+    assert told["modules_counts"] == (
         "With dropout of any strength Q rises by 0.02 or more in 7 of 8 combinations of strength, measure, layer and "
-        "run. Of 7 rises 4 (57%) count as modules; the others: less in common in 2, chance in 1. The answer over all "
+        "run. Of 7 rises that are, the kinds are: modules in 4, less in common in 2, chance in 1. The answer over all "
         "strengths: it depends on measure, layer and strength. At the strongest, dropout 0.7 (run 0 alone, of 9), it "
-        "is 1 of 3. The "
-        f"answer there: it depends on measure, layer and strength. The exception is the {MEASURE_LABELS[FIRST]} in "
-        f"layer "
-        "2: modules in 0 of 2 rises, less in common in 2."
+        "is 1 of 3. The answer there: it depends on measure, layer and strength."
+    )
+
+
+def test_an_exception_in_which_modules_are_still_the_most_is_told_without_another_kind(v1: Results) -> None:
+    runs = [table().query("layer == 1 and measure == @FIRST").assign(run=run) for run in range(2)]
+    some = pd.concat(runs, ignore_index=True)
+    some.loc[(some["run"] == 0) & (some["dropout"] == 0.7), "score_equal"] = 0.1  # less in common
+    some.loc[(some["run"] == 0) & (some["dropout"] == 0.3), "score_shuffled"] = 0.2  # chance
+    said = words.texts(some, None, made_up(), v1)["modules_answer"]
+    assert said.endswith(f"The exception is the {MEASURE_LABELS[FIRST]} in layer 1, where 2 of 4 do.")
+
+
+def test_without_a_rise_there_is_nothing_to_take_apart(v1: Results) -> None:
+    flat = table().assign(score=0.1, score_equal=0.1)
+    said = words.texts(flat, None, made_up(), v1)
+    assert said["modules_answer"] == "There is no rise of Q that could be taken apart."
+    assert said["common_caption"] == "There is no rise of Q that could be taken apart"
+    absent = words.texts(flat.iloc[:0], None, made_up(), v1)
+    assert absent.keys() == said.keys()
+    assert absent["common_caption"] == "Not at hand for this study"
+
+
+def test_the_caption_is_of_the_strongest_dropout(told: dict[str, str]) -> None:
+    # Rises of 0.2, 0.2 and 0.3, of which 0.2, 0.02 and 0.3 are left.
+    assert told["common_caption"] == (
+        "At the strongest dropout 74 % of the rise of Q is left with as much in common as without"
     )
 
 
@@ -71,7 +99,7 @@ def test_there_is_no_exception_where_most_rises_of_every_place_are_modules(v1: R
     some = pd.concat(runs, ignore_index=True)
     some.loc[(some["run"] == 0) & (some["dropout"] > 0), "score_equal"] = 0.1
     said = words.texts(some, None, made_up(), v1)["modules_answer"]
-    assert "Of 6 rises 4 (67%) count as modules; the others: less in common in 2." in said
+    assert said.endswith("Over all strengths 67 % do.")
     assert "exception" not in said
 
 
@@ -104,30 +132,28 @@ def test_the_null_of_rotations_is_told_for_the_measures_that_have_it(v1: Results
 
 def test_what_units_share_is_told_in_percent_of_what_they_shared(told: dict[str, str], v1: Results) -> None:
     assert told["common_shared"].startswith(
-        "At the strongest dropout the mean similarity of two units is 14% higher than without, on average, and lower "
-        "in 1 of 4 combinations; that of units in different modules is 13% higher, and lower in 2. So units have "
-        "more in common "
+        "At the strongest dropout the mean similarity of two units is 14 % higher than without, and that of units in "
+        "different modules 13 % higher. So units have more in common "
     )
     less = table().assign(mean=lambda rows: 0.2 - 0.1 * (rows["dropout"] > 0), across=lambda rows: rows["mean"] ** 2)
     assert words.texts(less, None, made_up(), v1)["common_shared"] == (
-        "At the strongest dropout the mean similarity of two units is 50% lower than without, on average, and lower "
-        "in 4 of 4 combinations; that of units in different modules is 75% lower, and lower in 4. So there is "
-        "something for the rescaling to take away."
+        "At the strongest dropout the mean similarity of two units is 50 % lower than without, and that of units in "
+        "different modules 75 % lower. So there is something for the rescaling to take away."
     )
 
 
 def test_what_nulls_show_is_a_share_of_the_rises(told: dict[str, str]) -> None:
     # Rises of 0.2, 0.2 and 0.3; shuffled 0.05, 0.18 and 0.20; random directions 0.03, 0.02 and 0.29.
     assert told["common_chance"] == (
-        f"Shuffled similarities show 61% of these rises, most for the {MEASURE_LABELS[FIRST]} in layer 2 (90%); random "
-        "directions in as few dimensions show 49%. Q is above that of random directions by 0.030 without dropout and "
-        "by 0.115 with the strongest, on average; by 0.02 or more in 4 and in 3 of 4 combinations."
+        f"Shuffled similarities show 61 % of these rises, most for the {MEASURE_LABELS[FIRST]} in layer 2 (90 %); "
+        "random directions in as few dimensions show 49 %. Q is above that of random directions by 0.030 without "
+        "dropout and by 0.115 with the strongest, on average; by 0.02 or more in 4 and in 3 of 4 combinations."
     )
 
 
 def test_clipping_and_the_shift_are_told(told: dict[str, str]) -> None:
     assert told["common_held"] == (
-        "In networks with dropout the rescaling leaves 4% of the pairs at 0, in one matrix 10%. With a shift that "
+        "In networks with dropout the rescaling leaves 4 % of the pairs at 0, in one matrix 10 %. With a shift that "
         "holds the mean similarity instead, the answer for the strongest dropout is: units have less in common."
     )
 
@@ -136,10 +162,11 @@ def test_a_penalty_that_silences_units_says_how_many_are_left(v1: Results) -> No
     rows = [row(START, measure=FIRST, layer=layer) for layer in (1, 2)]
     rows.append(row((0.30, 0.25, *START[2:]), l2=1e-3, measure=FIRST, layer=1, live_units=60))
     rows.append(row((0.40, 0.40, *START[2:]), l2=1e-3, measure=FIRST, layer=2, live_units=48))
-    said = words.texts(pd.DataFrame(rows), None, made_up(), v1)["common_penalties"]
-    assert said == (
+    told = words.texts(pd.DataFrame(rows), None, made_up(), v1)
+    assert told["penalties_short"] == ("Under the L2 penalty 1 of 2 rises count as modules, and 1 cannot be compared.")
+    assert told["common_penalties"] == (
         "At L2 penalty 0.001 (run 0 alone, of 9) Q has changed by +0.200 to +0.300, and risen by 0.02 or more in 2 "
-        "of 2 combinations of measure, layer and run (84% of the units that were live still are, on average). These "
+        "of 2 combinations of measure, layer and run (84 % of the units that were live still are, on average). These "
         "rises are 0.250 on average; of the 1 that can be compared (0.200) 0.150 would be left with as much in "
         "common as without. They count as modules in 1, not comparable in 1. The answer: it depends on measure, "
         "layer and strength. No network with L1 penalty was analysed."
@@ -149,8 +176,8 @@ def test_a_penalty_that_silences_units_says_how_many_are_left(v1: Results) -> No
 def test_made_up_matrices_say_how_far_each_counterfactual_is_off(told: dict[str, str]) -> None:
     assert told["common_check"] == (
         "On 2 pairs of made-up matrices with planted blocks, for which the true answer is known, the rescaling comes "
-        "closer to it than a shift by a constant. In percent of the change of Q they miss it by (one: 5% and 20%; "
-        "other: 10% and 50%)."
+        "closer to it than a shift by a constant. In percent of the change of Q they miss it by (one: 5 % and 20 %; "
+        "other: 10 % and 50 %)."
     )
     assert "comes no closer to it than" in words._check_text(made_up("shifted", "rescaled"))
 
@@ -158,7 +185,7 @@ def test_made_up_matrices_say_how_far_each_counterfactual_is_off(told: dict[str,
 def test_the_rule_is_told_with_its_limits() -> None:
     assert words._rule_text() == (
         "A rise of Q by 0.02 or more is called (a) not comparable, if the number of live units has changed by more "
-        "than 10%; otherwise (b) less in common, if at most 1/3 of it is left with as much in common; otherwise (c) "
+        "than 10 %; otherwise (b) less in common, if at most 1/3 of it is left with as much in common; otherwise (c) "
         "chance, if it is less than 0.02 above that of a null; otherwise (d) modules, if at least 2/3 of it is left; "
         "otherwise (e) in part less in common. The answer is the name of at least 2/3 of the rises. All these limits "
         "are choices."
@@ -184,7 +211,7 @@ def test_the_table_of_confounds_has_the_numbers_of_both_ends_over_runs(v1: Resul
     lines = words.confounds_markdown(twice, v1).splitlines()[2:]
     label = MEASURE_LABELS[FIRST]
     assert lines[:2] == [
-        f"| {label} | 1 | 0 | 64 | 0.25, 0.45, 0.10 | 0.50 | 90.0% | 0.100, 0.100, 0.050, 0.070 |",
-        f"| {label} | 1 | 0.7 | 64 | 0.30, 0.45, 0.09 | 0.50 | 90.0% | 0.300, 0.300, 0.100, 0.100 |",
+        f"| {label} | 1 | 0 | 64 | 0.25, 0.45, 0.10 | 0.50 | 90.0 % | 0.100, 0.100, 0.050, 0.070 |",
+        f"| {label} | 1 | 0.7 | 64 | 0.30, 0.45, 0.09 | 0.50 | 90.0 % | 0.300, 0.300, 0.100, 0.100 |",
     ]
     assert len(lines) == 8

@@ -197,13 +197,18 @@ def test_the_words_count_false_positives_and_power() -> None:
     assert called.loc["blocks", "risen"] == 9
     said = rotated_words.made_up_text(table)
     assert (
-        "Of 20 pairs without modules the other two nulls alone call 40% modules; with rotated units besides 10%" in said
+        "Of 20 pairs without modules the other two nulls alone call 40 % modules; with rotated units besides 10 %"
+        in said
     )
-    assert "Of those of random ReLU units it is 80% and 20%." in said
-    assert "Of 10 pairs with planted modules 90% are found" in said
+    assert "Of those of random ReLU units it is 80 % and 20 %." in said
+    assert "Of 10 pairs with planted modules 90 % are found" in said
     assert "in one of twenty tries or more in 0 of the 2 cases" in said  # 6 or more of 9 at a rate of 1/5: 0.3 %
-    assert said.endswith("The rule errs most for ReLU units: 20%.")
-    assert "| ReLU units | no modules | 10 | +0.100 | 8 | 2 (6% to 51%) |" in rotated_words.made_up_markdown(table)
+    assert said.endswith("The rule errs most for ReLU units: 20 %.")
+    assert rotated_words.made_up_short(table) == (
+        "The rule calls 10 % of the pairs without modules modules, and 90 % of those with planted ones. In the worst of "
+        "the made-up cases without modules it errs in 20 %."
+    )
+    assert "| ReLU units | no modules | 10 | +0.100 | 8 | 2 (6 % to 51 %) |" in rotated_words.made_up_markdown(table)
 
 
 def test_a_case_fools_the_answer_where_two_thirds_of_nine_are_called_modules_in_one_of_twenty_tries() -> None:
@@ -216,7 +221,7 @@ def test_a_case_fools_the_answer_where_two_thirds_of_nine_are_called_modules_in_
     said = rotated_words.made_up_text(table)
     assert "Of 9 pairs without modules so many would be called modules" in said
     assert "in one of twenty tries or more in 1 of the 3 cases" in said
-    assert "Of 10 pairs with planted modules 80% are found" in said
+    assert "Of 10 pairs with planted modules 80 % are found" in said
 
 
 def test_what_is_written_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

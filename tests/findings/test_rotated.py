@@ -10,6 +10,7 @@ import pytest
 from modularity_lib import figures
 from modularity_lib.analysis.draws import random_rotation
 from modularity_lib.book.words import rotated as words
+from modularity_lib.book.words.prose import percent
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.findings import rotated
 from modularity_lib.findings.rotated import DRAWS, MEASURES, matched_thresholds, rows_of
@@ -200,15 +201,16 @@ def test_words_give_share_excess_and_what_the_pilot_had(v1: Results) -> None:
     turned = many_runs(rise=0.2, null=0.08)
     said = words.texts(turned, "", v1)
     shares = np.array([0.08 / (0.2 * (1 + run / 100)) for run in range(9)])
-    assert f"They show {shares.mean():.0%} [" in said["rotated_answer"]
-    assert said["rotated_answer"].startswith("At dropout 0.7 Q of upstream measures lies 0.128 [0.12")
+    assert f"They show {percent(shares.mean())} [" in said["rotated_places"]
+    assert f"show {percent(shares.mean())} of the rise of Q upstream" in said["rotated_answer"]
+    assert said["rotated_places"].startswith("At dropout 0.7 Q of upstream measures lies 0.128 [0.12")
     assert said["rotated_n"] == "18 networks of 9 of 9 runs"
     beside = rotated.pilots_beside(rotated.rises(turned, v1)).set_index(["what", "strength"])
     assert len(beside) == 5  # there is no dropout 0.3 or 0.5 here
     assert not beside.loc[("input gradient (norm), layer 2", 0.7), "holds"]
     assert "Of 5 shares that a pilot on three of these runs gave, 0 lie within" in said["rotated_pilots"]
     near = words.texts(many_runs(rise=0.2, null=0.2 * 1.04 * 0.37), "", v1)["rotated_pilots"]
-    assert "1 lie within the intervals of all runs. The others: all at dropout 0.7, 46% there, 37% [" in near
+    assert "1 lie within the intervals of all runs. The others: all at dropout 0.7, 46 % there, 37 % [" in near
 
 
 # Rise of Q at dropout 0.7 and of rotated units in run 0, by measure and layer; at 0.3 they are 0.1 and 0.05 everywhere.
@@ -235,29 +237,31 @@ def by_hand() -> pd.DataFrame:
 def test_words_have_the_numbers_of_the_strongest_dropout(v1: Results) -> None:
     # Excess of Q: 0.18 and 0.17; share of the rise: 0.48 / 1.2 and 0.52 / 1.2. Student's t of two runs is 12.706.
     said = words.texts(by_hand(), "", v1)
-    assert said["rotated_answer"] == (
-        "At dropout 0.7 Q of upstream measures lies 0.175 [0.111, 0.239] above that of rotated units. They show 42% "
-        "[20%, 63%] of the rise, without any modules of their own: least for the input covariance (norm) in layer 2 "
-        "(25%), most for the input covariance (norm) in layer 1 (75%)."
+    short = "Rotated units, which have no modules of their own, show 42 % of the rise of Q upstream"
+    assert (said["rotated_answer"], said["rotated_caption"]) == (f"{short}.", short)
+    assert said["rotated_places"] == (
+        "At dropout 0.7 Q of upstream measures lies 0.175 [0.111, 0.239] above that of rotated units. They show 42 % "
+        "[20 %, 63 %] of the rise: least for the input covariance (norm) in layer 2 (25 %), most for the input "
+        "covariance (norm) in layer 1 (75 %)."
     )
     assert said["rotated_n"] == "6 networks of 2 of 9 runs"
     one_place = by_hand().query("measure == 'input_covariance_norm' and layer == 1 and run == 0")
-    assert words.texts(one_place, "", v1)["rotated_answer"] == (
-        "At dropout 0.7 Q of upstream measures lies 0.050 above that of rotated units. They show 75% of the rise, "
-        "without any modules of their own."
+    assert words.texts(one_place, "", v1)["rotated_places"] == (
+        "At dropout 0.7 Q of upstream measures lies 0.050 above that of rotated units. They show 75 % of the rise."
     )
-    flat = words.texts(many_runs(rise=0.01, null=0.0, runs=1), "", v1)["rotated_answer"]
-    assert flat == "At dropout 0.7 Q of upstream measures lies 0.010 above that of rotated units."
+    flat = words.texts(many_runs(rise=0.01, null=0.0, runs=1), "", v1)
+    assert flat["rotated_places"] == "At dropout 0.7 Q of upstream measures lies 0.010 above that of rotated units."
+    assert flat["rotated_answer"] == "Rotated units show no rise of Q, since there is none."
 
 
 def test_rows_of_the_table_have_the_numbers_of_their_place(v1: Results) -> None:
     lines = words.scores_markdown(by_hand(), v1).splitlines()
     assert lines[0] == "| measure | layer | dropout 0 | dropout 0.3 | dropout 0.7 | share of the rise, dropout 0.7 |"
     last = (
-        "| input covariance (norm) | 2 | 0.100 / 0.100 / 0.080 | 0.200 / 0.150 / 0.080 | 0.300 / 0.150 / 0.080 | 25% ["
+        "| input covariance (norm) | 2 | 0.100 / 0.100 / 0.080 | 0.200 / 0.150 / 0.080 | 0.300 / 0.150 / 0.080 | 25 % ["
     )
     assert [line for line in lines if line.startswith(last)]
-    assert lines[-1] == "| share of the rise | all |  | 50% | 42% [20%, 63%] | 42% [20%, 63%] |"
+    assert lines[-1] == "| share of the rise | all |  | 50 % | 42 % [20 %, 63 %] | 42 % [20 %, 63 %] |"
     lacking = by_hand().query("dropout < 0.5 or layer == 1")  # 0.7 lacks a layer, so 0.3 is the strongest
     head = words.scores_markdown(lacking, v1).splitlines()[0]
     assert head == "| measure | layer | dropout 0 | dropout 0.3 | share of the rise, dropout 0.3 |"
@@ -285,8 +289,8 @@ def test_the_table_of_scores_has_a_line_per_measure_and_layer_and_one_for_all(v1
     lines = words.scores_markdown(many_runs(rise=0.2, null=0.1), v1).splitlines()
     assert lines[0] == "| measure | layer | dropout 0 | dropout 0.7 | share of the rise, dropout 0.7 |"
     assert len(lines) == 2 + 2 * len(MEASURES) + 1
-    assert lines[2].startswith("| input gradient (norm) | 1 | 0.100 / 0.100 / 0.100 | 0.308 / 0.200 / 0.100 | 48% [")
-    assert lines[-1].startswith("| share of the rise | all |  | 48% [")
+    assert lines[2].startswith("| input gradient (norm) | 1 | 0.100 / 0.100 / 0.100 | 0.308 / 0.200 / 0.100 | 48 % [")
+    assert lines[-1].startswith("| share of the rise | all |  | 48 % [")
 
 
 def test_the_figure_shows_found_rotated_and_matched(v1: Results) -> None:

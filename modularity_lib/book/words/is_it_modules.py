@@ -1,10 +1,11 @@
 """Words on what a rise of Q is: modules, less in common, or what nulls without modules show too."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import interval_text, markdown_of
+from modularity_lib.book.words.prose import interval_text, markdown_of, percent
 from modularity_lib.findings import rotated
 from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.rises import (
@@ -50,12 +51,13 @@ def confounds_markdown(table: pd.DataFrame, results: Results) -> str:
         "live units": "{live_units:.0f}",
         "similarity: mean, within, across modules": "{mean:.2f}, {within:.2f}, {across:.2f}",
         "participation ratio": "{participation:.2f}",
-        "test accuracy": "{test_accuracy:.1%}",
+        "test accuracy": "{accuracy}",
         "Q: found, as much in common, shuffled, random directions": (
             "{score:.3f}, {score_equal:.3f}, {score_shuffled:.3f}, {score_directions:.3f}"
         ),
     }
-    return markdown_of(rows.assign(label=rows["measure"].map(MEASURE_LABELS)), cells)
+    accuracy = [percent(accuracy, digits=1) for accuracy in rows["test_accuracy"]]
+    return markdown_of(rows.assign(label=rows["measure"].map(MEASURE_LABELS), accuracy=accuracy), cells)
 
 
 def texts(table: pd.DataFrame, turned: pd.DataFrame | None, made_up: pd.DataFrame, results: Results) -> dict[str, str]:
@@ -67,11 +69,11 @@ def texts(table: pd.DataFrame, turned: pd.DataFrame | None, made_up: pd.DataFram
         made_up: `made_up_blocks.made_up_table`.
     """
     known = {"modules_rule": _rule_text(), "common_check": _check_text(made_up)}
-    told = ("modules_course", "common_shared", "common_chance", "common_penalties", "common_held")
+    told = ("modules_counts", "modules_course", "common_shared", "common_chance", "common_penalties", "common_held")
     if table.empty:
         absent = f"The similarity matrices of {results.study.name} are not at hand, so this could not be asked of it."
-        asked = {"common_n": "no network", "modules_answer": absent, "common_penalties": "not asked."}
-        return known | dict.fromkeys(told, "") | asked
+        asked = {"common_n": "no network", "modules_answer": absent, "common_caption": "Not at hand for this study"}
+        return known | dict.fromkeys((*told, "penalties_short"), "") | asked
     networks, runs = len(table[["run", *REGULARISERS]].drop_duplicates()), table["run"].nunique()
     splits = dropout_splits(table, turned, results)
     last = strongest(splits)
@@ -79,6 +81,9 @@ def texts(table: pd.DataFrame, turned: pd.DataFrame | None, made_up: pd.DataFram
     return known | {
         "common_n": f"{networks:,} networks of {runs} of {results.study.runs} runs, {len(table):,} matrices",
         "modules_answer": front_text(splits, results.study),
+        "modules_counts": _counts_text(splits, results.study),
+        "common_caption": _caption(last),
+        "penalties_short": _penalties_text(penalties),
         "modules_course": answer_text(last, "dropout", results.study) + _course_text(splits),
         "common_shared": _shared_text(last),
         "common_chance": _chance_text(last),
@@ -93,32 +98,50 @@ def dropout_splits(table: pd.DataFrame, turned: pd.DataFrame | None, results: Re
 
 
 def front_text(splits: pd.DataFrame, study: Study) -> str:
-    """What the rises count as at all strengths and at the strongest, and where fewest are modules."""
-    split = splits[splits["kind"] != ""]
-    fit = split[split["kind"] != NOT_COMPARABLE]
-    start = (
-        f"With dropout of any strength Q rises by {CLEAR:g} or more in {len(split):,} of {len(splits):,} combinations "
-        "of strength, measure, layer and run"
-    )
+    """In short: what the rises are at the strongest dropout, how many are modules, and where fewest are."""
+    last = strongest(splits)
+    rises, fit = last.loc[last["kind"] != "", "kind"], _comparable(splits)
     if fit.empty:
-        return f"{start}, and there is no rise that could be taken apart."
-    modules, unfit = int((fit["kind"] == MODULES).sum()), len(split) - len(fit)
-    left_out = f"; {unfit} of them are not compared, as the number of live units has changed" if unfit else ""
-    others = counted(fit.loc[fit["kind"] != MODULES, "kind"])
-    text = (
-        f"{start}{left_out}. Of {len(fit)} rises {modules} ({modules / len(fit):.0%}) count as modules"
-        f"{f'; the others: {others}' if others else ''}. The answer over all strengths: {_answer(fit['kind'])}. "
-        f"{_last_text(strongest(splits), study)}"
+        return "There is no rise of Q that could be taken apart."
+    all_runs = last["run"].nunique() == study.runs
+    start = f"At the strongest dropout{'' if all_runs else f' ({_runs_text(last, study)})'} {_answer(rises)}"
+    return (
+        f"{start}: {(rises == MODULES).sum()} of {len(rises)} rises of Q count as modules. Over all strengths "
+        f"{percent((fit['kind'] == MODULES).mean())} do.{_exception_text(fit)}"
     )
+
+
+def _comparable(splits: pd.DataFrame) -> pd.DataFrame:
+    """The rises that are taken apart."""
+    return splits[~splits["kind"].isin(["", NOT_COMPARABLE])]
+
+
+def _exception_text(fit: pd.DataFrame) -> str:
+    """The measure and layer with the smallest share of modules, if it is half or less, and what is there instead."""
     rates = (fit["kind"] == MODULES).groupby([fit["measure"], fit["layer"]]).agg(["sum", "size", "mean"]).reset_index()
     least = rates.iloc[int(rates["mean"].argmin())]
     measure, layer = str(least["measure"]), int(least["layer"])
     if least["mean"] > 0.5:
-        return text
+        return ""
     kinds = fit.loc[(fit["measure"] == measure) & (fit["layer"] == layer), "kind"]
+    most = kinds.value_counts()
+    instead = f", and more often {_ANSWERS[str(most.index[0])]}" if most.iloc[0] > least["sum"] else ""
     return (
-        f"{text} The exception is the {MEASURE_LABELS[measure]} in layer {layer}: modules in {least['sum']:.0f} of "
-        f"{least['size']:.0f} rises, {counted(kinds[kinds != MODULES])}."
+        f" The exception is the {MEASURE_LABELS[measure]} in layer {layer}, where {least['sum']:.0f} of "
+        f"{least['size']:.0f} do{instead}."
+    )
+
+
+def _counts_text(splits: pd.DataFrame, study: Study) -> str:
+    """How many rises there are at all strengths, and of which kind they are."""
+    split, fit = splits[splits["kind"] != ""], _comparable(splits)
+    unfit = len(split) - len(fit)
+    left_out = f"; {unfit} of them are not compared, as the number of live units has changed" if unfit else ""
+    return (
+        f"With dropout of any strength Q rises by {CLEAR:g} or more in {len(split):,} of {len(splits):,} combinations "
+        f"of strength, measure, layer and run{left_out}. Of {len(fit)} rises that are, the kinds are: "
+        f"{counted(fit['kind'])}. The answer over all strengths: {_answer(fit['kind'])}. "
+        f"{_last_text(strongest(splits), study)}"
     )
 
 
@@ -137,8 +160,8 @@ def _rule_text() -> str:
     most, least = (Fraction(share).limit_denominator(10) for share in (MOST, LEAST))
     return (
         f"A rise of Q by {CLEAR:g} or more is called (a) {NOT_COMPARABLE}, if the number of live units has changed by "
-        f"more than {MOST_LIVE_CHANGE:.0%}; otherwise (b) {IN_COMMON}, if at most {least} of it is left with as much "
-        f"in common; otherwise (c) {CHANCE}, if it is less than {CLEAR:g} above that of a null; otherwise (d) "
+        f"more than {percent(MOST_LIVE_CHANGE)}; otherwise (b) {IN_COMMON}, if at most {least} of it is left with as "
+        f"much in common; otherwise (c) {CHANCE}, if it is less than {CLEAR:g} above that of a null; otherwise (d) "
         f"{MODULES}, if at least {most} of it is left; otherwise (e) {MIXED}. The answer is the name of at least "
         f"{most} of the rises. All these limits are choices."
     )
@@ -157,7 +180,7 @@ def answer_text(last: pd.DataFrame, regulariser: str, study: Study) -> str:
     )
     if split.empty:
         return f"{start}: {_answer(split['kind'])}."
-    live = f" ({1 + last['live_change'].mean():.0%} of the units that were live still are, on average)"
+    live = f" ({percent(1 + last['live_change'].mean())} of the units that were live still are, on average)"
     fit = split[split["kind"] != NOT_COMPARABLE]
     held = ""
     if len(fit) == len(split):
@@ -199,6 +222,30 @@ def counted(kinds: pd.Series) -> str:
     return ", ".join(f"{kind} in {counts[kind]}" for kind in _ANSWERS if kind in counts.index)
 
 
+def _caption(last: pd.DataFrame) -> str:
+    """How much of the rise is left with as much in common, at the strongest dropout."""
+    fit = _comparable(last)
+    if fit.empty:
+        return "There is no rise of Q that could be taken apart"
+    left = fit["remains"].sum() / fit["rise"].sum()
+    return f"At the strongest dropout {percent(left)} of the rise of Q is left with as much in common as without"
+
+
+def _penalties_text(penalties: Sequence[tuple[pd.DataFrame, str]]) -> str:
+    """How many of the rises under each penalty count as modules, and how many cannot be compared."""
+    parts = []
+    for last, name in penalties:
+        kinds = pd.Series(dtype=object) if last.empty else last.loc[last["kind"] != "", "kind"]
+        if kinds.empty:
+            continue
+        modules, unfit = ((kinds == kind).sum() for kind in (MODULES, NOT_COMPARABLE))
+        parts.append(
+            f"Under the {LABELS[name]} {modules} of {len(kinds)} rises count as modules, and {unfit} cannot be "
+            "compared."
+        )
+    return " ".join(parts)
+
+
 def _course_text(splits: pd.DataFrame) -> str:
     """What the null of rotations changes, and where units have less in common."""
     split = splits[splits["kind"] != ""]
@@ -229,9 +276,8 @@ def _shared_text(last: pd.DataFrame) -> str:
     """Whether units have less in common at all: mean similarity, overall and between modules."""
     means, across = last["mean_change"], last["across_change"]
     return (
-        f"At the strongest dropout the mean similarity of two units is {_relative(means)} than without, on average, "
-        f"and lower in {int((means < 0).sum())} of {len(last)} combinations; that of units in different modules is "
-        f"{_relative(across)}, and lower in {int((across < 0).sum())}. "
+        f"At the strongest dropout the mean similarity of two units is {_relative(means)} than without, and that of "
+        f"units in different modules {_relative(across)}. "
         + (
             "So units have more in common there, not less: the rescaling has nothing to take away, and could not have "
             "spoken against modules. It speaks where units share less, as at weaker dropout."
@@ -242,7 +288,7 @@ def _shared_text(last: pd.DataFrame) -> str:
 
 
 def _relative(changes: pd.Series) -> str:
-    return f"{abs(changes.mean()):.0%} {'higher' if changes.mean() >= 0 else 'lower'}"
+    return f"{percent(abs(changes.mean()))} {'higher' if changes.mean() >= 0 else 'lower'}"
 
 
 def _chance_text(last: pd.DataFrame) -> str:
@@ -256,9 +302,9 @@ def _chance_text(last: pd.DataFrame) -> str:
     measure, layer = shares.index.to_frame(index=False).iloc[int(shares.argmax())]
     before, after = (int((last[name] >= CLEAR).sum()) for name in ("excess_before", "excess"))
     return (
-        f"Shuffled similarities show {split['rise_shuffled'].sum() / total:.0%} of these rises, most for the "
-        f"{MEASURE_LABELS[measure]} in layer {layer} ({shares.max():.0%}); random directions in as few "
-        f"dimensions show {split['rise_directions'].sum() / total:.0%}. Q is above that of random directions by "
+        f"Shuffled similarities show {percent(split['rise_shuffled'].sum() / total)} of these rises, most for the "
+        f"{MEASURE_LABELS[measure]} in layer {layer} ({percent(shares.max())}); random directions in as few "
+        f"dimensions show {percent(split['rise_directions'].sum() / total)}. Q is above that of random directions by "
         f"{last['excess_before'].mean():.3f} without dropout and by {last['excess'].mean():.3f} with the strongest, on "
         f"average; by {CLEAR:g} or more in {before} and in {after} of {len(last)} combinations."
     )
@@ -267,9 +313,9 @@ def _chance_text(last: pd.DataFrame) -> str:
 def _held_text(splits: pd.DataFrame) -> str:
     """How often the counterfactual clips, and whether a shift to the same mean gives the same answer."""
     return (
-        f"In networks with dropout the rescaling leaves {splits['clipped'].mean():.0%} of the pairs at 0, in one "
-        f"matrix {splits['clipped'].max():.0%}. With a shift that holds the mean similarity instead, the answer for "
-        f"the strongest dropout is: {_answer(strongest(splits)['kind_shifted'])}."
+        f"In networks with dropout the rescaling leaves {percent(splits['clipped'].mean())} of the pairs at 0, in one "
+        f"matrix {percent(splits['clipped'].max())}. With a shift that holds the mean similarity instead, the answer "
+        f"for the strongest dropout is: {_answer(strongest(splits)['kind_shifted'])}."
     )
 
 
@@ -278,7 +324,9 @@ def _check_text(made_up: pd.DataFrame) -> str:
     change = (made_up["q_after"] - made_up["q_before"]).abs()
     missed = pd.DataFrame({name: (made_up[name] - made_up["truth"]).abs() / change for name in ("rescaled", "shifted")})
     means = missed.groupby(made_up["kind"], sort=False).mean()
-    listed = "; ".join(f"{kind}: {row['rescaled']:.0%} and {row['shifted']:.0%}" for kind, row in means.iterrows())
+    listed = "; ".join(
+        f"{kind}: {percent(row['rescaled'])} and {percent(row['shifted'])}" for kind, row in means.iterrows()
+    )
     closer = "closer to it than" if missed["rescaled"].mean() < missed["shifted"].mean() else "no closer to it than"
     return (
         f"On {len(made_up)} pairs of made-up matrices with planted blocks, for which the true answer is known, the "

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.book.words.prose import interval_text, markdown, markdown_of
+from modularity_lib.book.words.prose import interval_text, markdown, markdown_of, percent
 from modularity_lib.findings import made_up_rises, rotated
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.rises import CLEAR, MODULES, MOST, strongest
@@ -22,23 +22,31 @@ def texts(turned: pd.DataFrame | None, missing: str, results: Results) -> dict[s
         turned: the table of the finding `rotated`, if it is at hand.
         missing: what is missing, if it is not.
     """
+    absent = {"rotated_n": "no network", "rotated_pilots": "", "rotated_places": ""}
+    absent["rotated_caption"] = "Not at hand for this study"
     if turned is None:
-        return {"rotated_answer": missing, "rotated_n": "no network", "rotated_pilots": ""}
+        return absent | {"rotated_answer": missing}
     found = rotated.rises(turned, results)
     last = strongest(found)
     excess, share = rotated.excess_over_runs(last), rotated.share_of_rise(last)
     if excess is None:
         none = "No network with dropout was analysed, so there is no rise for rotated units to show."
-        return {"rotated_answer": none, "rotated_n": "no network", "rotated_pilots": ""}
+        return absent | {"rotated_answer": none}
     networks, runs = len(turned[["run", *REGULARISERS]].drop_duplicates()), turned["run"].nunique()
-    text = (
+    above = (
         f"At dropout {last['strength'].iloc[0]:.2g} Q of upstream measures lies {excess.mean:.3f}"
         f"{interval_text(excess, before=' ')} above that of rotated units"
     )
+    rise = "Rotated units show no rise of Q, since there is none"
     if share is not None:
-        text += f". They show {share_text(share)} of the rise, without any modules of their own{_extremes_text(last)}"
+        rise = (
+            f"Rotated units, which have no modules of their own, show {percent(share.mean)} of the rise of Q upstream"
+        )
+        above += f". They show {share_text(share)} of the rise{_extremes_text(last)}"
     return {
-        "rotated_answer": f"{text}.",
+        "rotated_answer": f"{rise}.",
+        "rotated_caption": rise,
+        "rotated_places": f"{above}.",
         "rotated_n": f"{networks:,} networks of {runs} of {results.study.runs} runs",
         "rotated_pilots": _pilots_text(found) if results.study.name == "v1" else "",
     }
@@ -48,8 +56,8 @@ def share_text(effect: Effect | None) -> str:
     """A share in percent with its 95 % interval; "–" without one."""
     if effect is None:
         return "–"
-    interval = "" if effect.low is None or effect.high is None else f" [{effect.low:.0%}, {effect.high:.0%}]"
-    return f"{effect.mean:.0%}{interval}"
+    known = effect.low is not None and effect.high is not None
+    return percent(effect.mean) + (f" [{', '.join(map(percent, effect.bounds))}]" if known else "")
 
 
 def _extremes_text(last: pd.DataFrame) -> str:
@@ -63,7 +71,7 @@ def _extremes_text(last: pd.DataFrame) -> str:
     if len(shares) < 2:
         return ""
     least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    return f": least for the {least} ({shares[least]:.0%}), most for the {most} ({shares[most]:.0%})"
+    return f": least for the {least} ({percent(shares[least])}), most for the {most} ({percent(shares[most])})"
 
 
 def scores_markdown(turned: pd.DataFrame | None, results: Results) -> str:
@@ -96,8 +104,8 @@ def _pilots_text(found: pd.DataFrame) -> str:
     if beside.empty or beside["low"].isna().any():
         return ""
     lines = [
-        f"{row['what']} at dropout {row['strength']:g}, {row['pilot']:.0%} there, {row['mean']:.0%} [{row['low']:.0%}, "
-        f"{row['high']:.0%}] here"
+        f"{row['what']} at dropout {row['strength']:g}, {percent(row['pilot'])} there, {percent(row['mean'])} "
+        f"[{percent(row['low'])}, {percent(row['high'])}] here"
         for row in beside[~beside["holds"]].to_dict("records")
     ]
     others = f" The others: {'; '.join(lines)}." if lines else ""
@@ -115,9 +123,11 @@ def made_up_markdown(table: pd.DataFrame) -> str:
         "pairs": "{pairs}",
         "rise of Q": "{rise:+.3f}",
         "called modules by two nulls": "{modules_by_weak_nulls}",
-        "with rotated units": "{modules} ({modules_low:.0%} to {modules_high:.0%})",
+        "with rotated units": "{modules} ({low} to {high})",
     }
-    return markdown_of(made_up_rises.called_table(table), cells)
+    called = made_up_rises.called_table(table)
+    ends = {end: called[f"modules_{end}"].map(percent) for end in ("low", "high")}
+    return markdown_of(called.assign(**ends), cells)
 
 
 def made_up_text(table: pd.DataFrame) -> str:
@@ -136,9 +146,21 @@ def made_up_text(table: pd.DataFrame) -> str:
         f"{_rate(planted, 'modules')} are found. A single pair is no test, as Q of so few units scatters by about the "
         f"limit of {CLEAR:g}; so the answer asks for {needed} of the rises. Of {RUNS} pairs without modules so many "
         f"would be called modules in one of twenty tries or more in {int(fooled.sum())} of the {len(without)} cases. "
-        f"The rule errs most for {worst['case']}: {worst['modules'] / worst['pairs']:.0%}."
+        f"The rule errs most for {worst['case']}: {percent(worst['modules'] / worst['pairs'])}."
+    )
+
+
+def made_up_short(table: pd.DataFrame) -> str:
+    """False positives and power in a sentence or two."""
+    called = made_up_rises.called_table(table)
+    without, planted = (called[called["truth"] == truth] for truth in (made_up_rises.NOTHING, MODULES))
+    worst = (without["modules"] / without["pairs"]).max()
+    return (
+        f"The rule calls {_rate(without, 'modules')} of the pairs without modules modules, and "
+        f"{_rate(planted, 'modules')} of those with planted ones. In the worst of the made-up cases without modules it "
+        f"errs in {percent(worst)}."
     )
 
 
 def _rate(called: pd.DataFrame, name: str) -> str:
-    return f"{called[name].sum() / called['pairs'].sum():.0%}"
+    return percent(called[name].sum() / called["pairs"].sum())
