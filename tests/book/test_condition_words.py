@@ -63,8 +63,7 @@ def test_the_nearest_condition_is_named_with_its_limit() -> None:
 
 def test_rises_at_equal_accuracy_are_told_with_strength_and_accuracy() -> None:
     told = equal_accuracy_text(rises_at_equal_accuracy(made_up_results()))
-    assert "dropout +0.200 (at 0.6, 95.0% accurate)" in told or "dropout +0.201 (at 0.6, 95.0% accurate)" in told
-    assert "the larger penalty's by 0.1" in told
+    assert "0.20 under dropout (at 0.6, 95 % accurate). Dropout's rise minus the larger one of a penalty is 0.1" in told
     assert equal_accuracy_text(None).startswith("A sweep has no strength")
 
 

@@ -188,13 +188,21 @@ def test_modules_of_untrained_networks_and_at_the_strongest_regularisation_are_t
     results.modules.loc[strong & (results.modules["measure"] == "input_gradient"), "n_modules"] = 2.5
     live = replace(results, modules=results.modules.assign(n_modules=results.modules["n_modules"] + 1))
     facts = module_texts(results, live)
-    assert "Over live units: Untrained networks have 5.0 to 5.0 modules by measure" in facts["module_counts"]
-    assert "dropout 0.6: 3.5 to 5.0 (fewer than untrained in 1 of 8)" in facts["module_counts"]
-    assert "Untrained networks have 4.0 to 4.0 modules by measure" in facts["module_counts"]
-    assert "dropout 0.6: 2.5 to 4.0 (fewer than untrained in 1 of 8)" in facts["module_counts"]
+    assert (
+        "Over live units: Untrained networks have 5.0 to 5.0 modules, depending on the measure"
+        in facts["module_counts"]
+    )
+    assert "3.5 to 5.0 at dropout 0.6 (fewer than untrained in 1 of 8)" in facts["module_counts"]
+    assert "Over all units: Untrained networks have 4.0 to 4.0 modules, depending" in facts["module_counts"]
+    assert "fewer" not in facts["module_counts_short"]
+    assert "At the strongest regularisation it is 2.5 to 4.0 at dropout 0.6, " in facts["module_counts_short"]
+    assert "2.5 to 4.0 at dropout 0.6 (fewer than untrained in 1 of 8)" in facts["module_counts"]
     untrained = results.modules.query("not trained").groupby("measure")["score"].mean()
     assert f"from {untrained.min():.3f} (" in facts["untrained_scores"]
     assert f"to {untrained.max():.3f} (" in facts["untrained_scores"]
+    assert facts["untrained_short"] == f"{untrained.min():.2f} to {untrained.max():.2f}, depending on the measure"
+    none = module_texts(replace(results, modules=results.modules.query("trained")), live)
+    assert none.keys() == facts.keys()
 
 
 def test_agreement_at_the_ends_of_dropout_is_told() -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.book.words.modularity import effect_markdown, effects_text, trial_text
+from modularity_lib.book.words.modularity import (
+    effect_markdown,
+    effects_markdown,
+    sure_text,
+    correction_text,
+    trial_text,
+)
 from modularity_lib.findings.effects import effect_table, usable_strengths
 from modularity_lib.findings.inference import Trial, holm
 from modularity_lib.studies.results import Results
@@ -63,7 +69,8 @@ def test_a_sweep_whose_left_end_is_not_usable_is_left_out() -> None:
     table = effect_table(results)
     assert table.empty
     assert "No sweep" in effect_markdown(table)
-    assert "No sweep" in effects_text(table)
+    assert effects_markdown(table) == sure_text(table) == "No sweep could be tested in every run."
+    assert correction_text(table) == ""
 
 
 def test_the_markdown_has_a_row_per_measure_and_layer_and_dropout_first() -> None:
@@ -76,13 +83,13 @@ def test_the_markdown_has_a_row_per_measure_and_layer_and_dropout_first() -> Non
 
 
 def test_the_summary_follows_the_results() -> None:
-    text = effects_text(effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)))
-    assert "**Dropout, 0 → 0.6**" in text
-    assert "Of 16 combinations of measure and layer it rises in 16 and falls in 0" in text
-    assert (
-        "it rises in 0 and falls in 16; adjusted for their number (joint p < 0.05), it rises in 0 and falls in 0"
-        in text
-    )
+    table = effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1))
+    dropout, l1, l2 = effects_markdown(table).splitlines()[2:]
+    assert dropout.startswith("| Dropout, 0 → 0.6 | +0.")
+    assert dropout.endswith(" | 16 | 16 | 0 | 0 | 0 |")
+    assert l1.startswith("| L1 penalty, ")
+    assert l2.endswith(" | 16 | 0 | 16 | 0 | 0 |")
+    text = correction_text(table)
     assert "With 4 runs it is 0.12 at the least" in text
     assert "cannot fall below 0.05 here: 1 is the smallest it can give" in text
     assert text.endswith("and can give 0.12.")
@@ -90,26 +97,33 @@ def test_the_summary_follows_the_results() -> None:
 
 def test_certain_rises_and_falls_are_counted_apart() -> None:
     table = effect_table(made_up_results(dropout_rise=0.2, l2_rise=-0.1)).assign(p_joint=0.01)
-    text = effects_text(table)
-    assert "(joint p < 0.05), it rises in 16 and falls in 0" in text
-    assert "(joint p < 0.05), it rises in 0 and falls in 16" in text
+    dropout, _, l2 = effects_markdown(table).splitlines()[2:]
+    assert dropout.endswith(" | 16 | 16 | 0 | 16 | 0 |")
+    assert l2.endswith(" | 16 | 0 | 16 | 0 | 16 |")
+    assert sure_text(table).endswith(
+        "Q rises in 16 under dropout, in 16 under L1 and in 0 under L2, where it falls in 16."
+    )
 
 
 @pytest.mark.parametrize(("p_joint", "sure"), [(0.0499, 16), (0.0501, 0)])
 def test_a_rise_is_certain_below_five_percent(p_joint: float, sure: int) -> None:
-    text = effects_text(effect_table(made_up_results()).assign(p_joint=p_joint))
-    assert text.count(f"(joint p < 0.05), it rises in {sure} and falls in 0") == 3
+    table = effect_table(made_up_results()).assign(p_joint=p_joint)
+    assert effects_markdown(table).count(f" | 16 | 16 | 0 | {sure} | 0 |") == 3
+    assert sure_text(table) == (
+        f"Of 16 combinations of measure and layer, and corrected for their number, Q rises in {sure} under dropout, in "
+        f"{sure} under L1 and in {sure} under L2."
+    )
 
 
 def test_holm_can_reach_the_level_with_runs_enough() -> None:
     table = effect_table(made_up_results())
-    assert "so can reach 0.05 here: 0.048 is" in effects_text(table.assign(smallest_p=0.003))  # 16 tests
-    assert "so cannot fall below 0.05 here: 0.051 is" in effects_text(table.assign(smallest_p=0.0032))
+    assert "so can reach 0.05 here: 0.048 is" in correction_text(table.assign(smallest_p=0.003))  # 16 tests
+    assert "so cannot fall below 0.05 here: 0.051 is" in correction_text(table.assign(smallest_p=0.0032))
 
 
 def test_what_interval_and_test_do_without_an_effect_is_told() -> None:
     assert trial_text(Trial(0.95, 0.04, 200), 9) == (
-        "tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 95%, and the "
-        "sign-flip test calls 4.0% at the level of 5%."
+        "tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 95 %, and the "
+        "sign-flip test calls 4.0 % at the level of 5 %."
     )
     assert "interval" not in trial_text(Trial(None, 0.0, 200), 1)

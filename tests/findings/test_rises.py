@@ -205,8 +205,8 @@ def test_the_words_count_false_positives_and_power() -> None:
     assert "in one of twenty tries or more in 0 of the 2 cases" in said  # 6 or more of 9 at a rate of 1/5: 0.3 %
     assert said.endswith("The rule errs most for ReLU units: 20 %.")
     assert rotated_words.made_up_short(table) == (
-        "The rule calls 10 % of the pairs without modules modules, and 90 % of those with planted ones. In the worst of "
-        "the made-up cases without modules it errs in 20 %."
+        "The rule calls 10 % of the pairs without modules modules, and 90 % of those with planted ones. In the worst "
+        "of the made-up cases without modules it errs in 20 %."
     )
     assert "| ReLU units | no modules | 10 | +0.100 | 8 | 2 (6 % to 51 %) |" in rotated_words.made_up_markdown(table)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import effect_text, listed, markdown
+from modularity_lib.book.words.prose import effect_text, listed, markdown, percent
 from modularity_lib.findings.claims import CLAIMS, Verdict
 from modularity_lib.findings.conditions import nearest_to_turning
 from modularity_lib.findings.disclosure import FIRST_TABLES, HISTORY, SET_AFTER, Dated
@@ -53,13 +53,13 @@ def equal_accuracy_text(found: EquallyAccurate | None) -> str:
     if found is None:
         return _NO_STRENGTHS
     parts = [
-        f"{SWEEP_NAMES[name]} {rise.effect.mean:+.3f} (at {rise.strength:.2g}, {rise.accuracy:.1%} accurate)"
+        f"{rise.effect.mean:.2f} under {SWEEP_NAMES[name]} (at {rise.strength:.2g}, {percent(rise.accuracy)} accurate)"
         for name, rise in found.rises.items()
     ]
     return (
-        "The largest rises are had at different accuracies. At the strengths whose mean test accuracy is nearest that "
-        f"of dropout's largest rise it is {', '.join(parts)}; dropout's is larger than the larger penalty's by "
-        f"{effect_text(found.margin)}."
+        "The largest rises are found at different accuracies. At the strengths whose mean test accuracy is nearest "
+        f"that of dropout's largest rise, Q rises by {listed(parts)}. Dropout's rise minus "
+        f"the larger one of a penalty is {effect_text(found.margin, digits=2)} there."
     )
 
 
