@@ -7,10 +7,10 @@ import pytest
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib.book.words.modularity import (
+    correction_text,
     effect_markdown,
     effects_markdown,
     sure_text,
-    correction_text,
     trial_text,
 )
 from modularity_lib.findings.effects import effect_table, usable_strengths
