@@ -45,21 +45,46 @@ def said(table: pd.DataFrame | None, results: Results = RESULTS, absent: str = "
     return words.texts(table, results, VERDICT, MADE_UP, absent)
 
 
+def short(table: pd.DataFrame | None, results: Results = RESULTS, absent: str = "") -> str:
+    return words.short_text(table, results, transfer_by_hand(), absent)
+
+
 def test_the_answer_says_in_how_many_settings_both_sides_are_one_thing() -> None:
-    alike, unlike = said(effects(0.9)), said(effects(0.4))
-    assert alike["sides_answer"].startswith("In the last hidden layer under L2, in 1 of 2 settings what units receive")
-    assert "(rank correlation of signed similarities, live units: 0.53 to 0.93)" in alike["sides_answer"]
-    assert unlike["sides_answer"].startswith("No: under no strength of L2")
-    assert "before training 0.03 [-0.01, 0.07]" in alike["sides_answer"]
-    assert "0.53 [0.49, 0.57] for dropout 0.6 (related)" in alike["sides_answer"]
+    assert short(effects(0.9)).startswith("In part, in the last hidden layer under L2: in 1 of 2 settings units that ")
+    assert short(effects(0.4)).startswith(
+        "No: under no strength of L2 do units of the last hidden layer that receive the same also do the same. Dropout"
+    )
+    assert short(by_hand(), with_agreement()) == (
+        "Yes, in the last hidden layer under L2: in 2 of 2 settings units that receive the same also do the same. "
+        "Modules compared as in the paper show little of it. Dropout brings the two views closer: under the other "
+        "family's modules a layer keeps 10 % of its Q without dropout and 30 % at the strongest."
+    )
+
+
+def test_modules_that_agree_well_are_not_said_to_show_little() -> None:
+    agreement = with_agreement().agreement
+    much = 0.25 + 0.75 * np.where((agreement["l2"] == 1e-3) & (agreement["layer"] == 2), 0.12, 0.40)  # 0.26 on average
+    told = short(by_hand(), replace(with_agreement(), agreement=agreement.assign(element_centric=much)))
+    assert "also do the same. Dropout brings" in told
+
+
+def test_overlapping_intervals_of_transfer_are_no_rise() -> None:
+    wide = transfer_by_hand().assign(high=lambda rows: rows["mean"] + 0.25)
+    assert words.short_text(None, RESULTS, wide, "Nothing is at hand.") == (
+        "Nothing is at hand. Under the other family's modules a layer keeps 10 % of its Q without dropout and 30 % at "
+        "the strongest."
+    )
 
 
 def test_captions_begin_with_what_the_figures_show() -> None:
     table = effects(0.9)
-    assert said(table)["sides_head"] == "Both sides of every layer along the three sweeps."
+    assert said(table)["sides_head"] == "Under some strengths of L2 both sides of the last layer are one thing."
+    assert said(effects(0.4))["sides_head"] == "Under no strength of L2 are both sides of the last layer one thing."
     everywhere = effects(0.9, above=0)
     assert said(everywhere)["sides_head"] == "Under L2 both sides of the last layer are one thing."
-    assert said(table)["sides_balance_head"] == "Balance of incoming and outgoing weights against L2."
+    assert said(table)["sides_balance_head"] == (
+        "Strong L2 does not bring all incoming and outgoing weights into balance."
+    )
     gaps = table["quantity"].isin(["norm_gap", "gram_gap"]) & (table["l2"] > 1e-5)
     nearer = table.assign(**{name: table[name] * (1 - 0.5 * gaps) for name in ("mean", "low", "high")})
     assert said(nearer)["sides_balance_head"].startswith("Strong L2 brings")
@@ -68,8 +93,8 @@ def test_captions_begin_with_what_the_figures_show() -> None:
 def test_the_claim_stays_judged_as_it_is_and_the_other_sense_is_said_beside_it() -> None:
     alike, unlike = said(effects(0.9))["sides_claim"], said(effects(0.4))["sides_claim"]
     for text in (alike, unlike):
-        assert "stays judged as the paper defines it: **reproduced**" in text
-    assert "overturned for the last hidden layer in 1 of 2 settings of L2 (0.001 to 0.001)" in alike
+        assert "stays judged as the paper defines it: reproduced." in text
+    assert "But in the last hidden layer, in 1 of 2 settings of L2 (0.001 to 0.001), the two families see" in alike
     assert "Nothing here speaks against it" in unlike
 
 
@@ -81,21 +106,23 @@ def test_every_layer_and_sweep_is_told_with_its_answers() -> None:
 
 
 def test_what_hides_it_is_told_at_the_strength_where_both_sides_are_most_alike() -> None:
-    text = said(effects(0.9))["sides_hidden"]
+    told = said(effects(0.9))
+    text, more = told["sides_hidden"], told["sides_counts"]
     rows = RESULTS.agreement.query("trained and layer == 2 and l2 == 0.001")
     of_pair = rows[(rows["measure_a"] == "output_gradient_norm") & (rows["measure_b"] == "input_gradient_norm")]
-    assert f"a rank correlation of {of_pair['similarity_spearman'].mean():.2f} and modules agree by" in text
-    assert "on live units it is 0.45 [0.45, 0.45] and 0.30 [0.30, 0.30]" in text
-    assert "The largest step of agreement is due to the search for modules" in text
+    of_all = f"a rank correlation of {of_pair['similarity_spearman'].mean():.2f} over all units"
+    assert f"{of_all} and of 0.45 [0.45, 0.45] over live units" in more
+    assert "Over live units they agree by 0.30, and with the sign kept by 0.30." in text
+    assert "The largest step is due to the search for modules" in text
     assert "In the last layer at L2 0.001" in text
-    assert "lower the rank correlation by 0.1 or more in 12 of 12" in text
+    assert "lower it by 0.1 or more in 12 of 12" in more
 
 
 def test_without_weights_the_page_says_what_is_missing_and_draws_no_curves() -> None:
     told = said(None, absent="The weights of 3 networks are missing.")
     assert told.keys() == said(effects()).keys()
-    assert told["sides_answer"] == "The weights of 3 networks are missing."
-    assert told["sides_course"] == ""
+    missing = ("along", "course", "hidden", "counts", "balance", "claim", "pilot")
+    assert {told[f"sides_{name}"] for name in missing} == {"The weights of 3 networks are missing."}
     assert words.answers_markdown(None, RESULTS) == "The weights of this study are not at hand."
     for plot in (figures.two_sides_against_regularisation, figures.balance_against_l2):
         assert plot.table(RESULTS, None).empty
@@ -103,8 +130,9 @@ def test_without_weights_the_page_says_what_is_missing_and_draws_no_curves() -> 
 
 
 def test_a_single_run_has_no_interval() -> None:
-    assert "live units: 0.50 to 0.90)" in said(effects(n_runs=1))["sides_answer"]
-    assert "[" not in said(effects(n_runs=1))["sides_answer"]
+    told = said(effects(n_runs=1))
+    assert "from 0.50 at 1e-05 to 0.90 at 0.001" in told["sides_course"]
+    assert "[" not in told["sides_course"] + told["sides_counts"]
     assert said(effects(n_runs=1))["sides_n"] == "1 of 4 runs"
 
 
@@ -142,13 +170,15 @@ def test_transfer_is_told_in_percent_with_its_layers_and_families() -> None:
     start, end = whole.sort_values("strength").iloc[[0, -1]].to_dict("records")
     for row in (start, end):
         expected = f"{row['mean']:.0%} [{row['low']:.0%}, {row['high']:.0%}]".replace("%", " %")
-        assert expected in told["sides_transfer_front"]
-    shared = "of the pairs of units in one upstream module 60 % share one of the other family (25 % of all pairs do)"
-    assert shared in told["sides_why_lower"]
-    assert told["sides_transfer_head"].startswith("Modules of one family")
+        assert expected in told["sides_transfer"]
+    shared = (
+        "60 % of the pairs of units in one upstream module share a module of the other family (25 % of all pairs do)"
+    )
+    assert shared in told["sides_merged"]
+    assert told["sides_transfer_head"].startswith("With dropout each family's")
     rising = table.assign(low=table["low"] + table["strength"], high=table["high"] * 0.1 + table["low"])
     assert words.transfer_texts(rising, together, merged_in_pairs(8))["sides_transfer_head"].startswith("The more")
-    assert "transfer would be 0.66 and agreement 0.40" in told["sides_why_lower"]
+    assert "transfer would be 66 % and agreement 0.40" in told["sides_merged"]
     assert "at 2 strengths" in told["sides_transfer_known"]
 
 
@@ -205,12 +235,10 @@ def told_by_hand(changed: dict[str, float] | None = None) -> dict[str, str]:
 
 def test_the_answer_and_the_course_have_the_numbers_of_the_table() -> None:
     told = told_by_hand()
-    assert told["sides_answer"] == (
-        "Yes, in the last hidden layer under L2: in 2 of 2 settings what units receive and what they do is one thing "
-        "(rank correlation of signed similarities, live units: 0.85 to 0.95). Compared as the paper does it, by "
-        "modules of absolute values over all units, the same two measures agree there by 0.08 to 0.12 (0 = chance, 1 = "
-        "identity); over live units by 0.24 to 0.40. Without regularisation the correlation is 0.85 in that layer; at "
-        "the strongest it is 0.41 for dropout 0.6 (related) and -0.51 for L1 0.001 (opposed); before training 0.05."
+    assert told["sides_along"] == (
+        "In the last hidden layer the signed rank correlation is 0.85 to 0.95 under L2. Without regularisation it is "
+        "0.85, and before training 0.05. At the strongest setting it is 0.41 under dropout (related) and -0.51 under "
+        "L1 (opposed)."
     )
     assert told["sides_course"].splitlines() == [
         "* **Layer 1** (before training: -0.07). L2: of 2 settings 2 related; from 0.50 at 1e-05 to 0.60 at 0.001. "
@@ -226,21 +254,24 @@ def test_the_answer_and_the_course_have_the_numbers_of_the_table() -> None:
 
 def test_half_of_the_settings_are_no_yes() -> None:
     told = told_by_hand({"rsa_signed": 0.79})
-    assert told["sides_head"] == "Both sides of every layer along the three sweeps."
-    assert told["sides_answer"].startswith("In the last hidden layer under L2, in 1 of 2 settings")
-    assert "in 1 of 2 settings of L2 (1e-05 to 1e-05): there" in told["sides_claim"]
+    assert told["sides_head"].startswith("Under some strengths of L2 both sides")
+    assert short(by_hand({"rsa_signed": 0.79}), with_agreement()).startswith("In part, in the last hidden layer")
+    assert "in 1 of 2 settings of L2 (1e-05 to 1e-05), the two families" in told["sides_claim"]
 
 
 def test_what_hides_it_has_the_numbers_of_the_table() -> None:
-    assert told_by_hand()["sides_hidden"] == (
-        "In the last layer at L2 0.001, where the sides are most alike, several things hide it one by one. Silent "
-        "units: with all units, as the paper compares them, absolute similarities have a rank correlation of 0.66 "
-        "and modules agree by 0.12; on live units it is 0.70 and 0.40. Absolute values: with the sign it is 0.95 and "
-        "0.65. Clustering: two searches of one matrix agree by 0.72 without the sign and by 0.81 with it. The "
-        "largest step of agreement is due to silent units. Over all settings and layers, absolute values lower the "
-        "rank correlation by 0.1 or more in 6 of 12, but modules agree more with the sign only in 4. On live units "
-        "of the last layer under L2 modules agree by more than the limit of the claim, 0.25, in 1 of 2 settings with "
-        "absolute values and in 2 with the sign."
+    told = told_by_hand()
+    assert told["sides_hidden"] == (
+        "In the last layer at L2 0.001, where the sides are most alike, modules agree by 0.12 when compared as in the "
+        "paper. Over live units they agree by 0.40, and with the sign kept by 0.65. Two searches of one matrix agree "
+        "by 0.81. The largest step is due to silent units."
+    )
+    assert told["sides_counts"] == (
+        "The similarities themselves tell the same. There, absolute ones have a rank correlation of 0.66 over all "
+        "units and of 0.70 over live units; with the sign it is 0.95. Over all settings and layers, absolute values "
+        "lower it by 0.1 or more in 6 of 12, but modules agree more with the sign only in 4. On live units of the last "
+        "layer under L2 modules agree by more than the limit of the claim, 0.25, in 1 of 2 settings with absolute "
+        "values and in 2 with the sign."
     )
 
 
@@ -256,22 +287,22 @@ def test_what_hides_it_has_the_numbers_of_the_table() -> None:
 )
 def test_the_largest_step_is_named(absolute: float, positive: float, ceiling: float, largest: str) -> None:
     numbers = {"corrected_absolute": absolute, "corrected_positive": positive, "ceiling_positive": ceiling}
-    assert f"The largest step of agreement is due to {largest}." in told_by_hand(numbers)["sides_hidden"]
+    assert f"The largest step is due to {largest}." in told_by_hand(numbers)["sides_hidden"]
 
 
 def test_balance_is_told_by_layer_and_quantity_and_its_caption_asks_for_all_of_them() -> None:
     told = told_by_hand()
     assert told["sides_balance"] == (
-        "Distance from balance from L2 1e-05 to 0.001, over live units: layer 1: squared lengths 0.41 to 0.31, all "
-        "products 0.51 to 0.39; layer 2: squared lengths 0.42 to 0.22, all products 0.52 to 0.29. Before training it "
-        "is 0.82 and 0.92 in layer 2."
+        "From L2 1e-05 to 0.001 the distance from balance over live units goes, in layer 1, from 0.41 to 0.31 for "
+        "squared lengths and from 0.51 to 0.39 for all products, and in layer 2, from 0.42 to 0.22 for squared lengths "
+        "and from 0.52 to 0.29 for all products. Before training it is 0.82 and 0.92 in layer 2."
     )
     assert told["sides_balance_head"].startswith("Strong L2 brings")
     for quantity in ("norm_gap", "gram_gap"):
-        assert told_by_hand({quantity: 0.6})["sides_balance_head"].startswith("Balance of incoming and outgoing")
+        assert told_by_hand({quantity: 0.6})["sides_balance_head"].startswith("Strong L2 does not bring")
     wide = by_hand()
     wide.loc[(wide["quantity"] == "gram_gap") & (wide["l2"] == 1e-3) & (wide["layer"] == 1), "high"] = 0.55
-    assert said(wide, with_agreement())["sides_balance_head"].startswith("Balance of incoming and outgoing")
+    assert said(wide, with_agreement())["sides_balance_head"].startswith("Strong L2 does not bring")
 
 
 def test_the_pilot_stands_beside_v1() -> None:
@@ -280,12 +311,12 @@ def test_the_pilot_stands_beside_v1() -> None:
     # Two settings of layer 2 with five numbers besides the baseline's five, and the baseline with two in layer 1; only
     # the cosines at the baseline are as in the pilot, and the ceiling of 0.72 is not the pilot's 0.85.
     assert text.startswith(
-        "Of 17 numbers of the pilot 1 lie within the intervals. Outside: signed rank correlation at "
+        "Of 17 numbers of the pilot, 1 lie within the intervals. These lie outside: signed rank correlation at "
     )
     assert "rank correlation at dropout 0 in layer 2 (pilot 0.71, here 0.85 [0.85, 0.85]); absolute rank" in text
     assert "cosines of weights at dropout 0 in layer 2" not in text
     kept = by_hand().query("quantity == 'gram_correlation' and layer == 2 and l2 == 1e-5 and l1 == 0 and dropout == 0")
-    assert words._pilot_text(kept, v1) == "Of 1 numbers of the pilot 1 lie within the intervals."
+    assert words._pilot_text(kept, v1) == "Of 1 numbers of the pilot, 1 lie within the intervals."
 
 
 def test_the_rule_is_told_with_its_limits() -> None:
@@ -339,25 +370,26 @@ def test_transfer_has_the_numbers_of_the_table() -> None:
     together["chance"] -= 0.98 * (together["given"] == "downstream")
     told = words.transfer_texts(transfer_by_hand(), together, merged_in_pairs(8))
     assert told["sides_transfer_head"].startswith("The more dropout, the more")
-    assert told["sides_transfer_front"] == (
-        "Under the other family's modules a layer keeps 10 % [10 %, 12 %] of its Q without dropout and 30 % [30 %, "
-        "32 %] at dropout 0.6."
-    )
     assert told["sides_transfer"] == (
-        "Without dropout and at 0.6, across the families: layer 1: 0.11 [0.11, 0.13] and 0.31 [0.31, 0.33]; layer 2: "
-        "0.12 [0.12, 0.14] and 0.32 [0.32, 0.34]. Within them it is 0.60 [0.60, 0.62] and 0.80 [0.80, 0.82] for two "
-        "upstream measures and 0.70 [0.70, 0.72] and 0.90 [0.90, 0.92] for two downstream measures (means over layers)."
+        "A layer keeps 10 % [10 %, 12 %] of its Q without dropout and 30 % [30 %, 32 %] at dropout 0.6."
     )
-    why = told["sides_why_lower"]
-    assert why.startswith("Agreement of the same modules, corrected for chance, is 0.24 [0.24, 0.26] at dropout 0.6.")
-    assert why.endswith(
-        "transfer would be 0.66 and agreement 0.40. At dropout 0.6, of the pairs of units in one upstream module 70 % "
-        "share one of the other family (35 % of all pairs do) and of the pairs of units in one downstream module 80 % "
-        "share one of the other family (37 % of all pairs do)."
+    assert told["sides_transfer_places"] == (
+        "Without dropout and at 0.6, across the families a layer keeps 11 % [11 %, 13 %] and 31 % [31 %, 33 %] in "
+        "layer 1 and 12 % [12 %, 14 %] and 32 % [32 %, 34 %] in layer 2. Within the families it keeps 60 % [60 %, 62 "
+        "%] and 80 % [80 %, 82 %] for two upstream measures and 70 % [70 %, 72 %] and 90 % [90 %, 92 %] for two "
+        "downstream measures (means over layers)."
+    )
+    assert told["sides_why_lower"].startswith(
+        "At dropout 0.6 the same modules agree by only 0.24 [0.24, 0.26], corrected for chance."
+    )
+    assert told["sides_merged"].endswith(
+        "transfer would be 66 % and agreement 0.40. At dropout 0.6, 70 % of the pairs of units in one upstream module "
+        "share a module of the other family (35 % of all pairs do) and 80 % of the pairs of units in one downstream "
+        "module share a module of the other family (37 % of all pairs do)."
     )
     overlapping = transfer_by_hand().assign(high=lambda rows: rows["mean"] + 0.25)
     text = words.transfer_texts(overlapping, together, merged_in_pairs(8))["sides_transfer_head"]
-    assert text == "Modules of one family and matrices of the other, against dropout."
+    assert text == "With dropout each family's modules do not clearly serve the other's matrices better."
 
 
 @pytest.mark.parametrize(("shift", "held"), [(0.0, 1), (0.006, 2), (-0.014, 1), (0.014, 1), (0.125, 1), (0.02, 0)])
@@ -370,7 +402,7 @@ def test_a_reviewed_number_holds_within_the_interval_and_its_rounding(shift: flo
         table.loc[table["strength"] == 0.3, ["mean", "low", "high"]] += 0.1
     told = words.transfer_texts(table, together, merged_in_pairs(8))["sides_transfer_known"]
     assert told.endswith(
-        f"at 2 strengths before the page was written; {held} of these numbers lie within the intervals."
+        f"at 2 strengths before the page was written. Of these numbers {held} lie within the intervals."
     )
 
 

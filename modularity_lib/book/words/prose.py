@@ -65,6 +65,15 @@ def percent(share: float, *, digits: int = 0, sign: str = "") -> str:
     return f"{rounded:{sign}.{digits}%}".replace("%", " %")
 
 
+def percent(share: float, *, digits: int = 0, sign: str = "") -> str:
+    """A share in percent.
+
+    >>> percent(0.44), percent(0.0663, digits=1, sign="+")
+    ('44 %', '+6.6 %')
+    """
+    return f"{share:{sign}.{digits}%}".replace("%", " %")
+
+
 def listed(parts: Iterable[object]) -> str:
     """Join parts for a sentence.
 

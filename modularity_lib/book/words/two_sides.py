@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, listed, markdown_of
+from modularity_lib.book.words.prose import capitalised, listed, markdown_of, percent
 from modularity_lib.findings.claims import LITTLE, Verdict
 from modularity_lib.findings.transfer import ALL_LAYERS, REVIEWED, Merged
 from modularity_lib.findings.two_sides import (
@@ -43,8 +43,8 @@ class _Number(NamedTuple):
 
     @property
     def percent(self) -> str:
-        ends = f" [{self.low:.0%}, {self.high:.0%}]" if self.n_runs > 1 else ""
-        return (f"{self.mean:.0%}" + ends).replace("%", " %")
+        ends = f" [{percent(self.low)}, {percent(self.high)}]" if self.n_runs > 1 else ""
+        return percent(self.mean) + ends
 
 
 def transfer_texts(transfer: pd.DataFrame, together: pd.DataFrame, merged: Merged) -> dict[str, str]:
@@ -56,52 +56,70 @@ def transfer_texts(transfer: pd.DataFrame, together: pd.DataFrame, merged: Merge
     """
     across = transfer[transfer["kind"] == "across"]
     strongest, layers = across["strength"].max(), sorted(set(across["layer"]) - {ALL_LAYERS})
-    ends = [_transfer(across, strength) for strength in (0.0, strongest)]
+    plain, end = _ends_of_transfer(across)
     agreement = _transfer(across, strongest, quantity="corrected")
     by_layer = [
-        f"layer {layer}: {_transfer(across, 0.0, layer=layer)} and {_transfer(across, strongest, layer=layer)}"
+        f"{_transfer(across, 0.0, layer=layer).percent} and {_transfer(across, strongest, layer=layer).percent} in "
+        f"layer {layer}"
         for layer in layers
     ]
     within = [
-        f"{_transfer(transfer[transfer['kind'] == kind], 0.0)} and "
-        f"{_transfer(transfer[transfer['kind'] == kind], strongest)} for two {kind} measures"
+        f"{_transfer(transfer[transfer['kind'] == kind], 0.0).percent} and "
+        f"{_transfer(transfer[transfer['kind'] == kind], strongest).percent} for two {kind} measures"
         for kind in ("upstream", "downstream")
     ]
     at_end = together[together["strength"] == strongest].to_dict("records")
     pairs = [
-        f"of the pairs of units in one {row['given']} module {_percent(row['together'])} share one of the other family "
-        f"({_percent(row['chance'])} of all pairs do)"
+        f"{percent(row['together'])} of the pairs of units in one {row['given']} module share a module of the other "
+        f"family ({percent(row['chance'])} of all pairs do)"
         for row in at_end
     ]
     reviewed = {strength: value for strength, value in REVIEWED.items() if strength in set(across["strength"])}
     held = [_holds(value, _transfer(across, strength)) for strength, value in reviewed.items()]
-    rises = ends[1].low > ends[0].high
     return {
         "sides_transfer_head": (
             "The more dropout, the more each family's modules serve the other's matrices."
-            if rises
-            else "Modules of one family and matrices of the other, against dropout."
-        ),
-        "sides_transfer_front": (
-            f"Under the other family's modules a layer keeps {ends[0].percent} of its Q without dropout and "
-            f"{ends[1].percent} at dropout {strongest:g}."
+            if _rises(plain, end)
+            else "With dropout each family's modules do not clearly serve the other's matrices better."
         ),
         "sides_transfer": (
-            f"Without dropout and at {strongest:g}, across the families: {'; '.join(by_layer)}. Within them it is "
-            f"{' and '.join(within)} (means over layers)."
+            f"A layer keeps {plain.percent} of its Q without dropout and {end.percent} at dropout {strongest:g}."
+        ),
+        "sides_transfer_places": (
+            f"Without dropout and at {strongest:g}, across the families a layer keeps {listed(by_layer)}. Within the "
+            f"families it keeps {listed(within)} (means over layers)."
         ),
         "sides_why_lower": (
-            f"Agreement of the same modules, corrected for chance, is {agreement} at dropout {strongest:g}. It asks "
-            "for the same units; transfer asks only that Q be not lost, and Q loses little where modules are merged, "
-            "split or wrong at their edges. If one family's modules were those of the other merged in pairs, and "
-            f"nothing else differed, transfer would be {merged.transfer:.2f} and agreement {merged.corrected:.2f}. At "
-            f"dropout {strongest:g}, {listed(pairs)}."
+            f"At dropout {strongest:g} the same modules agree by only {agreement}, corrected for chance. Agreement "
+            "asks for the same units. Transfer asks only that Q is not lost, and Q loses little where modules are "
+            "merged, split or wrong at their edges."
+        ),
+        "sides_merged": (
+            "If one family's modules were those of the other merged in pairs, and nothing else differed, transfer "
+            f"would be {percent(merged.transfer)} and agreement {merged.corrected:.2f}. At dropout {strongest:g}, "
+            f"{listed(pairs)}."
         ),
         "sides_transfer_known": (
-            f"A review had read transfer from these tables at {len(reviewed)} strengths before the page was written; "
-            f"{sum(held)} of these numbers lie within the intervals."
+            f"A review had read transfer from these tables at {len(reviewed)} strengths before the page was written. "
+            f"Of these numbers {sum(held)} lie within the intervals."
         ),
     }
+
+
+def short_text(effects: pd.DataFrame | None, results: Results, transfer: pd.DataFrame, absent: str) -> str:
+    """The answer of the page: the last layer under L2, and transfer from no dropout to the strongest.
+
+    Args:
+        effects, absent: as of `texts`.
+        transfer: of `findings.transfer.transfer_table`.
+    """
+    plain, end = _ends_of_transfer(transfer[transfer["kind"] == "across"])
+    closer = "Dropout brings the two views closer: under" if _rises(plain, end) else "Under"
+    kept = (
+        f"{closer} the other family's modules a layer keeps {percent(plain.mean)} of its Q without dropout and "
+        f"{percent(end.mean)} at the strongest."
+    )
+    return f"{absent if effects is None else _one_thing_text(effects, results)} {kept}"
 
 
 def texts(
@@ -116,17 +134,26 @@ def texts(
         absent: why there are no effects.
     """
     known = {"sides_rule": _rule_text(), "sides_made_up": _made_up_text(made_up)}
-    told = ("sides_course", "sides_hidden", "sides_balance", "sides_claim", "sides_pilot")
+    told = (
+        "sides_along",
+        "sides_course",
+        "sides_hidden",
+        "sides_counts",
+        "sides_balance",
+        "sides_claim",
+        "sides_pilot",
+    )
     if effects is None:
         heads = dict.fromkeys(("sides_head", "sides_balance_head"), "Not at hand.")
-        return known | dict.fromkeys(told, "") | heads | {"sides_answer": absent, "sides_n": "no network"}
+        return known | dict.fromkeys(told, absent) | heads | {"sides_n": "no network"}
     answers, last = answers_table(effects), int(effects["layer"].max())
     return known | {
         "sides_head": _head_text(answers, results, last),
         "sides_balance_head": _balance_head_text(effects, results),
-        "sides_answer": _answer_text(effects, answers, results, last),
+        "sides_along": _along_text(effects, answers, results, last),
         "sides_course": _course_text(effects, answers, results),
-        "sides_hidden": _hidden_text(effects, answers, results, last),
+        "sides_hidden": _hidden_text(effects, results, last),
+        "sides_counts": _counts_text(effects, answers, results, last),
         "sides_balance": _balance_text(effects, results, last),
         "sides_claim": _claim_text(answers, results, verdict, last),
         "sides_pilot": _pilot_text(effects, results),
@@ -181,11 +208,34 @@ _OF_MODULES, _SIGNS = ("corrected", "ceiling"), ("absolute", "positive")
 _MOST_STRENGTHS = 5  # of a sweep in the table
 
 
-def _head_text(answers: pd.DataFrame, results: Results, last: int) -> str:
+def _under_l2(answers: pd.DataFrame, results: Results, last: int) -> tuple[int, int]:
+    """In how many settings of L2 both sides of the last layer are one thing, and of how many."""
     rows = sweep(answers[answers["trained"] & (answers["layer"] == last)], results.study, "l2")
-    if (rows["sides"] == ONE).mean() > 1 / 2:
+    return int((rows["sides"] == ONE).sum()), len(rows)
+
+
+def _head_text(answers: pd.DataFrame, results: Results, last: int) -> str:
+    one, settings = _under_l2(answers, results, last)
+    if one > settings / 2:
         return "Under L2 both sides of the last layer are one thing."
-    return "Both sides of every layer along the three sweeps."
+    if one:
+        return "Under some strengths of L2 both sides of the last layer are one thing."
+    return "Under no strength of L2 are both sides of the last layer one thing."
+
+
+def _one_thing_text(effects: pd.DataFrame, results: Results) -> str:
+    last = int(effects["layer"].max())
+    one, settings = _under_l2(answers_table(effects), results, last)
+    if not one:
+        return "No: under no strength of L2 do units of the last hidden layer that receive the same also do the same."
+    found = (
+        f"{'Yes' if one > settings / 2 else 'In part'}, in the last hidden layer under L2: in {one} of {settings} "
+        "settings units that receive the same also do the same."
+    )
+    whole = sweep(rows_at(with_all_units(results), layer=last), results.study, "l2")["corrected_all"]
+    if whole.mean() > LITTLE:
+        return found
+    return f"{found} Modules compared as in the paper show little of it."
 
 
 def _balance_head_text(effects: pd.DataFrame, results: Results) -> str:
@@ -199,47 +249,23 @@ def _balance_head_text(effects: pd.DataFrame, results: Results) -> str:
             falls.append(end.high < first.low)
     if all(falls):
         return "Strong L2 brings incoming and outgoing weights into balance."
-    return "Balance of incoming and outgoing weights against L2."
+    return "Strong L2 does not bring all incoming and outgoing weights into balance."
 
 
-def _answer_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results, last: int) -> str:
-    rows = sweep(answers[answers["trained"] & (answers["layer"] == last)], results.study, "l2")
-    n_one = int((rows["sides"] == ONE).sum())
-    signed, live = (_along(effects, results, "l2", last, name) for name in ("rsa_signed", "corrected_absolute"))
-    whole = sweep(rows_at(with_all_units(results), layer=last), results.study, "l2")["corrected_all"]
-    if n_one > len(rows) / 2:
-        start = (
-            f"Yes, in the last hidden layer under L2: in {n_one} of {len(rows)} settings what units receive and what "
-            "they do is one thing"
-        )
-    elif n_one:
-        start = (
-            f"In the last hidden layer under L2, in {n_one} of {len(rows)} settings what units receive and what they "
-            "do is one thing"
-        )
-    else:
-        start = "No: under no strength of L2 is what units receive and what they do one thing in the last hidden layer"
-    return (
-        f"{start} (rank correlation of signed similarities, live units: {signed['mean'].min():.2f} to "
-        f"{signed['mean'].max():.2f}). Compared as the paper does it, by modules of absolute values over all units, "
-        f"the same two measures agree there by {whole.min():.2f} to {whole.max():.2f} (0 = chance, 1 = identity); over "
-        f"live units by {live['mean'].min():.2f} to {live['mean'].max():.2f}. "
-        f"{_elsewhere_text(effects, answers, results, last)}"
-    )
-
-
-def _elsewhere_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results, last: int) -> str:
+def _along_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results, last: int) -> str:
+    signed = _along(effects, results, "l2", last, "rsa_signed")["mean"]
     parts = []
     for name in ("dropout", "l1"):
         rows = sweep(answers[answers["trained"] & (answers["layer"] == last)], results.study, name)
         end = rows.sort_values("strength").iloc[-1]
         number = _at(effects, name, end["strength"], last, "rsa_signed")
-        parts.append(f"{number} for {SWEEP_NAMES[name]} {end['strength']:.2g} ({end['sides']})")
+        parts.append(f"{number.mean:.2f} under {SWEEP_NAMES[name]} ({end['sides']})")
     plain = _at(effects, "dropout", 0.0, last, "rsa_signed")
     before = _at(effects, "dropout", 0.0, last, "rsa_signed", trained=False)
     return (
-        f"Without regularisation the correlation is {plain} in that layer; at the strongest it is {listed(parts)}; "
-        f"before training {before}."
+        f"In the last hidden layer the signed rank correlation is {signed.min():.2f} to {signed.max():.2f} under L2. "
+        f"Without regularisation it is {plain.mean:.2f}, and before training {before.mean:.2f}. At the strongest "
+        f"setting it is {listed(parts)}."
     )
 
 
@@ -263,34 +289,47 @@ def _course_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results)
     return "\n".join(items)
 
 
-def _hidden_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results, last: int) -> str:
-    trained = answers[answers["trained"]]
-    hidden, helped = int(trained["sign_hides"].sum()), int(trained["sign_helps"].sum())
-    of_l2 = sweep(trained[trained["layer"] == last], results.study, "l2")
+def _most_alike(effects: pd.DataFrame, results: Results, last: int) -> tuple[float, pd.Series]:
+    """The strength of L2 at which both sides of the last layer are most alike, and its numbers over all units."""
     at = float(_along(effects, results, "l2", last, "rsa_signed").sort_values("mean")["strength"].iloc[-1])
-    signed, absolute, modules, positive, ceiling, kept = (
-        _at(effects, "l2", at, last, name)
-        for name in ("rsa_signed", "rsa_absolute", *(f"{of}_{sign}" for of in _OF_MODULES for sign in _SIGNS))
+    return at, rows_at(with_all_units(results), **{**BASELINE._asdict(), "l2": at, "layer": last}).iloc[0]
+
+
+def _hidden_text(effects: pd.DataFrame, results: Results, last: int) -> str:
+    at, whole = _most_alike(effects, results, last)
+    absolute, positive, kept = (
+        _at(effects, "l2", at, last, name).mean
+        for name in ("corrected_absolute", "corrected_positive", "ceiling_positive")
     )
-    whole = rows_at(with_all_units(results), **{**BASELINE._asdict(), "l2": at, "layer": last}).iloc[0]
-    without, above = (int((of_l2[f"modules_{sign}"] == MORE_THAN_LITTLE).sum()) for sign in _SIGNS)
     steps = {
-        "silent units": modules.mean - whole["corrected_all"],
-        "absolute values": positive.mean - modules.mean,
-        "the search for modules, which does not end in the same ones twice": 1 - kept.mean,
-        "clustering at all": kept.mean - positive.mean,
+        "silent units": absolute - whole["corrected_all"],
+        "absolute values": positive - absolute,
+        "the search for modules, which does not end in the same ones twice": 1 - kept,
+        "clustering at all": kept - positive,
     }
     largest = max(steps, key=lambda name: steps[name])
     return (
-        f"In the last layer at L2 {at:.2g}, where the sides are most alike, several things hide it one by one. "
-        f"Silent units: with all units, as the paper compares them, absolute similarities have a rank correlation of "
-        f"{whole['rsa_all']:.2f} and modules agree by {whole['corrected_all']:.2f}; on live units it is {absolute} and "
-        f"{modules}. Absolute values: with the sign it is {signed} and {positive}. Clustering: two searches of one "
-        f"matrix agree by {ceiling} without the sign and by {kept} with it. The largest step of agreement is due to "
-        f"{largest}. Over all settings and layers, absolute values lower the rank correlation by {HIDDEN:g} or more in "
-        f"{hidden} of {len(trained)}, but modules agree more with the sign only in {helped}. On live units of the last "
-        f"layer under L2 modules agree by more than the limit of the claim, {LITTLE:g}, in {without} of {len(of_l2)} "
-        f"settings with absolute values and in {above} with the sign."
+        f"In the last layer at L2 {at:.2g}, where the sides are most alike, modules agree by "
+        f"{whole['corrected_all']:.2f} when compared as in the paper. Over live units they agree by {absolute:.2f}, "
+        f"and with the sign kept by {positive:.2f}. Two searches of one matrix agree by {kept:.2f}. The largest step "
+        f"is due to {largest}."
+    )
+
+
+def _counts_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results, last: int) -> str:
+    trained = answers[answers["trained"]]
+    hidden, helped = int(trained["sign_hides"].sum()), int(trained["sign_helps"].sum())
+    of_l2 = sweep(trained[trained["layer"] == last], results.study, "l2")
+    at, whole = _most_alike(effects, results, last)
+    absolute, signed = (_at(effects, "l2", at, last, name) for name in ("rsa_absolute", "rsa_signed"))
+    without, above = (int((of_l2[f"modules_{sign}"] == MORE_THAN_LITTLE).sum()) for sign in _SIGNS)
+    return (
+        f"The similarities themselves tell the same. There, absolute ones have a rank correlation of "
+        f"{whole['rsa_all']:.2f} over all units and of {absolute} over live units; with the sign it is {signed}. Over "
+        f"all settings and layers, absolute values lower it by {HIDDEN:g} or more in {hidden} of {len(trained)}, but "
+        f"modules agree more with the sign only in {helped}. On live units of the last layer under L2 modules agree "
+        f"by more than the limit of the claim, {LITTLE:g}, in {without} of {len(of_l2)} settings with absolute values "
+        f"and in {above} with the sign."
     )
 
 
@@ -301,13 +340,14 @@ def _balance_text(effects: pd.DataFrame, results: Results, last: int) -> str:
         for quantity, name in (("norm_gap", "squared lengths"), ("gram_gap", "all products")):
             numbers = _along(effects, results, "l2", layer, quantity)
             first, end = (_at(effects, "l2", strength, layer, quantity) for strength in _ends(numbers))
-            said.append(f"{name} {first} to {end}")
-        parts.append(f"layer {layer}: {', '.join(said)}")
+            said.append(f"from {first} to {end} for {name}")
+        parts.append(f"layer {layer}, {' and '.join(said)}")
     numbers = _along(effects, results, "l2", last, "rsa_signed")
     weakest, strongest = _ends(numbers)
     return (
-        f"Distance from balance from L2 {weakest:.2g} to {strongest:.2g}, over live units: {'; '.join(parts)}. Before "
-        f"training it is {_at(effects, 'l2', BASELINE.l2, last, 'norm_gap', trained=False)} and "
+        f"From L2 {weakest:.2g} to {strongest:.2g} the distance from balance over live units goes, in "
+        f"{', and in '.join(parts)}. Before training it is "
+        f"{_at(effects, 'l2', BASELINE.l2, last, 'norm_gap', trained=False)} and "
         f"{_at(effects, 'l2', BASELINE.l2, last, 'gram_gap', trained=False)} in layer {last}."
     )
 
@@ -317,17 +357,13 @@ def _claim_text(answers: pd.DataFrame, results: Results, verdict: Verdict, last:
     ones = rows[rows["sides"] == ONE]
     stays = (
         "The claim is about modules of absolute similarities over all units, and it stays judged as the paper defines "
-        f"it: **{verdict.status}**."
+        f"it: {verdict.status}."
     )
     if ones.empty:
-        return (
-            f"{stays} Nothing here speaks against it: in no setting of L2 are both sides of the last layer one thing."
-        )
+        return f"{stays} Nothing here speaks against it."
     return (
-        f"{stays} In another sense it is overturned for the last hidden layer in {len(ones)} of {len(rows)} settings "
-        f"of L2 ({ones['strength'].min():.2g} to {ones['strength'].max():.2g}): there the two families do not see "
-        "different things, they see the same thing, and that modules of these two measures agree little over all units "
-        "comes from silent units, absolute values and the search for modules."
+        f"{stays} But in the last hidden layer, in {len(ones)} of {len(rows)} settings of L2 "
+        f"({ones['strength'].min():.2g} to {ones['strength'].max():.2g}), the two families see the same thing."
     )
 
 
@@ -336,7 +372,7 @@ def _pilot_text(effects: pd.DataFrame, results: Results) -> str:
         return f"The pilot was of the study v1, so there is nothing to compare {results.study.name} with."
     pilots = pilot_table(effects)
     missed = pilots[~pilots["holds"]]
-    start = f"Of {len(pilots)} numbers of the pilot {int(pilots['holds'].sum())} lie within the intervals."
+    start = f"Of {len(pilots)} numbers of the pilot, {int(pilots['holds'].sum())} lie within the intervals."
     if missed.empty:
         return start
     names = [
@@ -344,7 +380,7 @@ def _pilot_text(effects: pd.DataFrame, results: Results) -> str:
         f"{row['layer']} (pilot {row['pilot']:.2f}, here {row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}])"
         for row in missed.to_dict("records")
     ]
-    return f"{start} Outside: {'; '.join(names)}."
+    return f"{start} These lie outside: {'; '.join(names)}."
 
 
 _QUANTITIES = {
@@ -378,8 +414,8 @@ def _made_up_text(made_up: pd.DataFrame) -> str:
     return (
         f"Of {unrelated['groups'].sum()} groups whose sides are unrelated, {called} are called related or one thing; "
         f"of {known['groups'].sum()} groups with a known answer {right} get it. Where both sides are one thing by "
-        f"construction, modules of absolute values and those with the sign agree by {listed(faults)}: the first hide "
-        "it there too."
+        f"construction, modules of absolute values and those with the sign agree by {listed(faults)}. So the first "
+        "hide it there too."
     )
 
 
@@ -407,6 +443,15 @@ def _at(
     return _Number(row["mean"], row["low"], row["high"], int(row["n_runs"]))
 
 
+def _ends_of_transfer(across: pd.DataFrame) -> tuple[_Number, _Number]:
+    """Without dropout, and at the strongest."""
+    return _transfer(across, 0.0), _transfer(across, across["strength"].max())
+
+
+def _rises(first: _Number, end: _Number) -> bool:
+    return end.low > first.high
+
+
 def _transfer(rows: pd.DataFrame, strength: float, *, layer: int = ALL_LAYERS, quantity: str = "transfer") -> _Number:
     row = rows_at(rows, strength=strength, layer=layer, quantity=quantity).iloc[0]
     return _Number(row["mean"], row["low"], row["high"], int(row["n_runs"]))
@@ -414,7 +459,3 @@ def _transfer(rows: pd.DataFrame, strength: float, *, layer: int = ALL_LAYERS, q
 
 def _holds(value: float, number: _Number) -> bool:
     return number.low - _ROUNDING <= value <= number.high + _ROUNDING
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %")
