@@ -131,6 +131,7 @@ def glue_table(
     *,
     origin: Sequence[str] | None = None,
 ) -> None:
+def glue_table(name: str, caption: str, markdown: str, data: pd.DataFrame | None = None) -> None:
     """The same for a fold, in which no cell can stand: {glue}`name` puts the table there.
 
     Args:
@@ -140,6 +141,10 @@ def glue_table(
     glue(name, table(name, caption, markdown), display=False)
     if data is not None:
         glue(f"{name}-data", fold_out(name, data, origin=origin), display=False)
+    """
+    glue(name, table(name, caption, markdown), display=False)
+    if data is not None:
+        glue(f"{name}-data", fold_out(name, data), display=False)
 
 
 def show_drawn(
