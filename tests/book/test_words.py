@@ -210,7 +210,7 @@ def test_agreement_at_the_ends_of_dropout_is_told() -> None:
     table = results.agreement
     table["element_centric"] = table["element_centric"].where(table["dropout"] != 0.6, 0.9)
     assert "From dropout 0 to 0.6" in strength_text(results)
-    assert "for two upstream measures 0.70 to 0.90 (chance 0.25 to 0.25)" in strength_text(results)
+    assert "from 0.70 to 0.90 for two upstream measures (chance 0.25 to 0.25)" in strength_text(results)
 
 
 def test_metrics_of_clusterings_and_of_matrices_are_told_apart() -> None:

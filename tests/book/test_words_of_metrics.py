@@ -25,14 +25,14 @@ def made_up(**across: tuple[float, str]) -> pd.DataFrame:
 def test_metrics_that_agree_are_counted() -> None:
     text = by_metric_text(made_up())
     assert text.startswith("3 of 3 other metrics of modules give both verdicts")
-    assert "0.10 to 0.10" in text
+    assert "By all of them agreement across the families is 10 % to 10 % of the way" in text
     assert "But" not in text
 
 
 def test_a_metric_that_gives_another_verdict_is_named() -> None:
     text = by_metric_text(made_up(adjusted=(0.4, NOT_REPRODUCED), similarity_spearman=(0.3, PARTLY)))
     assert text.startswith("2 of 3")
-    assert "0.10 to 0.40" in text
+    assert "10 % to 40 % of the way" in text
     assert (
         "by adjusted mutual information, variation of information the claim on pairs across the families is not" in text
     )

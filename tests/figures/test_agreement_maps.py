@@ -229,13 +229,14 @@ def layers_with(levels: dict[int, tuple[float, float]]) -> pd.DataFrame:
 def test_what_differs_between_layers_is_told() -> None:
     told = agreement_words.layers_text(layers_with({1: (0.2, 0.1), 2: (0.1, 0.3), 3: (-0.1, -0.1)}))
     assert (
-        "+0.20 in hidden layer 1 (+0.10), +0.10 in hidden layer 2 (+0.30) and −0.10 in hidden layer 3 (−0.10)." in told
+        "exceeds that across by +0.20 in layer 1 (+0.10 in untrained networks), +0.10 in layer 2 (+0.30 in untrained "
+        "networks) and −0.10 in layer 3 (−0.10 in untrained networks)." in told
     )
-    assert told.endswith("Compared with untrained networks, it is larger in layer 1 and smaller in layer 2.")
+    assert told.endswith("So after training the gap is larger in layer 1 and smaller in layer 2.")
     alike = agreement_words.layers_text(layers_with({1: (0.2, 0.1701), 2: (0.3, 0.3299)}))
-    assert alike.endswith("Compared with untrained networks, it differs little in any layer.")
+    assert alike.endswith("So after training the gap is about the same in every layer.")
     apart = agreement_words.layers_text(layers_with({1: (0.2, 0.1699), 2: (0.3, 0.3301)}))
-    assert apart.endswith("it is larger in layer 1 and smaller in layer 2.")
+    assert apart.endswith("is larger in layer 1 and smaller in layer 2.")
 
 
 @pytest.mark.parametrize("minus", [False, True])
@@ -384,4 +385,4 @@ def test_single_searches_and_better_ones_are_compared_in_their_run_alone() -> No
     told = agreement_words.restarts_text(results, better, restarts=20, run=1)
     numbers = [float(number) for number in re.findall(r"0\.\d+", told)]
     assert numbers == pytest.approx([0.7, 0.8, 0.6, 0.6, 0.3, 0.3], abs=0.01)
-    assert told.startswith("Mean element-centric similarity in run 1 by a single search and by the best of 20:")
+    assert told.startswith("In run 1, mean element-centric similarity by a single search and by the best of 20 is")

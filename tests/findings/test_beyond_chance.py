@@ -81,23 +81,26 @@ def test_the_sentences_follow_the_results() -> None:
     shares, effects = beyond_chance.beyond_chance_table(results), beyond_chance.since_training(results)
     errors = FalsePositives(0.03, 0.02, 0.05, 400)
     told = agreement_words.beyond_chance_texts(results, shares, errors, effects)
-    assert "100% have p < 0.05; 100% remain" in told["little_is_not_nothing"]
-    assert "0% when Holm's method" in told["little_is_not_nothing"]
+    assert "100 % have p < 0.05. 100 % remain" in told["little_is_not_nothing"]
+    assert "0 % when Holm's method" in told["little_is_not_nothing"]
     assert "could call none of them" in told["holm_over_all"]  # 24 networks, 2 layers, 24 pairs: 1,152 / 5,001 = 0.23
     assert told["holm_over_all"].endswith("multiplies to 0.23.")
     many = Results(replace(STUDY, permutations=10**6), results.networks, results.modules, results.agreement)
     assert "is possible" in agreement_words.beyond_chance_texts(many, shares, errors, effects)["holm_over_all"]
-    assert "finds agreement in 12 (95 % interval 2% to 5% of them): it keeps its level" in told["false_positives"]
+    assert (
+        "finds agreement in 12 (95 % interval 2 % to 5 % of them). It keeps its level of 5 %."
+        in told["false_positives"]
+    )
     kept = replace(errors, low=0.05)
     assert (
-        "it keeps its level" in agreement_words.beyond_chance_texts(results, shares, kept, effects)["false_positives"]
+        "It keeps its level" in agreement_words.beyond_chance_texts(results, shares, kept, effects)["false_positives"]
     )
     broken = agreement_words.beyond_chance_texts(results, shares, FalsePositives(0.2, 0.0501, 0.25, 400), effects)
     assert "does not keep its level" in broken["false_positives"]
     low = {"downstream": replace(effects["downstream"], mean=-0.1, low=None, high=None, smallest=-0.2, largest=-0.05)}
     since = agreement_words.beyond_chance_texts(results, shares, errors, low)["since_training"]
     assert since.startswith(
-        "Two downstream measures agree less in trained networks than in untrained ones (-0.100, single"
+        "Two downstream measures agree less in trained networks than in untrained ones (−0.10, single"
     )
     both = {"upstream": replace(effects["upstream"], low=None, high=None, smallest=-0.01, largest=0.1)}
     told = agreement_words.since_training_text(both)
@@ -105,5 +108,5 @@ def test_the_sentences_follow_the_results() -> None:
     higher = {"across": replace(effects["across"], mean=0.1, low=0.01, high=0.2)}
     told = agreement_words.since_training_text(higher)
     assert told.startswith("Measures of different families agree more in trained networks than in untrained ones")
-    assert "(+0.100, 95 % interval +0.010 to +0.200;" in told
+    assert "(+0.10, 95 % interval +0.01 to +0.20)." in told
     assert "no untrained networks" in agreement_words.beyond_chance_texts(results, shares, errors, {})["since_training"]

@@ -136,16 +136,22 @@ def test_the_rank_correlation_of_matrices_over_live_units_leaves_the_dead_out(mo
 def test_words_say_where_all_and_live_units_differ() -> None:
     both, claims = agreement_of_both(WHOLE, LIVE), claims_by_setting(WHOLE, LIVE)
     told = words.texts(STUDY, both, claims, beyond_chance_of_both(WHOLE, LIVE))
-    assert "two upstream measures 0.60 and 0.20 [" in told["live_answer"]
+    assert told["live_head"] == "Under L2 and L1 upstream measures agree less once silent units are left out."
     assert "less than two downstream measures (0.20 and 0.53)" in told["live_families"]
-    assert "largely about who is dead under no regularisation (" in told["live_dead"]
-    assert "says: **partly reproduced**" in told["live_families_agree_within"]
-    assert "they differ over all networks (reproduced, then partly reproduced)" in told["live_families_agree_within"]
+    assert (
+        "largely about which units are dead under no regularisation (0.60, and 0.20 over live units)"
+        in told["live_dead"]
+    )
+    assert "By the rule of claim 3, over live units: partly reproduced (" in told["live_families_agree_within"]
+    assert "all units over all networks (reproduced, then partly reproduced)" in told["live_families_agree_within"]
     assert told["live_held"] == "That first look was at another study."
     same = claims_by_setting(WHOLE, with_live_units(WHOLE))
-    assert "they differ nowhere" in words.claim_text(same, "families-differ")
+    assert words.claim_text(same, "families-differ").endswith("differs from that over all units nowhere.")
     assert "0.20 in place of 0.60 under L" in words.front_text(both)
     assert "over all networks agreement across families is 7% of the way" in words.little_text(claims)
+    unchanged = agreement_of_both(WHOLE, with_live_units(WHOLE))
+    assert words.head_text(unchanged).startswith("Under no penalty do upstream measures agree less")
+    assert words.dead_text(unchanged).startswith("Nowhere is agreement upstream largely about which units are dead")
     assert "does not hang on silent units" in words.front_text(agreement_of_both(WHOLE, with_live_units(WHOLE)))
     assert words.agreement_markdown(both).count("\n") == 1 + len(both) / len(KINDS)
     assert words.claims_markdown(claims).count("\n") == 1 + len(claims) / 4

@@ -1,19 +1,99 @@
 """Words on agreement: of measures, layers and networks, beyond chance and below the ceiling."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, listed
+from modularity_lib.book.words.prose import capitalised, listed, percent
 from modularity_lib.findings.beyond_chance import FalsePositives, within_minus_across
-from modularity_lib.findings.claims import ALPHA
+from modularity_lib.findings.claims import ALPHA, REPRODUCED, Verdict
 from modularity_lib.findings.inference import Effect
+from modularity_lib.findings.live_agreement import AGREEMENT_CLAIMS, ALL_LAYERS, ALL_NETWORKS
 from modularity_lib.findings.noise_ceiling import at_hand
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS, LABELS, REGULARISERS
 
 _ALIKE = 0.03  # agreements that differ by no more are called alike in prose
+
+
+WITHIN, ACROSS = AGREEMENT_CLAIMS
+
+
+def short_text(verdicts: Mapping[str, Verdict], effects: Mapping[str, Effect], both: pd.DataFrame) -> str:
+    """The answer of the page, from the verdicts, from what training changed, and from live units.
+
+    Args:
+        verdicts: of `judge_all`.
+        effects: of `since_training`.
+        both: of `agreement_of_both`.
+    """
+    across = verdicts[ACROSS]
+    if across.evidence is None or across.effect is None:
+        return "This study lacks pairs of some kind, so the claims cannot be tested."
+    held = {verdicts[name].status for name in AGREEMENT_CLAIMS} == {REPRODUCED}
+    told = [
+        f"{'Within a family they do, across the families hardly' if held else 'Not as clearly as the paper says'}: "
+        f"{percent(across.evidence.within)} and {percent(across.effect.mean)} of the way from chance to identity."
+    ]
+    places = both[(both["networks"] == ALL_NETWORKS) & (both["layer"] == ALL_LAYERS) & (both["kind"] == "upstream")]
+    told += [
+        "Part of the agreement of upstream measures is about which units are silent: over live units it falls from "
+        f"{percent(row['all'])} to {percent(row['live'])}."
+        for row in places.to_dict("records")
+        if row["change_high"] < 0
+    ]
+    if "downstream" in effects and effects["downstream"].bounds[0] <= 0:
+        told.append("Two downstream measures agree no more than in untrained networks.")
+    return " ".join(told)
+
+
+def within_text(verdict: Verdict) -> str:
+    """The verdict on agreement within the families, in short."""
+    if verdict.evidence is None or verdict.effect is None:
+        return f"{capitalised(verdict.status)}."
+    upstream, downstream = (percent(verdict.evidence[kind].beyond_chance) for kind in ("upstream", "downstream"))
+    return (
+        f"{capitalised(verdict.status)}. Two measures of one family agree by {_with_bounds(verdict.effect)} more "
+        f"than two of different families. A permutation test finds {upstream} of the comparisons of two upstream "
+        f"measures beyond chance, and {downstream} of those of two downstream ones."
+    )
+
+
+def across_text(verdict: Verdict, claims: pd.DataFrame) -> str:
+    """The verdict on agreement across the families, in short, and at the strongest dropout, where modules are.
+
+    Args:
+        claims: of `claims_by_setting`.
+    """
+    if verdict.evidence is None or verdict.effect is None:
+        return f"{capitalised(verdict.status)}."
+    told = (
+        f"{capitalised(verdict.status)}. Agreement across the families is {percent(verdict.effect.mean)} of the "
+        f"way from chance to identity, against {percent(verdict.evidence.within)} within them. Little is not nothing: "
+        f"{percent(verdict.evidence.beyond_chance)} of these comparisons agree beyond chance."
+    )
+    rows = claims[(claims["claim"] == ACROSS) & (claims["layer"] == ALL_LAYERS) & (claims["units"] == "all")]
+    dropout = rows[rows["networks"].str.startswith("dropout ")]
+    if dropout.empty:
+        return told
+    strongest = dropout.iloc[-1]
+    return (
+        f"{told} At {strongest['networks']}, where modules are clearest, agreement is {percent(strongest['mean'])}. "
+        f"By the same rule that is “{strongest['status']}”."
+    )
+
+
+def since_head_text(effects: Mapping[str, Effect]) -> str:
+    """What training does to agreement, for a caption."""
+    more = [LABELS[kind] for kind, effect in effects.items() if effect.bounds[0] > 0]
+    rest = [LABELS[kind] for kind, effect in effects.items() if effect.bounds[0] <= 0]
+    if not effects:
+        return "How much agreement there is, and how much is possible."
+    if not more:
+        return "Training makes no kind of pair agree more."
+    but = f", but not {listed(rest)}" if rest else ""
+    return f"Training makes {listed(more)} agree more{but}."
 
 
 def restarts_text(results: Results, better: Results, *, restarts: int, run: int = 0) -> str:
@@ -27,10 +107,10 @@ def restarts_text(results: Results, better: Results, *, restarts: int, run: int 
         rows = agreement_by_kind(source)
         means.append(rows[rows["run"] == run].groupby("kind")["element_centric"].mean())
     single, best = means
-    parts = [f"{LABELS[kind]} {single[kind]:.3f} and {best[kind]:.3f}" for kind in KINDS]
+    parts = [f"{single[kind]:.3f} and {best[kind]:.3f} for {LABELS[kind]}" for kind in KINDS]
     return (
-        f"Mean element-centric similarity in run {run} by a single search and by the best of {restarts}: "
-        f"{'; '.join(parts)}."
+        f"In run {run}, mean element-centric similarity by a single search and by the best of {restarts} is "
+        f"{listed(parts)}."
     )
 
 
@@ -55,11 +135,11 @@ def beyond_chance_texts(
     if len(across):
         row = across.iloc[0]
         little = (
-            f"Of {row['comparisons']:,} comparisons across the families {row['alone']:.0%} have p < {ALPHA:g}; "
-            f"{row['false_discovery']:.0%} remain when the rate of false discoveries is held at {ALPHA:.0%}, "
-            f"{row['holm']:.0%} when Holm's method is applied within each layer of a network. Among untrained networks "
-            f"{_untrained_share(shares)} remain at the same rate of false discoveries. These are shares, no tests: the "
-            "measures of a layer, and so its pairs, depend on each other."
+            f"Of {row['comparisons']:,} comparisons across the families {percent(row['alone'])} have p < {ALPHA:g}. "
+            f"{percent(row['false_discovery'])} remain when the rate of false discoveries is held at "
+            f"{percent(ALPHA)}, and {percent(row['holm'])} when Holm's method is applied within each layer of a "
+            f"network. Among untrained networks {_untrained_share(shares)} remain at the same rate of false "
+            "discoveries. These are shares, not tests: the measures of a layer, and so its pairs, depend on each other."
         )
     holds = errors.low <= ALPHA
     return {
@@ -72,8 +152,8 @@ def beyond_chance_texts(
         ),
         "false_positives": (
             f"On {errors.pairs:,} pairs with the units of one clustering shuffled the test finds agreement in "
-            f"{round(errors.rate * errors.pairs)} (95 % interval {errors.low:.0%} to {errors.high:.0%} of them): it "
-            f"{'keeps' if holds else 'does not keep'} its level of {ALPHA:.0%}."
+            f"{round(errors.rate * errors.pairs)} (95 % interval {percent(errors.low)} to {percent(errors.high)} of "
+            f"them). It {'keeps' if holds else 'does not keep'} its level of {percent(ALPHA)}."
         ),
         "since_training": since_training_text(effects),
     }
@@ -87,7 +167,7 @@ def since_training_text(effects: dict[str, Effect]) -> str:
 
 def _untrained_share(shares: pd.DataFrame) -> str:
     chosen = shares[(shares["kind"] == "across") & (shares["networks"] == "untrained")]
-    return f"{chosen['false_discovery'].iloc[0]:.1%}" if len(chosen) else "none"
+    return percent(chosen["false_discovery"].iloc[0], digits=1) if len(chosen) else "none"
 
 
 def _since(kind: str, effect: Effect) -> str:
@@ -97,7 +177,7 @@ def _since(kind: str, effect: Effect) -> str:
     bounds = "single runs" if effect.low is None else "95 % interval"
     return (
         f"{measures} agree {how} in trained networks than in untrained ones "
-        f"({effect.mean:+.3f}, {bounds} {low:+.3f} to {high:+.3f}; {effect.n_runs} runs)."
+        f"({_signed(effect.mean)}, {bounds} {_signed(low)} to {_signed(high)})."
     )
 
 
@@ -112,10 +192,10 @@ def strength_text(results: Results) -> str:
         chosen = rows[rows["kind"] == kind].groupby("strength")[["element_centric", "element_centric_chance"]].mean()
         before, after = chosen.loc[first], chosen.loc[last]
         parts.append(
-            f"{LABELS[kind]} {before['element_centric']:.2f} to {after['element_centric']:.2f} (chance "
+            f"from {before['element_centric']:.2f} to {after['element_centric']:.2f} for {LABELS[kind]} (chance "
             f"{before['element_centric_chance']:.2f} to {after['element_centric_chance']:.2f})"
         )
-    return f"From dropout {first:g} to {last:g} mean element-centric similarity goes, for {'; for '.join(parts)}."
+    return f"From dropout {first:g} to {last:g}, mean element-centric similarity goes {listed(parts)}."
 
 
 def metrics_text(table: pd.DataFrame) -> str:
@@ -124,7 +204,7 @@ def metrics_text(table: pd.DataFrame) -> str:
     clusterings, rsa = table.loc[~matrices, "here"], table.loc[matrices, "here"]
     return (
         f"The metrics of two clusterings correlate by {clusterings.min():.2f} to {clusterings.max():.2f} with each "
-        f"other; the rank correlation of the two similarity matrices (RSA) correlates with them by {rsa.min():.2f} to "
+        f"other. The rank correlation of the two similarity matrices (RSA) correlates with them by {rsa.min():.2f} to "
         f"{rsa.max():.2f}."
     )
 
@@ -151,7 +231,7 @@ def layers_text(table: pd.DataFrame) -> str:
     """How families differ by layer, from `agreement_by_layer_table`."""
     levels = within_minus_across(table).pivot_table(index="layer", columns="networks", values="difference")
     told = [
-        f"{_signed(trained)} in hidden layer {layer} ({_signed(before)})"
+        f"{_signed(trained)} in layer {layer} ({_signed(before)} in untrained networks)"
         for layer, trained, before in levels[["trained", "untrained"]].itertuples()
     ]
     wider, narrower = (
@@ -159,15 +239,17 @@ def layers_text(table: pd.DataFrame) -> str:
         for sign in (1, -1)
     )
     compared = [f"{word} in {_layers(layers)}" for word, layers in (("larger", wider), ("smaller", narrower)) if layers]
-    than = f"it is {' and '.join(compared)}" if compared else "it differs little in any layer"
-    return (
-        "Agreement of two measures of one family minus that of two of different families, in trained networks and, in "
-        f"brackets, in untrained ones: {listed(told)}. Compared with untrained networks, {than}."
-    )
+    than = f"{' and '.join(compared)}" if compared else "about the same in every layer"
+    return f"Agreement within a family exceeds that across by {listed(told)}. So after training the gap is {than}."
 
 
 def _layers(numbers: Sequence[str]) -> str:
     return f"layer{'s' if len(numbers) > 1 else ''} {listed(numbers)}"
+
+
+def _with_bounds(effect: Effect) -> str:
+    low, high = effect.bounds
+    return f"{effect.mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _signed(value: float) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import listed, markdown, markdown_of
+from modularity_lib.book.words.prose import listed, markdown, markdown_of, percent
 from modularity_lib.findings.claims import ALPHA, CLAIMS
 from modularity_lib.findings.live_agreement import (
     AGREEMENT_CLAIMS,
@@ -32,13 +32,13 @@ def texts(study: Study, both: pd.DataFrame, claims: pd.DataFrame, shares: pd.Dat
     """
     inside, looked_at = first_look_held(both, study)
     held = (
-        f"Of {looked_at} numbers of that first look, which was made on earlier tables of this study, {inside} lie "
-        "within the intervals of the table below."
+        f"That first look was at earlier tables of this study. Of its {looked_at} numbers {inside} lie within the "
+        "intervals here."
         if looked_at
         else "That first look was at another study."
     )
     return {
-        "live_answer": answer_text(both),
+        "live_head": head_text(both),
         "live_dead": dead_text(both),
         "live_families": families_text(both),
         "live_shares": shares_text(shares),
@@ -47,29 +47,31 @@ def texts(study: Study, both: pd.DataFrame, claims: pd.DataFrame, shares: pd.Dat
     }
 
 
-def answer_text(both: pd.DataFrame) -> str:
-    """Agreement over live units in place of all units, by kind of pair."""
-    rows = _of_all(both)
-    parts = [f"{LABELS[kind]} {rows[kind]['all']:.2f} and {_live(rows[kind])}" for kind in KINDS if kind in rows]
-    return f"Over all and over live units agreement is, where 0 is chance and 1 identity: {'; '.join(parts)}."
+def head_text(both: pd.DataFrame) -> str:
+    """What leaving out silent units does to agreement upstream under penalties, for a caption."""
+    upstream = both[(both["kind"] == "upstream") & (both["layer"] == ALL_LAYERS) & (both["change_high"] < 0)]
+    fallen = [name for name in ("L2", "L1") if name in set(upstream["networks"])]
+    if not fallen:
+        return "Under no penalty do upstream measures agree less once silent units are left out."
+    return f"Under {listed(fallen)} upstream measures agree less once silent units are left out."
 
 
 def dead_text(both: pd.DataFrame) -> str:
-    """Where agreement of two upstream measures is largely about who is dead."""
+    """Where agreement of two upstream measures is largely about which units are dead."""
     upstream = both[(both["kind"] == "upstream") & both["networks"].isin(_SWEEPS)]
     found = [row for _, row in upstream[upstream["layer"] == ALL_LAYERS].iterrows() if is_about_the_dead(row)]
     in_layers = [
-        f"{row['networks']} in layer {row['layer']} ({row['all']:.2f} and {row['live']:.2f})"
+        f"{row['networks']} in layer {row['layer']} ({row['all']:.2f}, and {row['live']:.2f})"
         for _, row in upstream[upstream["layer"] != ALL_LAYERS].iterrows()
         if is_about_the_dead(row) and row["networks"] not in [of["networks"] for of in found]
     ]
-    rule = f"less than {LARGELY:.0%} of it remains over live units"
-    told = [f"{row['networks']} ({row['all']:.2f} and {row['live']:.2f})" for row in found]
+    rule = f"less than {percent(LARGELY)} of it remains over live units"
+    told = [f"{row['networks']} ({row['all']:.2f}, and {row['live']:.2f} over live units)" for row in found]
     if not told and not in_layers:
-        return f"Nowhere is agreement upstream largely about who is dead: in no sweep is it so that {rule}."
+        return f"Nowhere is agreement upstream largely about which units are dead: in no sweep is it so that {rule}."
     where = listed(told) if told else "no sweep over all layers"
-    also = f"; also under {listed(in_layers)}" if in_layers else ""
-    return f"Agreement upstream is largely about who is dead under {where}{also}: {rule}."
+    also = f" The same holds under {listed(in_layers)}." if in_layers else ""
+    return f"Agreement upstream is largely about which units are dead under {where}: {rule}.{also}"
 
 
 def families_text(both: pd.DataFrame) -> str:
@@ -87,15 +89,16 @@ def families_text(both: pd.DataFrame) -> str:
         else:
             how = "about as much as"
         parts.append(f"over {name} {how} two downstream measures ({up[units]:.2f} and {down[units]:.2f})")
-    return f"Two upstream measures agree {', '.join(parts)}."
+    return f"Two upstream measures agree {' and '.join(parts)}."
 
 
 def shares_text(shares: pd.DataFrame) -> str:
     """Share of upstream comparisons beyond chance, by sweep and in untrained networks."""
     rows = shares[(shares["kind"] == "upstream") & shares["networks"].isin([*_SWEEPS, "untrained"])]
-    parts = [f"{row['networks']} {row['all']:.0%} and {row['live']:.0%}" for _, row in rows.iterrows()]
+    parts = [f"{percent(row['all'])} and {percent(row['live'])} ({row['networks']})" for _, row in rows.iterrows()]
     return (
-        f"Two upstream measures agree beyond chance (p < {ALPHA:g}), over all and over live units: {'; '.join(parts)}."
+        f"Of the comparisons of two upstream measures, these shares agree beyond chance (p < {ALPHA:g}) over all and "
+        f"over live units: {listed(parts)}."
     )
 
 
@@ -110,11 +113,11 @@ def claim_text(claims: pd.DataFrame, claim: str) -> str:
         if found[networks, layer, "all"]["status"] != found[networks, layer, "live"]["status"]
     ]
     whole = found[ALL_NETWORKS, ALL_LAYERS, "live"]
-    where = f"they differ {listed(differ)}" if differ else "they differ nowhere"
+    where = listed(differ) if differ else "nowhere"
     return (
-        f"*Over live units* the same rule says: **{whole['status']}** ({whole['mean']:.3f} [{whole['low']:.3f}, "
-        f"{whole['high']:.3f}]). The rule was applied to {len(places)} parts of the study too, over all units and then "
-        f"over live ones: {where}."
+        f"By the rule of claim {_NUMBERS[claim]}, over live units: {whole['status']} ({whole['mean']:.2f} "
+        f"[{whole['low']:.2f}, {whole['high']:.2f}]). In {len(places)} parts of the study, the verdict over live units "
+        f"differs from that over all units {where}."
     )
 
 
@@ -176,8 +179,9 @@ def claims_markdown(claims: pd.DataFrame) -> str:
 def shares_markdown(shares: pd.DataFrame) -> str:
     """Markdown table of `beyond_chance_of_both`."""
     cells = {"networks": "{networks}", "pair": "{pair}", "comparisons": "{comparisons:,}"}
-    cells |= {name: f"{{{units}:.0%}}" for units, name in _UNITS.items()}
-    return markdown_of(shares.assign(pair=shares["kind"].map(LABELS)), cells)
+    cells |= {name: f"{{{units}}}" for units, name in _UNITS.items()}
+    told = {units: shares[units].map(percent) for units in _UNITS}
+    return markdown_of(shares.assign(pair=shares["kind"].map(LABELS), **told), cells)
 
 
 def trial_markdown(trial: pd.DataFrame) -> str:
@@ -186,7 +190,7 @@ def trial_markdown(trial: pd.DataFrame) -> str:
     rows = []
     for pairs_of, dead in dict.fromkeys(place[:2] for place in found):
         of_units = [found[pairs_of, dead, units] for units in _UNITS]
-        rows.append([pairs_of, dead, *(f"{of['beyond_chance']:.0%}, {of['corrected']:.2f}" for of in of_units)])
+        rows.append([pairs_of, dead, *(f"{percent(of['beyond_chance'])}, {of['corrected']:.2f}" for of in of_units)])
     return markdown(["made-up clusterings", "silent units", *_UNITS.values()], rows)
 
 
@@ -200,12 +204,12 @@ def rank_text(ranks: pd.DataFrame | None) -> str:
         rows = ranks[ranks[penalty] == strengths.idxmax()]
         means = rows[["tied", "all", "live"]].mean()
         parts.append(
-            f"at {SWEEP_NAMES[penalty]} {strengths.idxmax():.2g}, where {means['tied']:.0%} of the pairs of units have "
-            f"a dead one, it is {means['all']:.2f} over all and {means['live']:.2f} over live units"
+            f"at {SWEEP_NAMES[penalty]} {strengths.idxmax():.2g}, where {percent(means['tied'])} of the pairs of units "
+            f"have a dead one, it is {means['all']:.2f} over all and {means['live']:.2f} over live units"
         )
     return (
         "The same holds for the rank correlation of two upstream similarity matrices (RSA): a pair with a dead unit "
-        f"has similarity 0 in both, and ties count as agreement. In run 0, {'; '.join(parts)}."
+        f"has similarity 0 in both, and ties count as agreement. In run 0, {', and '.join(parts)}."
     )
 
 

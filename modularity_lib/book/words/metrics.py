@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, listed, markdown
+from modularity_lib.book.words.prose import capitalised, listed, markdown, percent
 from modularity_lib.findings.claims import COULD_NOT_TEST
 from modularity_lib.findings.metrics import ALL, JUDGED, METRICS
 from modularity_lib.vocabulary import KINDS, LABELS, REGULARISERS, SWEEP_NAMES
@@ -52,9 +52,9 @@ def by_metric_text(table: pd.DataFrame, *, live: bool = False) -> str:
     means = [every[name]["mean"] for name in (own, *others)]
     verdicts = "the verdicts of element-centric similarity over live units" if live else "both verdicts of this chapter"
     return (
-        f"{len(kept)} of {len(others)} other metrics of modules give {verdicts}. All find agreement "
-        f"across the families to be {min(means):.2f} to {max(means):.2f} of the way from chance to identity."
-        + (f" But {listed(differing)}." if differing else "")
+        f"{len(kept)} of {len(others)} other metrics of modules give {verdicts}. By all of them "
+        f"agreement across the families is {percent(min(means))} to {percent(max(means))} of the way from chance to "
+        "identity." + (f" But {listed(differing)}." if differing else "")
     )
 
 
