@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import effect_text, listed, markdown
-from modularity_lib.findings.claims import CLAIMS, REPRODUCED, Verdict
+from modularity_lib.book.words.prose import effect_text, listed, markdown, percent
+from modularity_lib.findings.claims import ALPHA, CLAIMS, REPRODUCED, Verdict
 from modularity_lib.findings.synthetic import rate_table
 
 TESTS = {
@@ -19,10 +19,14 @@ MOST_ENTROPY = {"share": 0.02, "lowest": 0.07, "highest": 0.12}
 ROTATED_AFTER = {"share": 0.06}
 
 
-def answer_text(verdicts: Mapping[str, Verdict]) -> str:
-    """How many of the claims hold here."""
+def short_text(verdicts: Mapping[str, Verdict], p_values: Mapping[str, Sequence[float]]) -> str:
+    """The answer of the page: what agrees, how many of the claims hold here, and which tests to beware of."""
     held = sum(verdict.status == REPRODUCED for verdict in verdicts.values())
-    return f"Of the {len(verdicts)} claims of the paper, {held} are reproduced in this study of ours."
+    return (
+        "Mostly, but few looked at the same thing. Dropout was found before to make networks more modular, in the "
+        "graph of their weights. We found no study that compares the modules of what units receive and do as the paper "
+        f"does. Of its {len(verdicts)} claims {held} are reproduced here. {tests_head(p_values)}"
+    )
 
 
 def claim_text(claim_id: str, verdicts: Mapping[str, Verdict]) -> str:
@@ -30,7 +34,8 @@ def claim_text(claim_id: str, verdicts: Mapping[str, Verdict]) -> str:
     [claim] = (claim for claim in CLAIMS if claim.id == claim_id)
     verdict = verdicts[claim_id]
     return (
-        f"**The paper:** {claim.statement} **Here:** {verdict.status}; {effect_text(verdict.effect)}, {claim.quantity}."
+        f"**The paper:** {claim.statement} **Here:** {verdict.status} ({effect_text(verdict.effect)}, "
+        f"{claim.quantity})."
     )
 
 
@@ -40,12 +45,12 @@ def nulls_texts() -> dict[str, str]:
         "null_entropy": (
             "Correlations with most entropy that keep each unit's sum: their Q is "
             f"{MOST_ENTROPY['lowest']:.2f} to {MOST_ENTROPY['highest']:.2f} at every dropout and shows "
-            f"{MOST_ENTROPY['share']:.0%} of the rise of Q of upstream measures (pilot, three runs). Signed "
+            f"{percent(MOST_ENTROPY['share'])} of the rise of Q of upstream measures (pilot, three runs). Signed "
             "correlations are near 0 on average, so their sums say little."
         ),
         "null_rotation": (
             "Units rotated after the ReLU, which keeps all that the layer can compute: "
-            f"{ROTATED_AFTER['share']:.0%} of that rise (pilot, three runs)."
+            f"{percent(ROTATED_AFTER['share'])} of that rise (pilot, three runs)."
         ),
     }
 
@@ -58,7 +63,7 @@ def tests_markdown(p_values: Mapping[str, Sequence[float]]) -> str:
             row["test"],
             TESTS[row["test"]],
             f"{row['called']} of {row['matrices']}",
-            f"{row['low']:.0%} to {row['high']:.0%}",
+            f"{percent(row['low'])} to {percent(row['high'])}",
         ]
         for row in rates.to_dict("records")
     )
@@ -67,8 +72,18 @@ def tests_markdown(p_values: Mapping[str, Sequence[float]]) -> str:
 
 def tests_text(p_values: Mapping[str, Sequence[float]]) -> str:
     """The same in a sentence."""
-    counts = [f"{row['test']} {row['called']}" for row in _rates(p_values).to_dict("records")]
-    return f"of {len(next(iter(p_values.values())))} matrices of noise {listed(counts)}."
+    counts = [f"{row['called']} by {row['test']}" for row in _rates(p_values).to_dict("records")]
+    return f"Of {len(next(iter(p_values.values())))} matrices of noise, {listed(counts)} were called modular."
+
+
+def tests_head(p_values: Mapping[str, Sequence[float]]) -> str:
+    """Which tests call noise modular more often than they should, for a caption."""
+    rates = _rates(p_values)
+    wrong = rates[rates["low"] > ALPHA]
+    if wrong.empty:
+        return "No test calls noise modular more often than it should."
+    shares = [f"{row['test']} in {percent(row['called'] / row['matrices'])}" for row in wrong.to_dict("records")]
+    return f"Tests that are in use call noise modular: {listed(shares)} of cases."
 
 
 def _rates(p_values: Mapping[str, Sequence[float]]) -> pd.DataFrame:
