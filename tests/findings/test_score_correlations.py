@@ -102,16 +102,19 @@ def test_the_sentences_follow_the_scores() -> None:
     with_common_rise = scores_words.score_texts(scores.mean_correlations(made_up_results(dropout_rise=0.5)))
     assert "95 % interval lies above 0 in" in with_common_rise["score_verdict"]
     no_interval = scores.mean_correlations(made_up_results()).assign(low=np.nan, runs=1)
-    assert "no interval over 1 run, and so no verdict" in scores_words.score_texts(no_interval)["score_verdict"]
+    assert "no interval over 1 run, and so no verdict" in scores_words.score_texts(no_interval)["score_short"]
     assert "Less than half of it is left" in with_common_rise["score_fixed"]
-    assert "Among 20 untrained networks" in with_common_rise["score_untrained"]
+    assert with_common_rise["score_fixed_head"].startswith("What the families share is mostly")
+    assert with_common_rise["score_untrained"].startswith("The 20 untrained networks differ in nothing but")
     effect = np.random.default_rng(0).normal(size=10_000)
 
     def one_number_per_network(table: pd.DataFrame) -> np.ndarray:
         return effect[table.groupby(["trained", "l2", "l1", "dropout", "run", "layer"]).ngroup()]
 
     common = scores.mean_correlations(with_scores(made_up_results(), one_number_per_network))
-    assert "Half of it or more is left" in scores_words.score_texts(common)["score_fixed"]
+    told = scores_words.score_texts(common)
+    assert "Half of it or more is left" in told["score_fixed"]
+    assert told["score_fixed_head"] == "The families share more than that both follow the regulariser."
 
 
 def test_with_enough_runs_the_verdict_says_in_how_many_sweeps_the_families_agree() -> None:
@@ -124,11 +127,40 @@ def test_with_enough_runs_the_verdict_says_in_how_many_sweeps_the_families_agree
     ]
     untrained = [{**row, "sweep": "untrained"} for row in rows[:6]]
     means = pd.DataFrame(rows + untrained)
-    verdict = scores_words.score_texts(means)["score_verdict"]
-    assert "above 0 in 2 of 3 sweeps and layers (L2 layer 1, dropout layer 1)" in verdict
-    assert verdict.endswith("depends on the regulariser and the layer.")
-    assert scores_words.score_texts(means.assign(low=0.1))["score_verdict"].endswith("the other does too.")
-    assert scores_words.score_texts(means.assign(low=-0.1))["score_verdict"].endswith("the family that is asked.")
+    told = scores_words.score_texts(means)
+    assert "above 0 in 2 of 3 sweeps and layers (L2 layer 1 and dropout layer 1)." in told["score_verdict"]
+    assert told["score_head"].endswith("depends on the regulariser and the layer.")
+    assert scores_words.score_texts(means.assign(low=0.1))["score_head"].endswith("the other does too.")
+    assert scores_words.score_texts(means.assign(low=-0.1))["score_head"].endswith("the family of the measure.")
+
+
+def test_the_answer_and_the_table_have_the_numbers_of_each_kind_and_sweep() -> None:
+    by_kind = {"upstream": 0.5, "downstream": 0.6, "across": 0.4}
+    rows = [
+        {"sweep": sweep, "layer": layer, "kind": kind, "strength": strength, "low": 0.1, "high": 0.9}
+        | {"mean": mean + 0.01 * at + 0.02 * layer - 0.3 * (strength == "fixed"), "networks": 9, "runs": 9}
+        for at, sweep in enumerate(("l2", "l1", "dropout", "untrained"))
+        for layer in (1, 2)
+        for kind, mean in by_kind.items()
+        for strength in ("free", "fixed")
+        if (sweep, strength) != ("untrained", "fixed")
+    ]
+    means = pd.DataFrame(rows)
+    told = scores_words.score_texts(means)
+    assert told["score_short"] == (
+        "A network that one family calls more modular, the other does too. Across the families the mean rank "
+        "correlation of Q is 0.44 over the networks of a sweep, and 0.14 among networks of the same setting. What the "
+        "families share is mostly that both follow the regulariser."
+    )
+    assert told["score_fixed"].startswith("Within families the correlation at fixed strength is 0.29.")
+    assert told["score_untrained"].endswith("Across the families their correlation is 0.46.")
+    assert scores_words.sweeps_markdown(means).splitlines()[2:] == [
+        "| L2 | 0.53 | 0.63 | 0.43 |",
+        "| L1 | 0.54 | 0.64 | 0.44 |",
+        "| dropout | 0.55 | 0.65 | 0.45 |",
+        "| untrained | 0.56 | 0.66 | 0.46 |",
+    ]
+    assert scores_words.sweeps_markdown(means.assign(mean=np.nan)) == "There are too few networks to compare."
 
 
 def test_unknown_measures_are_refused() -> None:

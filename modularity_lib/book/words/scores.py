@@ -1,52 +1,60 @@
 """Words on the correlations of similarity scores between measures."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
-from modularity_lib.vocabulary import KINDS, REGULARISERS, SWEEP_NAMES
+from modularity_lib.book.words.prose import listed, markdown
+from modularity_lib.vocabulary import KINDS, LABELS, REGULARISERS, SWEEP_NAMES
 
 
 def score_texts(means: pd.DataFrame) -> dict[str, str]:
     """What `mean_correlations` found, in sentences.
 
-    `score_verdict`: whether the measures agree on how modular a layer is; `score_fixed`: whether they still do among
-    networks of one setting; `score_untrained`: and among untrained ones.
+    `score_short`: the answer of the page; `score_verdict`: whether the measures agree on how modular a layer is;
+    `score_fixed`: whether they still do among networks of one setting; `score_untrained`: and among untrained ones;
+    `score_head`, `score_fixed_head`: for captions.
     """
     trained, untrained = means[means["sweep"] != "untrained"], means[means["sweep"] == "untrained"]
     free, fixed = (trained[trained["strength"] == name] for name in ("free", "fixed"))
     across = free[free["kind"] == "across"]
-    sweeps = []
-    for regulariser in REGULARISERS:
-        chosen = free[free["sweep"] == regulariser].groupby("kind")["mean"].mean()
-        if chosen.reindex(KINDS).notna().all():
-            label = SWEEP_NAMES[regulariser]
-            sweeps.append(
-                f"{label}: {chosen['upstream']:.2f} for two upstream measures, {chosen['downstream']:.2f} for two "
-                f"downstream ones, {chosen['across']:.2f} across"
-            )
     agreeing = across["low"] > 0
-    names = ", ".join(_panel(row) for _, row in across[agreeing].iterrows()) or "none"
-    verdict = (
-        f"Mean rank correlation of Q, averaged over layers, by sweep: {'; '.join(sweeps)}. Across the families the "
-        f"95 % interval lies above 0 in {int(agreeing.sum())} of {len(across)} sweeps and layers ({names}). "
-        + _answer(agreeing.to_numpy())
-    )
+    names = [_panel(row) for _, row in across[agreeing].iterrows()]
     before, after = across["mean"].mean(), fixed.loc[fixed["kind"] == "across", "mean"].mean()
     within = fixed.loc[fixed["kind"].isin(("upstream", "downstream")), "mean"].mean()
+    answer = _answer(agreeing.to_numpy()) if across["low"].notna().any() else _without_intervals(across)
     if after < before / 2:
         follows = "Less than half of it is left: much of what the families share is that both follow the regulariser."
+        head = "What the families share is mostly that both follow the regulariser."
     else:
         follows = "Half of it or more is left: the families share more than that both follow the regulariser."
+        head = "The families share more than that both follow the regulariser."
     return {
-        "score_verdict": verdict if across["low"].notna().any() else _without_intervals(across, sweeps),
-        "score_fixed": (
-            f"Across the families the mean correlation is {before:.2f} over all networks of a sweep and {after:.2f} "
-            f"once the mean of each setting is taken off (there {within:.2f} within families). {follows}"
+        "score_short": (
+            f"{answer} Across the families the mean rank correlation of Q is {before:.2f} over the networks of a "
+            f"sweep, and {after:.2f} among networks of the same setting. {head}"
         ),
+        "score_head": answer,
+        "score_verdict": (
+            f"Across the families the 95 % interval lies above 0 in {int(agreeing.sum())} of {len(across)} sweeps and "
+            f"layers{f' ({listed(names)})' if names else ''}."
+        ),
+        "score_fixed": f"Within families the correlation at fixed strength is {within:.2f}. {follows}",
+        "score_fixed_head": head,
         "score_untrained": _untrained_text(untrained),
     }
+
+
+def sweeps_markdown(means: pd.DataFrame) -> str:
+    """Markdown table: mean rank correlation of Q, averaged over layers, by sweep and kind of pair."""
+    free = means[means["strength"] == "free"]
+    rows = []
+    for sweep in (*REGULARISERS, "untrained"):
+        chosen = free[free["sweep"] == sweep].groupby("kind")["mean"].mean().reindex(KINDS)
+        if chosen.notna().all():
+            rows.append([SWEEP_NAMES.get(sweep, sweep), *(f"{mean:.2f}" for mean in chosen)])
+    if not rows:
+        return "There are too few networks to compare."
+    return markdown(["networks", *(LABELS[kind] for kind in KINDS)], rows)
 
 
 def _panel(row: pd.Series) -> str:
@@ -57,24 +65,19 @@ def _answer(agreeing: np.ndarray) -> str:
     if agreeing.all():
         return "A network that one family calls more modular, the other does too."
     if not agreeing.any():
-        return "Which network is more modular depends on the family that is asked."
+        return "Which network is more modular depends on the family of the measure."
     return "Whether the other family calls the same networks more modular depends on the regulariser and the layer."
 
 
-def _without_intervals(across: pd.DataFrame, sweeps: Sequence[str]) -> str:
+def _without_intervals(across: pd.DataFrame) -> str:
     runs = int(across["runs"].max()) if len(across) else 0
-    return (
-        f"Mean rank correlation of Q, averaged over layers, by sweep: {'; '.join(sweeps) or 'none'}. There is no "
-        f"interval over {runs} run{'' if runs == 1 else 's'}, and so no verdict."
-    )
+    return f"There is no interval over {runs} run{'' if runs == 1 else 's'}, and so no verdict."
 
 
 def _untrained_text(untrained: pd.DataFrame) -> str:
     if untrained["mean"].isna().all():
         return "There are too few untrained networks to compare."
-    means = untrained.groupby("kind")["mean"].mean()
     return (
-        f"Among {untrained['networks'].max():,} untrained networks, which differ in nothing but their random weights, "
-        f"it is {means['upstream']:.2f} for two upstream measures, {means['downstream']:.2f} for two downstream ones "
-        f"and {means['across']:.2f} across."
+        f"The {untrained['networks'].max():,} untrained networks differ in nothing but their random weights. Across "
+        f"the families their correlation is {untrained.loc[untrained['kind'] == 'across', 'mean'].mean():.2f}."
     )
