@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import HTML, Markdown
+from IPython.display import HTML, Image
 from matplotlib.figure import Figure
 from myst_nb import glue
 
@@ -16,6 +17,7 @@ from modularity_lib.book.origin import Call, call_of, code_of, facts_of, made, s
 from modularity_lib.book.parameters import checked_parameters, parameters_of
 from modularity_lib.book.words.study import study_texts
 from modularity_lib.figures.plot import Plot
+from modularity_lib.figures.png import png_of
 from modularity_lib.findings.catalogue import finding_table
 from modularity_lib.findings.tables import FindingNotAtHand
 from modularity_lib.paths import checkout
@@ -156,7 +158,7 @@ def show_drawn(
     origin: Sequence[str] | None = None,
 ) -> None:
     """The same for a figure that is more than its table: it is what `made` gave, or comes with its call."""
-    glue(name, figure, display=False)
+    glue(name, Image(png_of(figure)), display=False)
     plt.close(figure)
     below = fold_out(name, table, call or call_of(figure), ending=f'.savefig("{name}.png")', origin=origin)
     glue(f"{name}-data", below, display=False)
