@@ -38,6 +38,24 @@ LABELS = {
 }
 
 
+def strength_text(strength: float) -> str:
+    """A strength of a regulariser as it is written everywhere: two digits, and few zeros.
+
+    >>> [strength_text(strength) for strength in (3.16228e-05, 0.00316228, 0.7, 0.0)]
+    ['3.2e-5', '0.0032', '0.7', '0']
+    """
+    return f"{strength:.2g}".replace("e-0", "e-")
+
+
+def setting_text(regulariser: str, strength: float) -> str:
+    """A regulariser with its strength.
+
+    >>> setting_text("l1", 0.00316228)
+    'L1 0.0032'
+    """
+    return f"{SWEEP_NAMES[regulariser]} {strength_text(strength)}"
+
+
 class Regularisation(NamedTuple):
     """Strengths of the three regularisers of one network; by default the baseline.
 
@@ -71,6 +89,24 @@ NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))
 MEASURE_LABELS: dict[str, str] = {
     measure: quantity_of(measure).replace("_", " ") + (" (norm)" if is_normalised(measure) else "")
     for measure in MEASURES
+}
+
+METRIC_LABELS = {  # of the scores of agreement between two clusterings
+    "greedy": "greedy matching",
+    "rmi": "RMI",
+    "rmi_norm": "RMI (norm)",
+    "vi": "VI",
+    "vi_norm": "VI (norm)",
+    "element_centric": "element-centric",
+    "similarity_spearman": "RSA (Spearman)",
+}
+NETWORK_LABELS = {  # of what is known of a network besides its modules
+    "test_accuracy": "test accuracy",
+    "train_accuracy": "train accuracy",
+    "sum_abs_weights": "sum of |w|",
+    "sum_squared_weights": "sum of w²",
+    "sparsity": "share of |w| < 0.001",
+    "nuclear_norm": "nuclear norm",
 }
 
 

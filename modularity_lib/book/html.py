@@ -17,7 +17,7 @@ from sphinx.writers.html5 import HTML5Translator
 _log = logging.getLogger(__name__)
 COVER = "cover.png"  # in _static; cover.py draws it
 DESCRIPTION_LENGTH = 200  # characters
-WIDE = 900  # pixels: a figure at least as wide is scrolled on a phone, so that its labels stay legible
+WIDE = 1200  # dots, two a pixel: a figure at least as wide is scrolled on a phone, so that its labels stay legible
 LONG = 30  # characters: with a longer cell, phones show a table of four or more columns as a list of its rows
 # Hard to read in a table when split between lines: a range, a pair of brackets, a share, a day, a quantity.
 _NUMBER = r"[+−-]?\d[\d.,]*(?:\s?%)?"

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, line
+from modularity_lib.figures.style import LOOKS, NARROW, legend_above, line
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS
 
@@ -26,14 +26,14 @@ def agreement_against_dropout_table(results: Results) -> pd.DataFrame:
 @drawn_from(agreement_against_dropout_table)
 def agreement_against_dropout(table: pd.DataFrame) -> Figure:
     """Agreement against dropout as curves, a colour for each kind of pair; dashed: chance."""
-    figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(NARROW, 3.9), layout="constrained")
     for kind in KINDS:
         look, curve = LOOKS[kind], table[table["kind"] == kind]
         axes.errorbar(curve["strength"], curve["mean"], curve["sem"], **line(look))
         axes.plot(curve["strength"], curve["chance"], color=look.colour, linestyle="--", linewidth=1)
     axes.plot([], [], color="black", linestyle="--", linewidth=1, label="chance (units shuffled)")
     axes.set(xlabel="dropout", ylabel="element-centric similarity (0 to 1)", ylim=(0, 1))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend_above(figure, *axes.get_legend_handles_labels())
     return figure
 
 
@@ -76,7 +76,7 @@ def chance_to_ceiling_table(
 _MARKS = {
     "chance": ("|", "chance (units shuffled)"),
     "untrained": ("o", "untrained"),
-    "trained": ("D", "trained, smallest to largest run"),
+    "trained": ("D", "trained: mean and range of runs"),
     "ceiling": (">", "ceiling: same matrix, two searches"),
     "ceiling, images": ("P", "ceiling: two halves of the images"),
 }
@@ -85,7 +85,7 @@ _MARKS = {
 @drawn_from(chance_to_ceiling_table)
 def chance_to_ceiling(table: pd.DataFrame) -> Figure:
     """From chance to ceiling: points on a line for each kind of pair."""
-    figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(NARROW, 3.9), layout="constrained")
     kinds = list(dict.fromkeys(table["kind"]))
     for height, kind in enumerate(reversed(kinds)):
         values = table[table["kind"] == kind].set_index("what")
@@ -99,10 +99,11 @@ def chance_to_ceiling(table: pd.DataFrame) -> Figure:
     for what, (marker, label) in _MARKS.items():
         bar = {"linestyle": "-", "linewidth": 3} if what == "trained" else {"linestyle": "none"}
         axes.plot([], [], color="#333333", label=label, **{**_mark(what, marker, "#333333"), "markersize": 8}, **bar)
-    axes.set_yticks(range(len(kinds)), [LOOKS[kind].label for kind in reversed(kinds)])
+    axes.set_yticks(
+        range(len(kinds)), [LOOKS[kind].label.replace("measures", "\nmeasures") for kind in reversed(kinds)]
+    )
     axes.set(xlabel="element-centric similarity (0 to 1)", xlim=(0, 1), ylim=(-0.5, len(kinds) - 0.5))
-    axes.tick_params(labelsize=9)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend_above(figure, *axes.get_legend_handles_labels())
     return figure
 
 

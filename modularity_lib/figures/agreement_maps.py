@@ -1,7 +1,7 @@
 """Agreement of clusterings as maps: beside the published ones (P9, P11), by strength (P10), by metric (P12)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,42 +13,38 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, STYLE, written
+from modularity_lib.figures.style import COLOUR_BAR, LOOKS, NARROW, STYLE, WIDTH, written
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.findings.paper import published
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, METRIC_LABELS, REGULARISERS, setting_text
 
-_METRIC_LABELS = {
-    "greedy": "greedy matching",
-    "rmi": "RMI",
-    "rmi_norm": "RMI (norm)",
-    "vi": "VI",
-    "vi_norm": "VI (norm)",
-    "element_centric": "element-centric",
-    "similarity_spearman": "RSA (Spearman)",
-}
 _STRENGTHS_SHOWN = 4
 _NETWORKS = {"trained": "trained", "untrained": "untrained", "minus": "trained minus untrained"}
 _SOURCES = {"here": "here", "published": "published", "difference": "here minus published"}
 _PAIR = ["measure_a", "measure_b"]
-_WIDTH = 7.4  # inches; a page shows this as some 740 pixels, so that text of 7 points is 10 pixels high
-_BAR: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 30, "pad": 0.02}
+_AGREEMENT = ("element_centric", "element_centric_chance")
 _SIMILARITY = "element-centric similarity"
-_STYLE = {**STYLE, "axes.titlesize": 8.5, "axes.labelsize": 8.5, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5}
+_STYLE = {**STYLE, "axes.titlesize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8}
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """What colours mean: from 0 to 1, or, where there is a limit, signed from -limit to limit."""
+    """What colours mean: values from `low` to `high`; signed ones around 0, of which `low` is minus `high`."""
 
     label: str
-    limit: float | None = None
+    low: float
+    high: float
+    chance: float | None = None  # marked on the colour bar
 
     def colours(self) -> dict[str, Any]:
-        if self.limit is None:
-            return {"vmin": 0, "vmax": 1, "cmap": "cividis"}
-        return {"vmin": -self.limit, "vmax": self.limit, "cmap": "RdBu_r"}
+        return {"vmin": self.low, "vmax": self.high, "cmap": "RdBu_r" if self.low < 0 else "cividis"}
+
+    def bar(self, figure: Figure, image: Collection, axes: Any, **options: Any) -> None:
+        """Draw the colour bar below some maps."""
+        bar = figure.colorbar(image, ax=axes, label=self.label, **{**COLOUR_BAR, **options})
+        if self.chance is not None:
+            bar.ax.axvline(self.chance, color="white", linewidth=2)
 
 
 def agreement_table(results: Results, *, layer: int | None = None, by_layer: bool = False) -> pd.DataFrame:
@@ -58,8 +54,9 @@ def agreement_table(results: Results, *, layer: int | None = None, by_layer: boo
         layer: hidden layer, counted from 1; all of them by default.
         by_layer: each hidden layer by itself, with the column `layer`.
     Returns:
-        `networks` ("trained", "untrained", "minus"), `measure_a`, `measure_b`, `here`, `n_networks` (trained ones for
-        "minus"); `published` and `difference` where the study is the paper's and all layers are taken together.
+        `networks` ("trained", "untrained", "minus"), `measure_a`, `measure_b`, `here`, `chance` (of shuffled
+        clusterings), `n_networks` (trained ones for "minus"); `published` and `difference` where the study is the
+        paper's and all layers are taken together.
     Raises:
         ValueError: a layer and by_layer.
     """
@@ -69,7 +66,7 @@ def agreement_table(results: Results, *, layer: int | None = None, by_layer: boo
     parts = []
     for name, trained in (("trained", True), ("untrained", False)):
         rows = _of_two_measures(results, layer=layer, trained=trained)
-        means = rows.groupby(_PAIR)["element_centric"].mean().rename("here").reset_index()
+        means = rows.groupby(_PAIR)[list(_AGREEMENT)].mean().set_axis(["here", "chance"], axis=1).reset_index()
         parts.append(means.assign(networks=name, n_networks=_n_networks(rows)))
     table = pd.concat(parts, ignore_index=True)
     if repeats_the_paper(results.study) and layer is None and len(parts[0]):
@@ -82,7 +79,7 @@ def agreement_table(results: Results, *, layer: int | None = None, by_layer: boo
     table = pd.concat([table, minus], ignore_index=True)
     if "published" in table:
         table["difference"] = table["here"] - table["published"]
-    return table[["networks", *_PAIR, *(n for n in (*values, "difference") if n in table), "n_networks"]]
+    return table[["networks", *_PAIR, *(n for n in (*values, "difference") if n in table), "chance", "n_networks"]]
 
 
 @drawn_from(agreement_table, style=_STYLE)
@@ -97,7 +94,7 @@ def agreement_maps(table: pd.DataFrame) -> Figure:
         shown = [("here", f"hidden layer {layer}", rows) for layer, rows in table.groupby("layer")]
     else:
         shown = [(source, _SOURCES[source], table) for source in sources]
-    size = (_WIDTH, 2.54 * len(shown) + 1.8 + 0.8 * (len(sources) > 1))  # room for one or two rows of colour bars
+    size = (WIDTH, 2.54 * len(shown) + 1.8 + 0.8 * (len(sources) > 1))  # room for one or two rows of colour bars
     figure, panels = plt.subplots(len(shown), len(_NETWORKS), figsize=size, squeeze=False, layout="constrained")
     scales = {networks: _scale_of(table, networks, sources) for networks in _NETWORKS}
     for row, (source, name, of_row) in zip(panels, shown, strict=True):
@@ -109,11 +106,10 @@ def agreement_maps(table: pd.DataFrame) -> Figure:
             n = f", n = {rows['n_networks'].max()}" if counted else ""
             axes.set_title(f"{_NETWORKS[networks]}{n}\n{name}")
     ours = panels[:2] if "difference" in table else panels
-    for columns, networks, bar in ((ours[:, :2], "trained", _BAR), (ours[:, 2:], "minus", _narrow_bar())):
-        label = scales[networks].label.replace(", ", ",\n")
-        figure.colorbar(columns[0, 0].collections[0], ax=columns, label=label, **bar)
+    for columns, networks, bar in ((ours[:, :2], "trained", {}), (ours[:, 2:], "minus", _narrow_bar())):
+        scales[networks].bar(figure, columns[0, 0].collections[0], columns, **bar)
     if "difference" in table:
-        figure.colorbar(panels[-1, 0].collections[0], ax=panels[-1], label=_difference(table).label, **_BAR)
+        _difference(table).bar(figure, panels[-1, 0].collections[0], panels[-1])
     _name_measures(panels)
     return figure
 
@@ -130,9 +126,9 @@ def agreement_by_strength_table(
         minus_untrained: subtract the mean of the untrained networks.
         by_layer: the first and the last hidden layer each by itself, with the column `layer`.
     Returns:
-        `networks` ("trained" or "minus"), `regulariser`, `strength`, `measure_a`, `measure_b`, `here`; `n_clusterings`:
-        how many pairs of clusterings are averaged; `n_networks`: networks of that strength with results; `published`
-        and `difference` where the study is the paper's, of all layers and nothing is subtracted.
+        `networks` ("trained" or "minus"), `regulariser`, `strength`, `measure_a`, `measure_b`, `here`, `chance`;
+        `n_clusterings`: how many pairs of clusterings are averaged; `n_networks`: networks of that strength with
+        results; `published` and `difference` where the study is the paper's, of all layers and nothing is subtracted.
     Raises:
         ValueError: a layer and by_layer.
     """
@@ -156,8 +152,13 @@ def agreement_by_strength_table(
             shown = [strength for strength in strengths if np.isclose(strength, of_paper, rtol=1e-4).any()]
         for strength in shown:
             of_strength = _of_layer(chosen[chosen["strength"] == strength], layer)
-            means = of_strength.groupby(_PAIR)["element_centric"].agg(here="mean", n_clusterings="size").reset_index()
-            parts.append(means.assign(regulariser=regulariser, strength=strength, n_networks=_n_networks(of_strength)))
+            by_pair = of_strength.groupby(_PAIR)[list(_AGREEMENT)]
+            means = by_pair.mean().set_axis(["here", "chance"], axis=1).assign(n_clusterings=by_pair.size())
+            parts.append(
+                means.reset_index().assign(
+                    regulariser=regulariser, strength=strength, n_networks=_n_networks(of_strength)
+                )
+            )
     table = pd.concat(parts, ignore_index=True)
     if minus_untrained:
         before = agreement_table(results, layer=layer).query("networks == 'untrained'")
@@ -165,7 +166,7 @@ def agreement_by_strength_table(
         table = table.merge(before, how="left")
         table["here"] = table["here"] - table.pop("untrained")
     table = table.assign(networks="minus" if minus_untrained else "trained")
-    columns = ["networks", "regulariser", "strength", *_PAIR, "here", "n_clusterings", "n_networks"]
+    columns = ["networks", "regulariser", "strength", *_PAIR, "here", "chance", "n_clusterings", "n_networks"]
     if is_the_papers and layer is None and not minus_untrained:
         names = ["regulariser", "strength", *_PAIR]
         theirs = paper.assign(strength=paper["strength"].round(9))[[*names, "published"]]
@@ -184,7 +185,7 @@ def agreement_by_strength(table: pd.DataFrame) -> Figure:
     """
     networks = table["networks"].iloc[0]
     halves = [rows for _, rows in table.groupby("layer")] if "layer" in table else [table]
-    scale = _scale_of(table, networks, ["here"])
+    scale = _scale_of(table, networks, ["here", *(["published"] if "published" in table else [])])
     label = scale.label
     if "layer" in table:
         below, above = table["layer"].min(), table["layer"].max()
@@ -192,7 +193,7 @@ def agreement_by_strength(table: pd.DataFrame) -> Figure:
     has_published = "published" in table
     if has_published:
         label += "\nbelow the diagonal: here; above: published"
-    size = (_WIDTH, 7.7)
+    size = (WIDTH, 7.7)
     figure, panels = plt.subplots(len(REGULARISERS), _STRENGTHS_SHOWN, figsize=size, layout="constrained")
     for row, regulariser in zip(panels, REGULARISERS, strict=True):
         for axes in row:
@@ -206,10 +207,10 @@ def agreement_by_strength(table: pd.DataFrame) -> Figure:
                 squares.append(_square(rows[0], "published"))
             lower = np.tri(len(MEASURES), dtype=bool)
             _draw_map(axes, squares[0].where(lower, squares[-1]), scale=scale, numbers=False)
-            name = f"{LOOKS[regulariser].label} {strength:.2g}".replace("e-0", "e-")
-            axes.set_title(f"{name}\nn = {pd.concat(rows)['n_networks'].max()} networks")
+            n = pd.concat(rows)["n_networks"].max()
+            axes.set_title(f"{setting_text(regulariser, strength)}\nn = {n} networks")
     drawn = next(axes.collections[0] for axes in panels.flat if axes.collections)
-    figure.colorbar(drawn, ax=panels, label=label, **_BAR)
+    replace(scale, label=label).bar(figure, drawn, panels)
     _name_measures(panels)
     return figure
 
@@ -227,22 +228,21 @@ def metric_agreement(table: pd.DataFrame) -> Figure:
     """Correlations of metrics as maps: ours and, where there are published values, these and the difference (P12)."""
     table = table.rename(columns={"metric_a": "measure_a", "metric_b": "measure_b"})
     sources = [name for name in _SOURCES if name in table]
-    labels = list(_METRIC_LABELS.values())
-    correlation = _Scale("mean size of the correlation")
-    side = 2.05 if len(sources) > 1 else 3.2
-    size = (1.2 + side * len(sources), side + 1.9)
+    labels = list(METRIC_LABELS.values())
+    correlation = _Scale("mean size of the correlation", 0, 1)
+    size = (WIDTH, 3.9) if len(sources) > 1 else (NARROW, 5.2)
     figure, panels = plt.subplots(1, len(sources), figsize=size, squeeze=False, layout="constrained")
     for axes, source in zip(panels[0], sources, strict=True):
         scale = _difference(table) if source == "difference" else correlation
-        _heat(axes, _square(table, source, names=list(_METRIC_LABELS)), scale=scale)
+        _heat(axes, _square(table, source, names=list(METRIC_LABELS)), scale=scale)
         axes.set_title(_SOURCES[source])
         centres = np.arange(len(labels)) + 0.5
         axes.set_xticks(centres, labels, rotation=90)
         axes.set_yticks(centres, labels if axes is panels[0, 0] else [""] * len(labels), rotation=0)
-    figure.colorbar(panels[0, 0].collections[0], ax=panels[0, :2], label=correlation.label, **_BAR)
+    correlation.bar(figure, panels[0, 0].collections[0], panels[0, :2])
     if "difference" in table:
         last = panels[0, -1]
-        figure.colorbar(last.collections[0], ax=last, label=_difference(table).label, **_narrow_bar())
+        _difference(table).bar(figure, last.collections[0], last, **_narrow_bar())
     return figure
 
 
@@ -280,14 +280,20 @@ def _limit(values: pd.Series, *, step: float) -> float:
 
 def _scale_of(table: pd.DataFrame, networks: str, columns: Sequence[str]) -> _Scale:
     """Colours of trained or untrained networks, or of their difference in any of the columns of values."""
-    if networks != "minus":
-        return _Scale(_SIMILARITY)
-    shown = table.loc[table["networks"] == "minus", [name for name in columns if name != "difference"]]
-    return _Scale(f"{_SIMILARITY}, trained minus untrained", _limit(pd.Series(shown.to_numpy().ravel()), step=0.1))
+    is_minus = table["networks"] == "minus"
+    columns = [name for name in columns if name != "difference"]
+    if networks == "minus":
+        limit = _limit(pd.Series(table.loc[is_minus, columns].to_numpy().ravel()), step=0.1)
+        return _Scale("trained minus untrained", -limit, limit)
+    shown, chance = table.loc[~is_minus, columns].to_numpy().ravel(), table.loc[~is_minus, "chance"].mean()
+    low = float(np.floor(np.nanmin([chance, *shown]) / 0.05) * 0.05)
+    label = f"{_SIMILARITY} (white line: chance, {chance:.2f})"
+    return _Scale(label, low, _limit(pd.Series(shown), step=0.1), chance)
 
 
 def _difference(table: pd.DataFrame) -> _Scale:
-    return _Scale("here minus published", _limit(table["difference"], step=0.05))
+    limit = _limit(table["difference"], step=0.05)
+    return _Scale("here minus published", -limit, limit)
 
 
 def _square(rows: pd.DataFrame, column: str, *, names: Sequence[str] = MEASURES) -> pd.DataFrame:
@@ -298,7 +304,7 @@ def _square(rows: pd.DataFrame, column: str, *, names: Sequence[str] = MEASURES)
 
 def _narrow_bar() -> dict[str, Any]:
     """A colour bar under one column of maps, with few ticks; a locator belongs to one axis, so each has its own."""
-    return {**_BAR, "shrink": 0.9, "aspect": 18, "ticks": MaxNLocator(4, steps=[1, 2, 5, 10])}
+    return {"shrink": 0.9, "aspect": 18, "ticks": MaxNLocator(4, steps=[1, 2, 5, 10])}
 
 
 def _draw_map(axes: Axes, values: pd.DataFrame, *, scale: _Scale, numbers: bool = True) -> None:

@@ -42,18 +42,16 @@ def along_dropout(results: Results, measured: pd.DataFrame | None) -> pd.DataFra
 @drawn_from(along_dropout)
 def q_with_as_much_in_common(table: pd.DataFrame) -> Figure:
     """Q along dropout: as it is, with as much in common, and of both nulls."""
-    return panels_along_dropout(table, _Q_CURVES, label="modularity Q", columns=4, absent=_ABSENT)
+    return panels_along_dropout(table, _Q_CURVES, label="modularity Q", absent=_ABSENT)
 
 
 @drawn_from(along_dropout)
 def q_of_rotated_units(table: pd.DataFrame) -> Figure:
     """Q of upstream measures along dropout: as it is, and after rotations of the units before their ReLU."""
-    return panels_along_dropout(
-        table, _ROTATED_CURVES, label="modularity Q", columns=3, absent=_ABSENT, measures=_UPSTREAM
-    )
+    return panels_along_dropout(table, _ROTATED_CURVES, label="modularity Q", absent=_ABSENT, measures=_UPSTREAM)
 
 
 @drawn_from(along_dropout)
 def similarity_within_and_across(table: pd.DataFrame) -> Figure:
     """Mean similarity along dropout: within the modules, across them, and of all pairs."""
-    return panels_along_dropout(table, _SHARED_CURVES, label="mean similarity", columns=3, absent=_ABSENT)
+    return panels_along_dropout(table, _SHARED_CURVES, label="mean similarity", absent=_ABSENT)

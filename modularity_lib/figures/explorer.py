@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from modularity_lib.clustering.pictures import SHARE, draw_matrix
-from modularity_lib.figures.style import LOOKS, STYLE
+from modularity_lib.figures.style import COLOUR_BAR, LOOKS, STYLE, WIDTH
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, Measure
 
 _PER_ROW = 2  # modules beside each other
@@ -38,16 +38,16 @@ def modules_looked_at(
     rows = max(1, -(-len(digits) // _PER_ROW))
     columns = max((len(images) for images in digits), default=0) + 1
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(8.6, 4.0 + 1.0 * rows), layout="constrained")
+        figure = plt.figure(figsize=(WIDTH, 4.0 + 1.0 * rows), layout="constrained")
         above, below = figure.subfigures(2, 1, height_ratios=[4.0, 1.0 * rows], squeeze=False)[:, 0]
         panels = above.subplots(1, len(orders), squeeze=False)[0]
         for axes, (order, labels, score) in zip(panels, orders, strict=True):
             image = _draw(axes, matrix, labels)
             reached = "no modules" if score is None else f"Q = {score:.3f}"
-            axes.set_title(f"sorted by {MEASURE_LABELS[order]}\n{reached}", color=LOOKS[FAMILY[order]].colour)
+            axes.set_title(f"sorted by\n{MEASURE_LABELS[order]}\n{reached}", color=LOOKS[FAMILY[order]].colour)
             axes.set_xlabel("unit, sorted by module")
         panels[0].set_ylabel(f"{MEASURE_LABELS[measure]}\nunit, sorted by module")
-        above.colorbar(image, ax=panels, shrink=0.8, label=SHARE)
+        above.colorbar(image, ax=panels, label=SHARE, **COLOUR_BAR)
         grid = below.subplots(rows, _PER_ROW * columns, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
@@ -60,7 +60,7 @@ def modules_looked_at(
             picture = grid[row, first + columns - 1]
             picture.imshow(weight.reshape(28, 28), cmap="RdBu_r", vmin=-largest, vmax=largest)
             picture.set_title(f"±{largest:.2g}", fontsize=8)
-        below.supxlabel(f"the digits that excite each module most; right of them its {weights_label}", fontsize=9)
+        below.supxlabel(f"the digits that excite each module most; right of them its {weights_label}")
         return figure
 
 

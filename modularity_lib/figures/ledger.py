@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import as_given, drawn_from
-from modularity_lib.figures.style import UNTRAINED_COLOUR
+from modularity_lib.figures.style import UNTRAINED_COLOUR, WIDTH
 
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "modularity Q": ("Q against regularisation", "Q of untrained networks, mean"),
@@ -32,7 +32,7 @@ _MARKERS = ("o", "s", "^")
 @drawn_from(as_given)
 def published_against_ours(numbers: pd.DataFrame) -> Figure:
     """Each number of `ledger.published_beside_ours` as a point: published value across, ours upwards; the diagonal."""
-    figure, panels = plt.subplots(3, 2, figsize=(8, 12.2), layout="constrained")
+    figure, panels = plt.subplots(3, 2, figsize=(WIDTH, 10.8), layout="constrained")
     panels[2, 1].remove()
     for axes, (title, groups) in zip(panels.flat[: len(_PANELS)], _PANELS.items(), strict=True):
         for group, colour, marker in zip(groups, _COLOURS, _MARKERS, strict=False):
@@ -55,5 +55,5 @@ def published_against_ours(numbers: pd.DataFrame) -> Figure:
         axes.set(
             title=title, xlabel="published value", ylabel="here", aspect="equal", xlim=(low, high), ylim=(low, high)
         )
-        axes.legend(loc="upper left", fontsize=7)
+        axes.legend(loc="upper left", fontsize=8, handletextpad=0.2, borderpad=0.1)
     return figure

@@ -37,4 +37,4 @@ _LABELS = {
 def lost_without_modules(table: pd.DataFrame) -> Figure:
     """What is lost along dropout with a module, with near neighbours, and with random sets of units."""
     label = _LABELS[next(iter(table["outcome"]), "accuracy")]
-    return panels_along_dropout(table, _CURVES, label=label, columns=3, absent="no weights at hand")
+    return panels_along_dropout(table, _CURVES, label=label, absent="no weights at hand")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, line
+from modularity_lib.figures.style import LOOKS, WIDTH, legend_above, line
 from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS, REGULARISERS, Regulariser
 
@@ -57,7 +57,7 @@ def agreement_over_both(table: pd.DataFrame) -> Figure:
     """Agreement against the strength of each regulariser: solid over live units, dashed over all; below, live units."""
     order: list[Regulariser] = ["dropout", "l2", "l1"]
     figure, panels = plt.subplots(
-        2, 3, figsize=(8.6, 5.2), sharex="col", sharey="row", layout="constrained", height_ratios=[3, 1]
+        2, 3, figsize=(WIDTH, 5.4), sharex="col", sharey="row", layout="constrained", height_ratios=[3, 1]
     )
     for (upper, lower), regulariser in zip(panels.T, order, strict=True):
         rows = table[table["regulariser"] == regulariser]
@@ -74,7 +74,7 @@ def agreement_over_both(table: pd.DataFrame) -> Figure:
     panels[1, 0].set(ylabel="live units per layer", ylim=(0, None))
     for name, look in _FORMS.values():
         panels[0, 0].plot([], [], color="black", marker="o", markersize=4, label=name, **look)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend_above(figure, *panels[0, 0].get_legend_handles_labels())
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from modularity_lib.clustering.pictures import SHARE, draw_matrix, in_order_of_modules
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS
+from modularity_lib.figures.style import COLOUR_BAR, LOOKS, WIDTH, measure_title
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, Measure
 
 if TYPE_CHECKING:  # it brings numba, which no figure needs
@@ -49,7 +49,7 @@ def sorted_by_each_other(table: pd.DataFrame) -> Figure:
     The strip beside a matrix shows, in the order of its rows, to which of the matrix's own modules each unit belongs.
     """
     first, second = table["measure"].unique()
-    figure = plt.figure(figsize=(8.6, 5.6), layout="constrained")
+    figure = plt.figure(figsize=(WIDTH, 5.6), layout="constrained")
     panels = figure.subplots(2, 6, width_ratios=[1, STRIP] * 3)
     for row, (measure, other) in zip(panels, ((first, second), (second, first)), strict=True):
         rows = table[table["measure"] == measure]
@@ -61,13 +61,13 @@ def sorted_by_each_other(table: pd.DataFrame) -> Figure:
             title = "units as they come"
             if order is not None:
                 score = rows["score" if order == measure else "score_other"].iloc[0]
-                title = f"sorted by {MEASURE_LABELS[order]}\nQ = {score:.3f}"
-            axes.set_title(title, fontsize=9)
+                title = f"sorted by\n{MEASURE_LABELS[order]}\nQ = {score:.3f}"
+            axes.set_title(title)
         row[0].set_ylabel(f"{MEASURE_LABELS[measure]}\nunit", color=colour)
     for axes, strip in zip(panels[-1, ::2], panels[-1, 1::2], strict=True):
         axes.set_xlabel("unit")
-        strip.set_xlabel("module", fontsize=8)
-    figure.colorbar(image, ax=panels, shrink=0.6, label=SHARE)
+        strip.set_xlabel("module")
+    figure.colorbar(image, ax=panels, label=SHARE, **COLOUR_BAR)
     return figure
 
 
@@ -82,15 +82,15 @@ def all_measures_table(layer: "SearchedLayer") -> pd.DataFrame:
 @drawn_from(all_measures_table)
 def all_measures(table: pd.DataFrame) -> Figure:
     """The eight similarity matrices of one layer, each sorted by its own modules."""
-    figure, panels = plt.subplots(2, 4, figsize=(8.6, 5.2), layout="constrained")
+    figure, panels = plt.subplots(2, 4, figsize=(WIDTH, 5.2), layout="constrained")
     for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
         rows = table[table["measure"] == measure]
         image = draw_matrix(axes, _matrix(rows), _labels(rows, "module"))
-        title = f"{MEASURE_LABELS[measure]}\nQ = {rows['score'].iloc[0]:.3f}"
+        title = measure_title(measure, f"Q = {rows['score'].iloc[0]:.3f}")
         axes.set_title(title, color=LOOKS[FAMILY[measure]].colour)
     for axes, family in zip(panels[:, 0], ("upstream", "downstream"), strict=True):
         axes.set_ylabel(f"{family}\nunit, sorted by module")
-    figure.colorbar(image, ax=panels, shrink=0.6, label=SHARE)
+    figure.colorbar(image, ax=panels, label=SHARE, **COLOUR_BAR)
     return figure
 
 
@@ -114,13 +114,13 @@ def against_dropout(table: pd.DataFrame) -> Figure:
     """The matrix of one measure and layer at several strengths of dropout, each sorted by its own modules (P7)."""
     [measure] = set(table["measure"])
     by_dropout = table.groupby("dropout", sort=False)
-    figure, panels = plt.subplots(1, len(by_dropout), figsize=(8.6, 2.9), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(1, len(by_dropout), figsize=(WIDTH, 3.2), layout="constrained", squeeze=False)
     for axes, (dropout, rows) in zip(panels[0], by_dropout, strict=True):
         image = draw_matrix(axes, _matrix(rows), _labels(rows, "module"))
         axes.set_title(f"dropout {dropout:g}\nQ = {rows['score'].iloc[0]:.3f}")
         axes.set_xlabel("unit, sorted by module")
     panels[0, 0].set_ylabel(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
-    figure.colorbar(image, ax=panels, shrink=0.8, label="similarity,\nshare of the largest")
+    figure.colorbar(image, ax=panels, label=SHARE, **COLOUR_BAR)
     return figure
 
 

@@ -9,7 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, PAPER_LABEL, SIDE_BY_SIDE, band, line, paper_handle, paper_points
+from modularity_lib.figures.style import (
+    LOOKS,
+    NARROW,
+    PAPER_LABEL,
+    SIDE_BY_SIDE,
+    WIDTH,
+    band,
+    legend_above,
+    line,
+    measure_title,
+    paper_handle,
+    paper_points,
+)
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results, sweep
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGULARISERS, Measure
@@ -79,10 +91,10 @@ def modularity_against_regularisation(table: pd.DataFrame) -> Figure:
     n_panels = len(measures) * len(layers)
     if by_layer:
         columns = len(layers) * (2 if len(layers) < 3 and len(measures) > 1 else 1)
-        width, height = 8.6, 1.6
+        width, height = WIDTH, 1.7
     else:
         columns = min(4, n_panels)
-        width, height = max(5.5, 2.15 * columns), 2.2
+        width, height = (WIDTH if columns > 2 else NARROW), 2.2
     rows = -(-n_panels // columns)
     figure, panels = plt.subplots(
         rows,
@@ -97,19 +109,18 @@ def modularity_against_regularisation(table: pd.DataFrame) -> Figure:
         axes.remove()
     for axes, (measure, layer) in zip(panels.flat, product(measures, layers), strict=False):
         _draw_sweeps(axes, table[(table["measure"] == measure) & (table["layer"] == layer)])
-        axes.set_title(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
-        if by_layer:
-            separator = " " if columns < 5 else "\n"
-            axes.set_title(f"{MEASURE_LABELS[measure]},{separator}layer {layer}", fontsize=8)
-        else:
+        axes.set_title(
+            measure_title(measure, f"layer {layer}" if by_layer else ""), color=LOOKS[FAMILY[measure]].colour
+        )
+        if not by_layer:
             axes.xaxis.set_tick_params(labelbottom=True)
     if by_layer:
         for axes in panels[-1]:
             axes.set_xlabel("% regularisation")
     else:
-        figure.supxlabel("% regularisation", fontsize=9)
-    figure.supylabel(_quantity_label(table), fontsize=9)
-    _legend(figure, table, n_columns=4 if by_layer or columns == 4 else 2)
+        figure.supxlabel("% regularisation")
+    figure.supylabel(_quantity_label(table))
+    _legend(figure, table)
     return figure
 
 
@@ -121,11 +132,11 @@ def modularity_of_measure_table(results: Results, measure: Measure) -> pd.DataFr
 @drawn_from(modularity_of_measure_table)
 def modularity_of_measure(table: pd.DataFrame) -> Figure:
     """Modularity Q of one measure against the strength of each regulariser, with the untrained band."""
-    figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(NARROW, 3.9), layout="constrained")
     _draw_sweeps(axes, table)
     [measure] = set(table["measure"])
     axes.set(xlabel="% regularisation", ylabel=f"{_quantity_label(table)}, {MEASURE_LABELS[measure]}")
-    _legend(figure, table, n_columns=2)
+    _legend(figure, table)
     return figure
 
 
@@ -147,12 +158,9 @@ def _draw_sweeps(axes: Axes, table: pd.DataFrame) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
-def _legend(figure: Figure, table: pd.DataFrame, *, n_columns: int = 4) -> None:
+def _legend(figure: Figure, table: pd.DataFrame) -> None:
     handles, labels = figure.axes[0].get_legend_handles_labels()
     entries = dict(zip(labels, handles, strict=True))
     if (table["source"] == "paper").any():
         entries[PAPER_LABEL] = paper_handle()
-        n_columns = min(n_columns, 3)
-    figure.legend(
-        entries.values(), entries.keys(), loc="outside upper center", ncols=n_columns, handler_map=SIDE_BY_SIDE
-    )
+    legend_above(figure, entries.values(), entries.keys(), handler_map=SIDE_BY_SIDE)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import as_given, drawn_from
-from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
+from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR, WIDTH, legend_above
 
 # Upstream and downstream as on every page, chance in grey; what is made up on purpose is black.
 KINDS = {
@@ -30,7 +30,7 @@ def gaps_of_methods(table: pd.DataFrame) -> Figure:
     """`gap_table`: how far below the best Q each method stays, a point per matrix, a bar for the mean."""
     kinds, methods = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["method"]))[::-1]
     figure, panels = plt.subplots(
-        1, len(kinds), figsize=(8.8, 3.3), sharey=True, sharex=True, squeeze=False, layout="constrained"
+        1, len(kinds), figsize=(WIDTH, 3.3), sharey=True, sharex=True, squeeze=False, layout="constrained"
     )
     for axes, kind in zip(panels[0], kinds, strict=True):
         rows = table[table["kind"] == kind]
@@ -47,7 +47,7 @@ def gaps_of_methods(table: pd.DataFrame) -> Figure:
     panels[0, 0].set_xscale("symlog", linthresh=1, linscale=0.6)
     panels[0, 0].set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
     panels[0, 0].set_xlim(-0.15, 130)
-    figure.supxlabel("gap to the best Q found, % (straight up to 1, logarithmic above)", fontsize=9)
+    figure.supxlabel("gap to the best Q found, % (straight up to 1, logarithmic above)")
     return figure
 
 
@@ -57,7 +57,7 @@ def near_optima(table: pd.DataFrame) -> Figure:
     kinds = list(dict.fromkeys(table["kind"]))
     others = table[~table["is_best"]]
     figure, panels = plt.subplots(
-        1, len(kinds), figsize=(8.8, 2.9), sharey=True, sharex=True, squeeze=False, layout="constrained"
+        1, len(kinds), figsize=(WIDTH, 2.9), sharey=True, sharex=True, squeeze=False, layout="constrained"
     )
     for axes, kind in zip(panels[0], kinds, strict=True):
         rows = others[others["kind"] == kind]
@@ -66,7 +66,7 @@ def near_optima(table: pd.DataFrame) -> Figure:
         axes.axhline(rows["chance"].mean(), color=colour, linestyle="--", linewidth=1)
         axes.set_title(f"{kind} ({table.loc[table['kind'] == kind, 'matrix'].nunique()})", color=_title_colour(kind))
     panels[0, 0].set(ylabel="element-centric similarity\nwith the best modules", ylim=(0, 1.05))
-    figure.supxlabel("gap to the best search of the same matrix, % of its Q", fontsize=9)
+    figure.supxlabel("gap to the best search of the same matrix, % of its Q")
     return figure
 
 
@@ -79,7 +79,7 @@ def floor_and_common_factor_table(floor: pd.DataFrame, common: pd.DataFrame) -> 
 def floor_and_common_factor(table: pd.DataFrame) -> Figure:
     """Q of noise by the number of units, and Q of planted blocks by the correlation that all units share."""
     floor, common = (table.dropna(subset=[column]) for column in ("samples", "common"))
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8.8, 3.1), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(WIDTH, 3.1), layout="constrained")
     colour, _ = KINDS["noise"]
     for index, (samples, rows) in enumerate(floor.groupby("samples")):
         left.errorbar(
@@ -99,7 +99,7 @@ def floor_and_common_factor(table: pd.DataFrame) -> Figure:
     left.set_xticks(counts, [f"{count:.0f}" for count in counts])
     left.minorticks_off()
     left.set(xlabel="units (logarithmic)", ylabel="modularity Q", ylim=(0, None), title="Q of noise")
-    left.legend(title="samples", title_fontsize=8, fontsize=8)
+    left.legend(title="samples", fontsize=8.5)
     colour, _ = KINDS["planted blocks"]
     for index, (shared, rows) in enumerate(common.groupby("shared")):
         look = {"color": colour, "linestyle": _LINES[index], "marker": _MARKERS[index], "markersize": 4}
@@ -110,7 +110,7 @@ def floor_and_common_factor(table: pd.DataFrame) -> Figure:
     right.set(ylabel="element-centric similarity\nof modules and blocks", ylim=(0, 1.05), title="are the blocks found?")
     for axes in (middle, right):
         axes.set_xlabel("correlation shared by all units")
-    middle.legend(title="correlation\nwithin blocks", title_fontsize=8, fontsize=8)
+    middle.legend(title="correlation\nwithin blocks", fontsize=8.5)
     return figure
 
 
@@ -118,7 +118,7 @@ def floor_and_common_factor(table: pd.DataFrame) -> Figure:
 def p_values_of_tests(table: pd.DataFrame) -> Figure:
     """`p_value_table`: share of matrices with a p-value up to each level; dotted: a valid test."""
     kinds, tests = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["test"]))
-    figure, panels = plt.subplots(1, len(kinds), figsize=(8.8, 3.2), sharey=True, squeeze=False, layout="constrained")
+    figure, panels = plt.subplots(1, len(kinds), figsize=(WIDTH, 3.2), sharey=True, squeeze=False, layout="constrained")
     for axes, kind in zip(panels[0], kinds, strict=True):
         for index, test in enumerate(tests):
             values = np.sort(table.loc[(table["kind"] == kind) & (table["test"] == test), "p_value"])
@@ -134,5 +134,5 @@ def p_values_of_tests(table: pd.DataFrame) -> Figure:
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":", label="p-values of a valid test")
         axes.set(title=kind, xlabel="p-value up to", xlim=(0, 1), ylim=(0, 1.02))
     panels[0, 0].set_ylabel("share of the matrices")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    legend_above(figure, *panels[0, 0].get_legend_handles_labels())
     return figure

@@ -15,6 +15,8 @@ from modularity_lib.figures.style import (
     PAPER_LABEL,
     SIDE_BY_SIDE,
     UNTRAINED_COLOUR,
+    WIDTH,
+    legend_above,
     line,
     paper_handle,
     paper_points,
@@ -22,16 +24,7 @@ from modularity_lib.figures.style import (
 )
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import REGULARISERS, Regulariser
-
-QUANTITIES = {
-    "test_accuracy": "test accuracy",
-    "train_accuracy": "train accuracy",
-    "sum_abs_weights": "sum of |w|",
-    "sum_squared_weights": "sum of w²",
-    "sparsity": "share of |w| < 0.001",
-    "nuclear_norm": "nuclear norm",
-}
+from modularity_lib.vocabulary import NETWORK_LABELS, REGULARISERS, Regulariser, strength_text
 
 
 def performance_table(results: Results) -> pd.DataFrame:
@@ -43,10 +36,10 @@ def performance_table(results: Results) -> pd.DataFrame:
     sweeps = pd.concat(sweep(networks, results.study, name).assign(regulariser=name) for name in REGULARISERS)
     names = ["regulariser", "strength", "run"]
     parts = [
-        rows.melt(id_vars=names, value_vars=list(QUANTITIES), var_name="quantity").assign(source=source)
+        rows.melt(id_vars=names, value_vars=list(NETWORK_LABELS), var_name="quantity").assign(source=source)
         for source, rows in (
             ("here", sweeps),
-            ("untrained", results.analysed("networks", trained=False).reindex(columns=[*names, *QUANTITIES])),
+            ("untrained", results.analysed("networks", trained=False).reindex(columns=[*names, *NETWORK_LABELS])),
         )
     ]
     if repeats_the_paper(results.study):
@@ -59,9 +52,9 @@ def performance_table(results: Results) -> pd.DataFrame:
 def performance_and_norms(table: pd.DataFrame) -> Figure:
     """Accuracy and norms of the weights against each regulariser: lines per run, mean ± s.e.m., untrained band (P1)."""
     figure, panels = plt.subplots(
-        len(QUANTITIES), 3, figsize=(8, 10.8), sharey="row", sharex="col", layout="constrained"
+        len(NETWORK_LABELS), 3, figsize=(WIDTH, 10.6), sharey="row", sharex="col", layout="constrained"
     )
-    for row, (quantity, label) in zip(panels, QUANTITIES.items(), strict=True):
+    for row, (quantity, label) in zip(panels, NETWORK_LABELS.items(), strict=True):
         ours, paper, untrained = (
             table[(table["source"] == source) & (table["quantity"] == quantity)]
             for source in ("here", "paper", "untrained")
@@ -100,20 +93,12 @@ def _legend(figure: Figure, *, with_paper: bool) -> None:
     entries |= {str(handle.get_label()): handle for handle in bands}
     if with_paper:
         entries[PAPER_LABEL] = paper_handle()
-    figure.legend(
-        entries.values(),
-        entries.keys(),
-        loc="outside upper center",
-        ncols=2,
-        handlelength=4,
-        handler_map=SIDE_BY_SIDE,
-    )
+    legend_above(figure, entries.values(), entries.keys(), handlelength=3, handler_map=SIDE_BY_SIDE)
 
 
 def _strength_axis(axes: Axes, strengths: list[float], regulariser: Regulariser) -> dict[float, float]:
     """Put the strengths of a sweep on the x axis, evenly spaced for the penalties; return each strength's position."""
     if regulariser == "dropout":
         return {strength: strength for strength in strengths}
-    names = [f"{strength:.0e}".replace("e-0", "e-") if strength else "0" for strength in strengths]
-    axes.set_xticks(range(len(strengths)), names, rotation=45)
+    axes.set_xticks(range(len(strengths)), map(strength_text, strengths), rotation=60)
     return {strength: float(index) for index, strength in enumerate(strengths)}

@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from modularity_lib.figures.style import LOOKS
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, NORMALISED, Measure
+from modularity_lib.figures.style import LOOKS, NARROW, WIDTH, legend_above, measure_title
+from modularity_lib.vocabulary import FAMILY, NORMALISED, Measure
 
 Curves = dict[str, tuple[str, dict[str, Any]]]  # {column: (name, look)}
 
@@ -18,7 +18,6 @@ def panels_along_dropout(
     curves: Curves,
     *,
     label: str,
-    columns: int,
     absent: str,
     measures: Sequence[Measure] = NORMALISED,
 ) -> Figure:
@@ -27,7 +26,6 @@ def panels_along_dropout(
     Args:
         table: of one sweep, with `strength`, `layer`, `measure` and a column for each curve.
         label: of the y axis.
-        columns: of the legend.
         absent: what a table without rows is shown as.
         measures: a column of panels for each.
     """
@@ -35,7 +33,7 @@ def panels_along_dropout(
     figure, panels = plt.subplots(
         max(1, len(layers)),
         len(measures),
-        figsize=(0.6 + 2.0 * max(3, len(measures)), 0.9 + 1.9 * max(1, len(layers))),
+        figsize=(WIDTH if len(measures) > 2 else NARROW, 0.9 + 1.9 * max(1, len(layers))),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -48,7 +46,7 @@ def panels_along_dropout(
                 means, errors = rows[column].mean(), rows[column].sem().fillna(0.0)
                 looks = {"linewidth": 1.1, "markersize": 4, "capsize": 1.5, **look}
                 axes.errorbar(means.index, means, errors, **looks, label=name)
-            axes.set_title(f"{MEASURE_LABELS[measure]},\nlayer {layer}", color=LOOKS[FAMILY[measure]].colour)
+            axes.set_title(measure_title(measure, f"layer {layer}"), color=LOOKS[FAMILY[measure]].colour)
     if not layers:
         for axes in panels.flat:
             axes.set_axis_off()
@@ -60,6 +58,5 @@ def panels_along_dropout(
     panels[0, 0].set_ylim(0, None)
     for axes in panels[:, 0]:
         axes.set_ylabel(label)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    legend_above(figure, *panels[0, 0].get_legend_handles_labels())
     return figure

@@ -1,22 +1,41 @@
 """Do the measures agree on how modular a layer is?"""
 
 from collections.abc import Sequence
+from itertools import combinations
+from typing import get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from modularity_lib.figures.plot import as_given, drawn_from
-from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR, measure_ticks, written
+from modularity_lib.figures.style import (
+    COLOUR_BAR,
+    LOOKS,
+    NARROW,
+    UNTRAINED_COLOUR,
+    WIDTH,
+    legend_above,
+    measure_ticks,
+    written,
+)
 from modularity_lib.findings.score_correlations import SWEEPS, score_correlations, scores_by_network
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import FAMILY, KINDS, MEASURE_LABELS, MEASURES, Measure
+from modularity_lib.vocabulary import (
+    KINDS,
+    LABELS,
+    MEASURE_LABELS,
+    MEASURES,
+    Measure,
+    PairKind,
+    is_normalised,
+    pair_kind,
+)
 
+_KIND_TITLES = {kind: LABELS.get(kind, "the same, normalised") for kind in get_args(PairKind)}
 _SWEEP_LABELS = {name: LOOKS[name].label if name in LOOKS else "untrained" for name in SWEEPS}
 
 
@@ -35,33 +54,33 @@ def scatter_table(
 
 @drawn_from(scatter_table)
 def scatter_of_scores(table: pd.DataFrame) -> Figure:
-    """Q of every two measures against each other, a point per network, a layer on each side of the diagonal (P8).
+    """Q of two measures against each other, a point per network: a column per kind of pair, a row per layer (P8).
 
-    The x axis of a panel is the measure named above or below its column, the y axis the one named beside its row.
+    Of each kind the first pair of the table is shown, one of normalised measures if there is any.
     """
-    measures = [name for name in table if name in MEASURES]
-    below, above = _layers_of(table)
-    ranges = {name: _range(table[name]) for name in measures}
-    n = len(measures)
-    figure, panels = plt.subplots(n, n, figsize=(9, 9.3), layout=ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01))
-    for row, y in enumerate(measures):
-        for column, x in enumerate(measures):
-            axes = panels[row, column]
-            if row == column:
-                _name_plate(axes, x)
-                continue
-            part = table[table["layer"] == (below if row > column else above)]
-            for group, rows in part.groupby("regulariser", sort=False):
+    pairs = _one_of_each_kind([name for name in table if name in MEASURES])
+    layers = list(dict.fromkeys(_layers_of(table)))
+    figure, panels = plt.subplots(
+        len(layers),
+        len(pairs),
+        figsize=(WIDTH if len(pairs) > 1 else NARROW, 0.8 + 2.3 * len(layers)),
+        sharex="col",
+        sharey="col",
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, layer in zip(panels, layers, strict=True):
+        for axes, (kind, (x, y)) in zip(row, pairs.items(), strict=True):
+            for group, rows in table[table["layer"] == layer].groupby("regulariser", sort=False):
                 axes.plot(rows[x], rows[y], **_points(str(group)))
-            axes.set(xlim=ranges[x], ylim=ranges[y])
-            axes.locator_params(nbins=3)
-            # The corners hold names, so their neighbours carry the numbers.
-            is_lowest, is_leftmost = row == n - 1 - (column == n - 1), column == (row == 0)
-            axes.tick_params(labelsize=6, length=2, labelbottom=is_lowest, labelleft=is_leftmost)
-    figure.supxlabel("modularity Q of the measure named in the column", fontsize=9)
-    figure.supylabel("modularity Q of the measure named in the row", fontsize=9)
-    title = f"below the diagonal: layer {below}; above: layer {above}"
-    figure.legend(handles=_handles(), loc="outside upper center", ncols=5, title=title, title_fontsize=9)
+            title = f"layer {layer}" if axes not in panels[0] else f"{_KIND_TITLES[kind]}\nlayer {layer}"
+            axes.set_title(title, color=LOOKS[kind].colour if kind in LOOKS else "black")
+            axes.set_ylabel(f"Q, {MEASURE_LABELS[y]}")
+            axes.locator_params(nbins=4)
+    for axes, (x, _) in zip(panels[-1], pairs.values(), strict=True):
+        axes.set_xlabel(f"Q, {MEASURE_LABELS[x]}")
+    handles = _handles()
+    legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
     return figure
 
 
@@ -78,7 +97,7 @@ def score_correlation_table(results: Results, *, layers: Sequence[int] | None = 
 def score_correlation_matrices(table: pd.DataFrame) -> Figure:
     """Spearman correlation of Q between measures, a matrix per regulariser and for untrained networks (P8)."""
     below, above = _layers_of(table)
-    figure, panels = plt.subplots(2, 2, figsize=(9, 9.6), layout="constrained")
+    figure, panels = plt.subplots(2, 2, figsize=(WIDTH, 8.4), layout="constrained")
     for axes, name in zip(panels.flat, SWEEPS, strict=True):
         rows = table[table["sweep"] == name]
         halves = [rows[rows["layer"] == layer] for layer in (below, above)]
@@ -91,8 +110,8 @@ def score_correlation_matrices(table: pd.DataFrame) -> Figure:
         axes.axvline(4, color="black", linewidth=1)
         axes.set_title(f"{_SWEEP_LABELS[name]}: n = {counts[0]} below, {counts[1]} above")
         measure_ticks(axes, left=axes in panels[:, 0], below=axes in panels[-1])
-    label = f"Spearman correlation of Q (-1 to 1); below the diagonal: layer {below}, above: layer {above}"
-    figure.colorbar(panels[0, 0].collections[0], ax=panels, location="bottom", shrink=0.4, aspect=40, label=label)
+    label = f"Spearman correlation of Q\nbelow the diagonal: layer {below}, above: layer {above}"
+    figure.colorbar(panels[0, 0].collections[0], ax=panels, label=label, **COLOUR_BAR)
     return figure
 
 
@@ -105,11 +124,11 @@ def score_correlations_by_kind(means: pd.DataFrame) -> Figure:
     """
     layers = sorted(means["layer"].unique())
     rows_of = {
-        "free": "all networks of the sweep",
-        "fixed": "strength held fixed:\nmean of each setting taken off",
+        "free": "all networks",
+        "fixed": "mean of each setting\ntaken off",
     }
     figure, panels = plt.subplots(
-        2, len(layers), figsize=(9, 6), sharex=True, sharey=True, squeeze=False, layout="constrained"
+        2, len(layers), figsize=(WIDTH, 5.6), sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
     for row, (strength, label) in zip(panels, rows_of.items(), strict=True):
         for axes, layer in zip(row, layers, strict=True):
@@ -131,13 +150,13 @@ def score_correlations_by_kind(means: pd.DataFrame) -> Figure:
                     label=look.label,
                 )
             if strength == "fixed":
-                axes.text(len(SWEEPS) - 1, 0.04, "one setting", ha="center", fontsize=7, color="#555555")
-        row[0].set_ylabel(f"mean Spearman correlation of Q\n({label})")
+                axes.text(len(SWEEPS) - 1, 0.04, "one setting", ha="center", fontsize=8, color="#555555")
+        row[0].set_ylabel(f"mean correlation of Q,\n{label}")
     for axes, layer in zip(panels[0], layers, strict=True):
         axes.set_title(f"layer {layer}")
     for axes in panels[-1]:
-        axes.set_xticks(range(len(SWEEPS)), [_SWEEP_LABELS[name] for name in SWEEPS])
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        axes.set_xticks(range(len(SWEEPS)), [_SWEEP_LABELS[name].replace(" ", "\n") for name in SWEEPS])
+    legend_above(figure, *panels[0, 0].get_legend_handles_labels())
     return figure
 
 
@@ -161,15 +180,18 @@ def _below(rows: pd.DataFrame) -> pd.DataFrame:
     return square.reindex(index=MEASURES, columns=MEASURES)
 
 
-def _range(values: pd.Series) -> tuple[float, float]:
-    low, high = values.min(), values.max()
-    room = 0.05 * (high - low) or 0.01
-    return low - room, high + room
+def _one_of_each_kind(measures: Sequence[Measure]) -> dict[PairKind, tuple[Measure, Measure]]:
+    """Two measures for each kind of pair; "same", of a measure and its own normalised form, where there is no other."""
+    pairs = sorted(combinations(measures, 2), key=lambda pair: not all(map(is_normalised, pair)))
+    first: dict[PairKind, tuple[Measure, Measure]] = {}
+    for pair in pairs:
+        first.setdefault(pair_kind(*pair), pair)
+    return {kind: first[kind] for kind in KINDS if kind in first} or first
 
 
 def _points(group: str) -> dict[str, object]:
     """How the points of networks look that were trained with one regulariser."""
-    common = {"linestyle": "none", "markersize": 1.6, "markeredgewidth": 0, "rasterized": True}
+    common = {"linestyle": "none", "markersize": 3, "markeredgewidth": 0}
     if group == "untrained":
         return {**common, "color": UNTRAINED_COLOUR, "marker": "o", "alpha": 0.3, "zorder": 1}
     if group == "baseline":
@@ -181,11 +203,3 @@ def _handles() -> list[Line2D]:
     labels = {**_SWEEP_LABELS, "baseline": "baseline"}
     looks = {name: {**_points(name), "markersize": 5, "alpha": 1} for name in labels}
     return [Line2D([], [], label=label, **looks[name]) for name, label in labels.items()]  # type: ignore[arg-type]
-
-
-def _name_plate(axes: Axes, measure: Measure) -> None:
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    words = MEASURE_LABELS[measure].replace(" ", "\n", 2)
-    axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=LOOKS[FAMILY[measure]].colour)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from modularity_lib.figures.plot import as_given, drawn_from
-from modularity_lib.figures.style import UNTRAINED_COLOUR
+from modularity_lib.figures.style import UNTRAINED_COLOUR, WIDTH
 
 POWERS = {1: "in proportion", 2: "with the square", 3: "with the cube"}  # of the grey lines
 
@@ -23,7 +23,7 @@ def growth_curves(growth: pd.DataFrame) -> Figure:
         "input gradient alone": ("#CC3377", "s"),
         "one module search": ("#E69F00", "^"),
     }
-    figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 3.6), layout="constrained")
     for axes, (against, table), powers in zip(
         panels, growth.groupby("against", sort=False), ((1,), (2, 3)), strict=True
     ):

@@ -1,16 +1,22 @@
-"""How things look in every figure: a colour, a marker and a name mean the same on every page."""
+"""How things look in every figure: a colour, a marker and a name mean the same on every page.
 
-from collections.abc import Sequence
+A page shows a figure `PAGE` pixels wide, and one of several panels is `WIDTH` inches wide: 9 points are 12 pixels.
+Phones show it 600 pixels wide and scroll it (book.css), so what one needs to read it stands above it at the left.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from modularity_lib.vocabulary import FAMILY, LABELS, MEASURE_LABELS, MEASURES, REGULARISERS
+from modularity_lib.vocabulary import FAMILY, LABELS, MEASURE_LABELS, MEASURES, REGULARISERS, is_normalised, quantity_of
 
 
 @dataclass(frozen=True)
@@ -32,20 +38,36 @@ LOOKS = {
     "across": Look(LABELS["across"], "#555555", "D"),
 }
 UNTRAINED_COLOUR = "#999999"
-PAPER_LABEL = "paper, read off its figures ± reading error"
+PAPER_LABEL = "paper ± reading error"
+UNTRAINED_LABEL = "untrained ± 1, 2, 3 s.d."
+
+WIDTH = 7.2  # inches, of a figure with several panels
+NARROW = 5.4  # of one with a single panel, which phones show whole
+PAGE = 688  # pixels: how wide a page shows a figure
+SMALLEST_TEXT = 9  # pixels at that width
+_DOTS_PER_INCH = 192  # two dots for each pixel, as screens have them
+PHONE = 0.54  # of a wide figure is what a phone shows before it is scrolled
 
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9.5,
     "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
     "legend.fontsize": 9,
+    "legend.title_fontsize": 9,
     "legend.frameon": False,
-    "figure.dpi": 130,
-    "savefig.dpi": 130,
+    "legend.handlelength": 1.8,
+    "legend.handletextpad": 0.6,
+    "legend.columnspacing": 1.2,
+    "figure.labelsize": 9,
+    "figure.dpi": _DOTS_PER_INCH,
+    "savefig.dpi": _DOTS_PER_INCH,
 }
+
+# Below the panels at the left, as a legend above them: a phone shows it before it scrolls.
+COLOUR_BAR: dict[str, Any] = {"location": "bottom", "shrink": 0.5, "aspect": 30, "pad": 0.02, "anchor": (0.0, 1.0)}
 
 
 def line(look: Look) -> dict[str, Any]:
@@ -68,7 +90,7 @@ def untrained_band(axes: Axes, values: pd.Series) -> None:
 def band(axes: Axes, mean: float, deviation: float) -> None:
     """Grey bands of the untrained networks: mean ± 1, 2 and 3 standard deviations."""
     for width, alpha in ((3, 0.15), (2, 0.2), (1, 0.3)):
-        label = "untrained, mean ± 1, 2, 3 s.d." if width == 1 else None
+        label = UNTRAINED_LABEL if width == 1 else None
         axes.axhspan(
             mean - width * deviation,
             mean + width * deviation,
@@ -79,12 +101,31 @@ def band(axes: Axes, mean: float, deviation: float) -> None:
         )
 
 
+def legend_above(figure: Figure, handles: Iterable[Any], labels: Iterable[str], **options: Any) -> Legend:
+    """Put a legend above the panels at the left, in as many columns as a phone shows at once."""
+    entries = {"handles": list(handles), "labels": list(labels), "loc": "outside upper left", **options}
+    room = figure.bbox.width * (PHONE if figure.get_figwidth() > NARROW else 1.0)
+    for columns in range(len(entries["labels"]), 1, -1):
+        legend = figure.legend(**entries, ncols=columns)
+        if legend.get_window_extent().width <= room:
+            return legend
+        legend.remove()
+    return figure.legend(**entries, ncols=1)
+
+
+def measure_title(measure: str, more: str = "") -> str:
+    """The name of a measure above a narrow panel, "(norm)" and what else stands there in a second line."""
+    second = ", ".join(filter(None, ["(norm)" if is_normalised(measure) else "", more]))
+    return "\n".join(filter(None, [MEASURE_LABELS[quantity_of(measure)], second]))
+
+
 def measure_ticks(axes: Axes, *, left: bool, below: bool = True) -> None:
     """Name the measures beside and below a map of them, in the colours of their families."""
     centres = np.arange(len(MEASURES)) + 0.5
     axes.set_xticks(centres, [MEASURE_LABELS[name] if below else "" for name in MEASURES], rotation=90)
     axes.set_yticks(centres, [MEASURE_LABELS[name] if left else "" for name in MEASURES], rotation=0)
     axes.set(xlabel="", ylabel="")
+    axes.tick_params(length=0)
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, name in zip(ticks, MEASURES, strict=True):
             tick.set_color(LOOKS[FAMILY[name]].colour)

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR, line
+from modularity_lib.figures.style import LOOKS, NARROW, UNTRAINED_COLOUR, WIDTH, legend_above, line
 from modularity_lib.findings.transfer import ALL_LAYERS, transfer_table
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import KINDS, REGULARISERS, Regulariser
+from modularity_lib.vocabulary import KINDS, REGULARISERS, Regulariser, strength_text
 
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {quantity: (name, look)}
 
@@ -43,19 +43,24 @@ def transfer_against_dropout(table: pd.DataFrame) -> Figure:
     """Transfer of Q against dropout by kind of pair, a panel per layer; dashed: agreement across the families."""
     layers = [layer for layer in sorted(set(table["layer"])) if layer != ALL_LAYERS]
     figure, panels = plt.subplots(
-        1, len(layers), figsize=(max(4.4, 3.6 * len(layers)), 3.7), sharey=True, squeeze=False, layout="constrained"
+        1,
+        len(layers),
+        figsize=(WIDTH if len(layers) > 1 else NARROW, 4.0),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for axes, layer in zip(panels[0], layers, strict=True):
         for kind in KINDS:
             _curve(axes, _chosen(table, layer, "transfer", kind=kind), line(LOOKS[kind]))
         dashed = {**line(LOOKS["across"]), "linestyle": "--", "markerfacecolor": "white"}
-        label = "one of each family: agreement corrected for chance"
+        label = "one of each family: agreement beyond chance"
         _curve(axes, _chosen(table, layer, "corrected", kind="across"), {**dashed, "label": label})
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set(title=f"layer {layer}", xlabel="dropout")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     panels[0, 0].set_ylabel("share of Q that is kept\n(0 = chance, 1 = all)")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend_above(figure, *panels[0, 0].get_legend_handles_labels())
     return figure
 
 
@@ -115,7 +120,7 @@ def _panels(table: pd.DataFrame, curves: _Curves, regularisers: list[Regulariser
     shape = (len(layers), len(regularisers)) if by_layer else (1, len(layers))
     figure, panels = plt.subplots(
         *shape,
-        figsize=(8.8, 1.0 + 2.3 * shape[0]) if by_layer else (max(4.4, 3.4 * shape[1]), 3.4),
+        figsize=(WIDTH, 1.0 + 2.3 * shape[0]) if by_layer else (WIDTH if shape[1] > 1 else NARROW, 3.6),
         sharey=True,
         squeeze=False,
         layout="constrained",
@@ -133,17 +138,19 @@ def _panels(table: pd.DataFrame, curves: _Curves, regularisers: list[Regulariser
                 of = {"color": UNTRAINED_COLOUR, "linestyle": looks.get("linestyle", "-"), "linewidth": 2, "zorder": 1}
                 axes.axhline(before[quantity], **of, label=f"{name}: untrained")
         shown = range(0, len(strengths), 1 + len(strengths) // 6)
-        axes.set_xticks(shown, [f"{strengths[place]:.2g}" for place in shown])
-        axes.tick_params(axis="x", labelsize=7)
+        axes.set_xticks(shown, [strength_text(strengths[place]) for place in shown])
+        axes.tick_params(axis="x", rotation=60 if regulariser != "dropout" else 0)
         axes.set(
-            title=f"{LOOKS[regulariser].label}, layer {layer}", xlabel=f"strength of the {LOOKS[regulariser].label}"
+            title=f"{LOOKS[regulariser].label}, layer {layer}",
         )
-        if regulariser == "dropout":
-            axes.set_xlabel("dropout")
-    panels[0, 0].set_ylim(min(0.0, float(np.nanmin(table["low"]))) - 0.03, 1.03)
+    for axes, (_, regulariser) in zip(panels[-1], places[-len(panels[-1]) :], strict=True):
+        name = LOOKS[regulariser].label
+        axes.set_xlabel(name if regulariser == "dropout" else f"strength of the {name}")
+    lowest = float(np.nanmin(table["low"]))
+    panels[0, 0].set_ylim(max(-1.0, min(0.0, lowest)) - 0.03, 1.03)  # no correlation is below -1, as a bar may be
     for axes in panels[:, 0]:
         axes.set_ylabel(label)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3 if by_layer else 2)
+    legend_above(figure, *panels[0, 0].get_legend_handles_labels())
     return figure
 
 

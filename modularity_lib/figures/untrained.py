@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from modularity_lib.figures.modularity import ALL_LAYERS, QUANTITY_LABELS
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR
+from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR, WIDTH, legend_above, measure_title
 from modularity_lib.findings.comparison import compare_with_paper, repeats_the_paper
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER
+from modularity_lib.vocabulary import FAMILY, PANEL_ORDER
 
 # All untrained, so all grey: a layer is told by its shade and its dashes.
 _LINES: tuple[tuple[str, object], ...] = (
@@ -57,7 +57,7 @@ def null_distributions(table: pd.DataFrame) -> Figure:
     """Histograms of Q or "n_modules" of the untrained networks, per measure and layer, with mean and s.d. (P6)."""
     bins, means = table[table["count"].notna()], table[table["mean"].notna() & (table["layer"] == ALL_LAYERS)]
     bins = bins.astype({"layer": int})  # in a CSV file the column is text, because of the layer "all"
-    figure, panels = plt.subplots(2, 4, figsize=(8.6, 5.0), sharex=True, sharey=True, layout="constrained")
+    figure, panels = plt.subplots(2, 4, figsize=(WIDTH, 5.0), sharex=True, sharey=True, layout="constrained")
     for axes, measure in zip(panels.flat, PANEL_ORDER, strict=True):
         for layer in sorted(bins["layer"].unique()):
             rows = bins[(bins["measure"] == measure) & (bins["layer"] == layer)]
@@ -77,13 +77,12 @@ def null_distributions(table: pd.DataFrame) -> Figure:
         highest = bins["count"].max()
         for _, row in means[means["measure"] == measure].iterrows():
             _mean_and_sd(axes, row, above=highest)
-        axes.set_title(MEASURE_LABELS[measure], color=LOOKS[FAMILY[measure]].colour)
+        axes.set_title(measure_title(measure), color=LOOKS[FAMILY[measure]].colour)
     for axes in panels[-1]:
         axes.set_xlabel(QUANTITY_LABELS[table["quantity"].iloc[0]] if len(table) else "")
     for axes, family in zip(panels[:, 0], ("upstream", "downstream"), strict=True):
         axes.set_ylabel(f"{family}\nuntrained networks")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    legend_above(figure, *panels[0, 0].get_legend_handles_labels())
     return figure
 
 

@@ -1,5 +1,6 @@
 """Near-copies, one signal per module and linear networks against dropout; what appears when in training."""
 
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, UNTRAINED_COLOUR, band
+from modularity_lib.figures.style import LOOKS, NARROW, UNTRAINED_COLOUR, WIDTH, band, legend_above, measure_title
 from modularity_lib.findings.why_dropout_effects import FOLLOWED, followed
 from modularity_lib.studies.results import Results, rows_at
-from modularity_lib.vocabulary import BASELINE, MEASURE_LABELS, REGULARISERS, Regularisation
+from modularity_lib.vocabulary import BASELINE, REGULARISERS, Regularisation, setting_text
 
 _FOUND = {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker, "linewidth": 1.6}
 _CHANCE = {"color": UNTRAINED_COLOUR, "marker": "v", "linestyle": "--"}
@@ -21,22 +22,22 @@ _OTHER = {"color": "black", "marker": "P", "linestyle": ":"}
 # Panels of the figure of copies: title, limits of y, and its curves by column.
 _PANELS: list[tuple[str, tuple[float | None, float | None], dict[str, tuple[str, dict[str, Any]]]]] = [
     (
-        "share of units with a twin",
+        "share of units\nwith a twin",
         (-0.03, 1.0),
         {"twins": ("as trained", _FOUND), "rotated_twins": ("units turned at random", _CHANCE)},
     ),
     (
-        "correlation with the\nmost similar unit",
+        "correlation\nwith the most\nsimilar unit",
         (0.0, 1.0),
         {"twin_correlation": ("", _FOUND), "rotated_twin_correlation": ("", _CHANCE)},
     ),
     (
-        "cosines of the pair nearest\nin incoming weights",
+        "cosines of the\npair nearest in\nincoming weights",
         (0.0, 1.0),
         {"input_cosine": ("incoming weights", _FOUND), "output_cosine": ("their outgoing weights", _OTHER)},
     ),
-    ("dimensions of activity", (0.0, None), {"participation": ("", _FOUND)}),
-    ("modularity Q,\nmean of eight measures", (0.0, None), {"score": ("", _FOUND)}),
+    ("dimensions\nof activity", (0.0, None), {"participation": ("", _FOUND)}),
+    ("modularity Q,\nmean of\neight measures", (0.0, None), {"score": ("", _FOUND)}),
 ]
 
 
@@ -67,7 +68,7 @@ def copies_against_dropout(table: pd.DataFrame) -> Figure:
             if len(untrained) > 1:
                 band(axes, untrained.mean(), untrained.std())
             axes.set(ylim=limits)
-            axes.set_title(title if layer == layers[0] else "", fontsize=8.5)
+            axes.set_title(title if layer == layers[0] else "")
         row[0].set_ylabel(f"layer {layer}")
     _name_dropout(panels[-1])
     _legend(figure, panels[0])
@@ -93,7 +94,7 @@ def accuracy_of_signals(table: pd.DataFrame) -> Figure:
     if table.empty:
         return _absent()
     layers = sorted(table["layer"].unique())
-    figure, panels = _grid(1, len(layers), sharey=True, width=3.6)
+    figure, panels = _grid(1, len(layers), sharey=True, height=2.6)
     for axes, layer in zip(panels[0], layers, strict=True):
         for column, (label, look) in _SIGNALS.items():
             _curve(axes, table[table["layer"] == layer].groupby("dropout")[column], look, label)
@@ -101,7 +102,7 @@ def accuracy_of_signals(table: pd.DataFrame) -> Figure:
         axes.set_ylim(0, 1)
     panels[0, 0].set_ylabel("test accuracy")
     _name_dropout(panels[0])
-    _legend(figure, panels[0], columns=2)
+    _legend(figure, panels[0])
     return figure
 
 
@@ -116,7 +117,7 @@ def linear_against_rectified(table: pd.DataFrame) -> Figure:
     if table.empty:
         return _absent()
     places = list(dict.fromkeys(zip(table["layer"], table["measure"], strict=True)))
-    figure, panels = _grid(1, len(places), sharey=True, width=2.3, height=2.8)
+    figure, panels = _grid(1, len(places), sharey=True, height=2.8)
     strengths = sorted(table["dropout"].unique())
     for axes, (layer, measure) in zip(panels[0], sorted(places), strict=True):
         own = table[(table["layer"] == layer) & (table["measure"] == measure)]
@@ -138,10 +139,10 @@ def linear_against_rectified(table: pd.DataFrame) -> Figure:
         axes.set_xticks(ticks, [f"{strength:.0%}" for strength in strengths] * 2)
         for left, name in ((0.0, "linear"), (1.6, "ReLU")):
             axes.text(left + (len(strengths) - 1) / 2, -0.22, name, ha="center", transform=axes.get_xaxis_transform())
-        axes.set_title(f"{MEASURE_LABELS[measure]},\nlayer {layer}", color=LOOKS["upstream"].colour, fontsize=9)
+        axes.set_title(measure_title(measure, f"layer {layer}"), color=LOOKS["upstream"].colour)
     panels[0, 0].set_ylabel("modularity Q")
     panels[0, 0].set_ylim(0, None)
-    figure.supxlabel("dropout", fontsize=9)
+    figure.supxlabel("dropout")
     _legend(figure, panels[0])
     return figure
 
@@ -156,13 +157,13 @@ def course_of_training(table: pd.DataFrame) -> Figure:
     """What appears when: quantities against the epoch, a curve per setting; means over runs ± s.e.m."""
     if table.empty:
         return _absent()
-    figure, panels = _grid(2, 3, width=2.9, height=2.2)
+    figure, panels = _grid(2, 3, height=2.2)
     for axes, (name, label) in zip(panels.flat, FOLLOWED.items(), strict=True):
         for setting in table[list(REGULARISERS)].drop_duplicates().itertuples(index=False, name=None):
             of = Regularisation(*setting)
             _curve(axes, rows_at(table, **of._asdict()).groupby("epoch")[name], *_of_setting(of))
         axes.set_xscale("symlog", linthresh=1, linscale=0.4)
-        axes.set_title(label, fontsize=9)
+        axes.set_title("\n".join(wrap(label, 24)))
         axes.set_xlim(-0.15, None)
     for axes in panels[-1]:
         axes.set_xlabel("epochs trained")
@@ -175,7 +176,7 @@ def _of_setting(setting: Regularisation) -> tuple[dict[str, Any], str]:
     strengths = {name: strength for name, strength in setting._asdict().items() if strength != getattr(BASELINE, name)}
     for name, strength in strengths.items():
         look = LOOKS[name]
-        return {"color": look.colour, "marker": look.marker}, f"{look.label} {strength:.2g}"
+        return {"color": look.colour, "marker": look.marker}, setting_text(name, strength)
     return {"color": "black", "marker": "D"}, "no regularisation"
 
 
@@ -185,13 +186,11 @@ def _curve(axes: Axes, rows: Any, look: dict[str, Any], label: str) -> None:
     axes.errorbar(means.index, means, errors, label=label or None, **looks)
 
 
-def _grid(
-    rows: int, columns: int, *, sharey: bool | str = False, width: float = 1.95, height: float = 2.0
-) -> tuple[Figure, np.ndarray]:
+def _grid(rows: int, columns: int, *, sharey: bool | str = False, height: float = 2.0) -> tuple[Figure, np.ndarray]:
     figure, panels = plt.subplots(
         rows,
         columns,
-        figsize=(width * columns, 0.8 + height * rows),
+        figsize=(WIDTH if columns > 1 else NARROW, 0.8 + height * rows),
         sharex=True,
         sharey=sharey,  # type: ignore[arg-type]
         squeeze=False,
@@ -206,13 +205,13 @@ def _name_dropout(panels: np.ndarray) -> None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
-def _legend(figure: Figure, panels: np.ndarray, *, columns: int = 5) -> None:
+def _legend(figure: Figure, panels: np.ndarray) -> None:
     entries = dict(pair[::-1] for axes in panels for pair in zip(*axes.get_legend_handles_labels(), strict=True))
-    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns, fontsize=8)
+    legend_above(figure, entries.values(), entries.keys())
 
 
 def _absent() -> Figure:
-    figure, axes = plt.subplots(figsize=(8.6, 1.5))
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.5))
     axes.set_axis_off()
     axes.text(0.5, 0.5, "not at hand for this study", ha="center", va="center")
     return figure

@@ -15,12 +15,11 @@ from modularity_lib import figures, vocabulary
 from modularity_lib.clustering.clusterings import Clustering
 from modularity_lib.clustering.paper_search import spectral_modules
 from modularity_lib.figures.modularity import modularity_of_measure
-from modularity_lib.figures.networks import QUANTITIES
 from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import score_correlations
 from modularity_lib.findings.layers import SearchedLayer
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import MEASURES, pair_kind
+from modularity_lib.vocabulary import MEASURES, NETWORK_LABELS, pair_kind
 
 
 def curve(axes, label: str) -> np.ndarray:
@@ -41,7 +40,7 @@ def test_the_curves_of_modularity_are_the_means_over_runs() -> None:
 
 def test_every_measure_has_its_panel_with_axes_labelled() -> None:
     figure = figures.modularity_against_regularisation(made_up_results())
-    titles = {axes.get_title() for axes in figure.axes}
+    titles = {axes.get_title().replace("\n", " ") for axes in figure.axes}
     assert titles == set(vocabulary.MEASURE_LABELS.values())
     assert (figure.get_supylabel(), figure.get_supxlabel()) == ("modularity Q", "% regularisation")
 
@@ -54,7 +53,7 @@ def test_some_measures_alone_have_panels_where_they_are_asked_for() -> None:
         axes.get_title()
         for axes in figures.modularity_against_regularisation(results, by_layer=True, measures=chosen[:1]).axes
     ]
-    assert titles == ["output gradient, layer 1", "output gradient, layer 2"]
+    assert titles == ["output gradient\nlayer 1", "output gradient\nlayer 2"]
     assert len(figures.modularity_against_regularisation(results, by_layer=True, measures=chosen).axes) == 6
     for wrong in (["activity"], []):
         with pytest.raises(ValueError, match=r"measures must be None or some of input_gradient_norm, .*got \["):
@@ -64,7 +63,7 @@ def test_some_measures_alone_have_panels_where_they_are_asked_for() -> None:
 def test_performance_has_a_row_per_quantity_and_a_line_per_run() -> None:
     figure = figures.performance_and_norms(made_up_results())
     assert len(figure.axes) == 18
-    assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(QUANTITIES.values())
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(NETWORK_LABELS.values())
     thin = [line for line in figure.axes[2].lines if line.get_linewidth() == 0.7]
     assert len(thin) == STUDY.runs
     mean = made_up_results().analysed("networks", trained=False)["nuclear_norm"].mean()
@@ -73,8 +72,8 @@ def test_performance_has_a_row_per_quantity_and_a_line_per_run() -> None:
 
 
 def test_the_legend_of_performance_names_lines_points_and_bands_and_the_paper_where_it_is_drawn(v1: Results) -> None:
-    ours = ["one run", "mean of the runs ± s.e.m.", "untrained, mean ± 1, 2, 3 s.d."]
-    for results, paper in ((made_up_results(), []), (v1, ["paper, read off its figures ± reading error"])):
+    ours = ["one run", "mean of the runs ± s.e.m.", "untrained ± 1, 2, 3 s.d."]
+    for results, paper in ((made_up_results(), []), (v1, ["paper ± reading error"])):
         legend = figures.performance_and_norms(results).legends[0]
         assert [text.get_text() for text in legend.get_texts()] == ours + paper
     hollow = {line.get_marker() for line in legend.findobj(Line2D) if line.get_markerfacecolor() == "none"}
@@ -126,27 +125,42 @@ def test_from_chance_to_ceiling_the_bar_of_trained_networks_spans_their_runs() -
     figure = figures.chance_to_ceiling.draw(table)
     bars = [collection.get_segments()[0][:, 0].tolist() for collection in figure.axes[0].collections]
     assert [by_run.min(), by_run.max()] in [pytest.approx(ends) for ends in bars]
-    assert "trained, smallest to largest run" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "trained: mean and range of runs" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_scores_are_scattered_one_layer_below_the_diagonal_and_one_above() -> None:
+def test_scores_are_scattered_with_a_row_of_panels_per_layer_and_a_point_per_network() -> None:
     results = made_up_results()
     figure = figures.scatter_of_scores(results, measures=["input_gradient", "output_hessian"])
-    _, above, below, _ = figure.axes
     rows = results.modules.query("trained and l1 > 0").pivot_table(
         index=["layer", "l1", "run"], columns="measure", values="score"
     )
-    for axes, layer, x, y in (
-        (above, 2, "output_hessian", "input_gradient"),
-        (below, 1, "input_gradient", "output_hessian"),
-    ):
+    x, y = "input_gradient", "output_hessian"
+    for axes, layer in zip(figure.axes, (1, 2), strict=True):
         points = next(line for line in axes.lines if line.get_color() == figures.LOOKS["l1"].colour)
-        assert points.get_rasterized()
         expected = rows.loc[layer].sort_values(x)
         np.testing.assert_allclose(sorted(points.get_xydata().tolist()), expected[[x, y]])
-    assert sum(len(line.get_xdata()) for line in below.lines) == len(STUDY.trained_configs()) + STUDY.untrained
+        assert sum(len(line.get_xdata()) for line in axes.lines) == len(STUDY.trained_configs()) + STUDY.untrained
+        assert axes.get_ylabel() == "Q, output hessian"
+    assert figure.axes[1].get_xlabel() == "Q, input gradient"
     with pytest.raises(ValueError, match=r"layers must be two hidden layers, counted from 1 to 2, got \[1, 3\]"):
         figures.scatter_of_scores(results, layers=[1, 3])
+
+
+def test_of_all_measures_scores_are_scattered_for_one_pair_of_each_kind_and_the_table_has_all() -> None:
+    table = figures.scatter_of_scores.table(made_up_results())
+    assert set(MEASURES) <= set(table)
+    figure = figures.scatter_of_scores.draw(table)
+    kinds = [figures.LOOKS[kind].label for kind in ("upstream", "downstream", "across")]
+    assert [axes.get_title() for axes in figure.axes] == [f"{kind}\nlayer 1" for kind in kinds] + ["layer 2"] * 3
+    for axes, kind in zip(figure.axes[3:], ("upstream", "downstream", "across"), strict=True):
+        names = [
+            label.removeprefix("Q, ").replace(" (norm)", "_norm").replace(" ", "_")
+            for label in (axes.get_xlabel(), axes.get_ylabel())
+        ]
+        assert pair_kind(*names) == kind
+        assert all(name.endswith("_norm") for name in names)
+    same = figures.scatter_of_scores(made_up_results(), measures=["input_gradient", "input_gradient_norm"])
+    assert same.axes[0].get_title() == "the same, normalised\nlayer 1"
 
 
 def test_correlations_of_scores_are_drawn_one_layer_below_the_diagonal_and_one_above() -> None:
