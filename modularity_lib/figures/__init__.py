@@ -11,6 +11,7 @@ need_extra("book", "Figures of the book need", "matplotlib", "seaborn")
 
 from modularity_lib.figures.agreement import agreement_against_dropout, chance_to_ceiling
 from modularity_lib.figures.agreement_maps import agreement_by_strength, agreement_maps, metric_agreement
+from modularity_lib.figures.claims import claims_across_studies
 from modularity_lib.figures.common_mode import (
     q_of_rotated_units,
     q_with_as_much_in_common,
@@ -52,6 +53,7 @@ __all__ = [
     "balance_against_l2",
     "both_sides_looked_at",
     "chance_to_ceiling",
+    "claims_across_studies",
     "copies_against_dropout",
     "course_of_training",
     "floor_and_common_factor",
