@@ -97,6 +97,13 @@ def test_citation_names_the_paper_and_this_version(project: Path, metadata: dict
     assert paper["identifiers"][0]["value"] == "arXiv:2203.11815"
 
 
+def test_every_reference_can_be_followed(project: Path) -> None:
+    entries = re.findall(r"^@\w+\{(\w+),(.*?)^\}", (project / "references.bib").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(entries) > 30
+    shown = re.compile(r"^  (doi = \{10\.|url = \{https://|eprint = \{\d{4}\.\d{5}\},\n  archiveprefix)", re.MULTILINE)
+    assert [key for key, fields in entries if not shown.search(fields)] == []
+
+
 def test_every_make_target_is_in_the_help(project: Path) -> None:
     makefile = (project / "Makefile").read_text()
     [targets] = re.findall(r"^\.PHONY: (.+)$", makefile, flags=re.MULTILINE)

@@ -34,8 +34,7 @@ def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parame
     settings["sphinx"]["config"]["chapter_parameters"] = chapter_parameters
     (root / "_config.yml").write_text(yaml.safe_dump(settings))
     shutil.copy(project / "references.bib", root)
-    (root / "_static").mkdir()
-    shutil.copy(project / "_static" / "cover.png", root / "_static")
+    shutil.copytree(project / "_static", root / "_static")
     library = project / "modularity_lib"
     for name in ("book", "studies"):
         shutil.copytree(library / name, root / "modularity_lib" / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -149,6 +149,24 @@ def test_a_page_says_what_a_link_to_it_should_show(book) -> None:
     assert "og:url" not in said
 
 
+def test_a_citation_names_authors_and_year_and_shows_its_entry_when_it_is_pointed_at(book) -> None:
+    root, _ = book
+    page = (root / "_build" / "html" / "chapters" / "answer.html").read_text()
+    assert "It was found by Newman [2006]." in page_of(root, "answer")
+    [(where, shown)] = re.findall(r'<a class="reference internal" href="([^"]+)" title="([^"]+)">2006</a>', page)
+    assert where.startswith("introduction.html#")
+    assert shown.startswith("M. E. J. Newman. Modularity and community structure")
+    listed = (root / "_build" / "html" / "chapters" / "introduction.html").read_text()
+    assert 'href="https://doi.org/10.1073/pnas.0601602103">doi:10.1073/pnas.0601602103</a>' in listed
+
+
+def test_a_page_has_its_picture_for_the_tab_of_a_browser(book) -> None:
+    root, _ = book
+    page = root / "_build" / "html" / "chapters" / "answer.html"
+    [address] = re.findall(r'<link rel="icon" href="([^"]+)"', page.read_text())
+    assert (page.parent / address).resolve().is_file()
+
+
 def test_links_are_shown_by_their_full_addresses_where_the_book_has_one(book) -> None:
     root, _ = book
     settings = (root / "_config.yml").read_text()
