@@ -10,7 +10,7 @@ override export NAME := $(value NAME)
 override export PARAMETERS := $(value PARAMETERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf chapter test chapters faults lint bench readme common-mode bounds live-units false-positives made-up-rises lock clean
+.PHONY: help install book pdf reading chapter test chapters faults lint bench readme common-mode bounds live-units false-positives made-up-rises lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -23,6 +23,9 @@ book: $(INSTALLED) ## Compute what is missing and write the book: _build/html/in
 
 pdf: $(INSTALLED) ## Print the book: _build/modularity-book.pdf; needs Chromium
 	$(BIN)/modularity pdf
+
+reading: $(INSTALLED) ## Count what there is to read in the built book; ARGS="--limit-words 4500 --limit-figures 12"
+	$(BIN)/modularity reading $(ARGS)
 
 chapter: $(INSTALLED) ## Run one chapter again: NAME=measures PARAMETERS="dropout=0.7 layer=2"
 	@test -n "$$NAME" || { echo 'Say which chapter: make chapter NAME=measures PARAMETERS="dropout=0.7 layer=2"'; exit 2; }

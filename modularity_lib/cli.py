@@ -528,6 +528,41 @@ def readme() -> None:
     draw_cover(studies[0], COVER)
 
 
+@main.command()
+@click.option(
+    "--pages",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the built book. Default: _build/html in the checkout.",
+)
+@click.option("--part", metavar="CAPTION", help='The part that with the front page is the main path: "What we found".')
+@click.option("--limit-words", type=click.IntRange(min=1), help="End with status 1 if the main path has more words.")
+@click.option("--limit-figures", type=click.IntRange(min=1), help="The same for figures.")
+def reading(pages: Path | None, part: str | None, limit_words: int | None, limit_figures: int | None) -> None:
+    """Count what there is to read in the built book: words, numbers, figures, tables and minutes of every page.
+
+    What is folded does not count, nor do code, tables and equations.
+
+    \b
+    Example:
+      modularity reading --limit-words 4500 --limit-figures 12
+    """
+    need_checkout("modularity reading")
+    from modularity_lib.book import reading as counting
+
+    contents = checkout() / "_toc.yml"
+    try:
+        on_path = counting.main_path(contents, part or counting.MAIN_PART)
+        readings = counting.readings_of_book(pages or checkout() / "_build" / "html", contents)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    main = counting.summed("main path", (one for one in readings if one.page in on_path))
+    click.echo(counting.reading_text([*readings, main, counting.summed("all", readings)]))
+    for found, limit, what in ((main.words, limit_words, "words"), (main.figures, limit_figures, "figures")):
+        if limit is not None and found > limit:
+            click.echo(f"modularity: the main path has {found:,} {what}, and the limit is {limit:,}.", err=True)
+            click.get_current_context().exit(1)
+
+
 @main.command("common-mode")
 @_store
 @_stops_at_once
