@@ -97,6 +97,17 @@ def test_citation_names_the_paper_and_this_version(project: Path, metadata: dict
     assert paper["identifiers"][0]["value"] == "arXiv:2203.11815"
 
 
+def test_the_paper_is_the_same_in_the_citation_and_in_the_references(project: Path) -> None:
+    [paper] = yaml.safe_load((project / "CITATION.cff").read_text())["references"]
+    [entry] = re.findall(r"^@article\{lange2022,(.*?)^\}", (project / "references.bib").read_text(), re.M | re.S)
+    fields = dict(re.findall(r"^  (\w+) = \{(.*)\}", entry, re.MULTILINE))
+    assert fields["author"] == " and ".join(f"{one['family-names']}, {one['given-names']}" for one in paper["authors"])
+    assert (fields["title"], fields["journal"], fields["year"], fields["url"]) == (
+        *(paper["title"], paper["journal"], str(paper["year"]), paper["url"]),
+    )
+    assert f"arXiv:{fields['eprint']}" == paper["identifiers"][0]["value"]
+
+
 def test_every_reference_can_be_followed(project: Path) -> None:
     entries = re.findall(r"^@\w+\{(\w+),(.*?)^\}", (project / "references.bib").read_text(), re.MULTILINE | re.DOTALL)
     assert len(entries) > 30
@@ -147,7 +158,7 @@ def test_jupyter_book_2_is_told_what_to_install(project: Path) -> None:
 
 
 def chapters_in_the_contents(project: Path) -> list[Path]:
-    """Files of the chapters; pages elsewhere, such as the references, hold no code."""
+    """Files of the chapters; some, and all pages elsewhere, hold no code."""
     contents = yaml.safe_load((project / "_toc.yml").read_text())
     files = [contents["root"], *(chapter["file"] for part in contents["parts"] for chapter in part["chapters"])]
     return [project / f"{name}.md" for name in files if name.startswith("chapters/")]
@@ -157,8 +168,12 @@ def test_the_contents_list_every_chapter(project: Path) -> None:
     assert sorted(chapters_in_the_contents(project)) == sorted((project / "chapters").glob("*.md"))
 
 
+def chapters_with_code(project: Path) -> list[Path]:
+    return [chapter for chapter in chapters_in_the_contents(project) if "{code-cell}" in chapter.read_text()]
+
+
 def test_every_chapter_can_be_opened_as_a_notebook_and_has_parameters(project: Path) -> None:
-    for chapter in chapters_in_the_contents(project):
+    for chapter in chapters_with_code(project):
         notebook = jupytext.read(chapter)
         assert notebook.metadata["kernelspec"]["name"] == "python3", chapter.name
         tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -166,7 +181,7 @@ def test_every_chapter_can_be_opened_as_a_notebook_and_has_parameters(project: P
 
 
 def test_a_chapter_saved_as_a_notebook_by_jupytext_stays_the_same(project: Path) -> None:
-    for chapter in chapters_in_the_contents(project):
+    for chapter in chapters_with_code(project):
         text = chapter.read_text()
         saved = jupytext.writes(jupytext.reads(text, fmt="md:myst"), fmt="md:myst")
         without_header = [part.split("\n---\n", 1)[1] for part in (text, saved)]  # it also holds Jupytext's version

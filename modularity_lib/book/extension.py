@@ -18,6 +18,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from modularity_lib.book.build_status import chapters_text, environment_text, execution_of, parameters_markdown
+from modularity_lib.book.citation import FILE, citation_markdown
 from modularity_lib.book.execution import (
     CHAPTERS,
     Chapter,
@@ -51,6 +52,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("chapter_parameters", {}, "")  # chapter -> parameter -> value
     app.add_config_value("chapter_output", "", "")  # folder in which executed chapters are remembered
     app.add_directive("build-status", BuildStatus)
+    app.add_directive("cite-this", CiteThis)
     app.connect("config-inited", ship_mathjax)
     app.connect("env-get-outdated", execute_chapters)
     app.connect("doctree-resolved", join_percent_signs)
@@ -126,10 +128,24 @@ class BuildStatus(SphinxDirective):
         tables: dict[str, str] = self.env.build_status  # type: ignore[attr-defined]
         if self.arguments[0] not in tables:
             raise self.error(f"build-status must be one of {', '.join(tables)}, got {self.arguments[0]!r}.")
-        around = nodes.container()
-        lines = StringList(tables[self.arguments[0]].splitlines(), source=self.get_source_info()[0])
-        self.state.nested_parse(lines, self.content_offset, around)
-        return [around]
+        return _parsed(self, tables[self.arguments[0]])
+
+
+class CiteThis(SphinxDirective):
+    """{cite-this}: how to cite the project and the paper, from CITATION.cff."""
+
+    def run(self) -> list[nodes.Node]:
+        """Nodes of the text."""
+        self.env.note_dependency(str(Path(self.env.srcdir, FILE)))
+        return _parsed(self, citation_markdown(Path(self.env.srcdir)))
+
+
+def _parsed(directive: SphinxDirective, text: str) -> list[nodes.Node]:
+    """Nodes of a text in Markdown, in the place of a directive."""
+    around = nodes.container()
+    lines = StringList(text.splitlines(), source=directive.get_source_info()[0])
+    directive.state.nested_parse(lines, directive.content_offset, around)
+    return [around]
 
 
 def read_executed(text: str, path: str) -> NotebookNode:

@@ -33,7 +33,8 @@ def make_book(root: Path, project: Path, pages: dict[str, str], **chapter_parame
     settings = yaml.safe_load((project / "_config.yml").read_text())
     settings["sphinx"]["config"]["chapter_parameters"] = chapter_parameters
     (root / "_config.yml").write_text(yaml.safe_dump(settings))
-    shutil.copy(project / "references.bib", root)
+    for name in ("references.bib", "CITATION.cff"):
+        shutil.copy(project / name, root)
     shutil.copytree(project / "_static", root / "_static")
     library = project / "modularity_lib"
     for name in ("book", "studies"):

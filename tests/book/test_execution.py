@@ -84,6 +84,7 @@ def book(tmp_path_factory: pytest.TempPathFactory, project: Path) -> tuple[Path,
     """A book with a plain page and a chapter, built once, and what the build said."""
     introduction = "# A plain page\n\nNo code, only $a^2$.\n\n```{bibliography}\n```\n"
     introduction += f"\n```{{raw}} html\n{OFFERED}\n```\n"
+    introduction = "# A plain page\n\nNo code, only $a^2$.\n\n```{cite-this}\n```\n\n```{bibliography}\n```\n"
     introduction += "".join(f"\n```{{build-status}} {what}\n```\n" for what in ("chapters", "environment"))
     pages = {"introduction": introduction, "answer": HEADER + ANSWER}
     root = make_book(tmp_path_factory.mktemp("book"), project, pages)
@@ -158,6 +159,13 @@ def test_a_citation_names_authors_and_year_and_shows_its_entry_when_it_is_pointe
     assert shown.startswith("M. E. J. Newman. Modularity and community structure")
     listed = (root / "_build" / "html" / "chapters" / "introduction.html").read_text()
     assert 'href="https://doi.org/10.1073/pnas.0601602103">doi:10.1073/pnas.0601602103</a>' in listed
+
+
+def test_a_page_says_how_to_cite_the_project_and_the_paper(book) -> None:
+    root, _ = book
+    page = page_of(root, "introduction")
+    assert "This project. the modularity-lib authors: Clustering units in neural networks: a reproduction." in page
+    assert "@article{lange2022, author = {Lange, Richard D. and Rolnick, David S. and Kording, Konrad P.}" in page
 
 
 def test_a_page_has_its_picture_for_the_tab_of_a_browser(book) -> None:
