@@ -30,7 +30,7 @@ from modularity_lib.figures.plot import Plot
 from modularity_lib.findings import common_mode, live_units, noise_ceiling
 from modularity_lib.findings import tables as findings_tables
 from modularity_lib.findings.claims import judge_all
-from modularity_lib.findings.ledger import judge_studies, ledger, published_beside_ours
+from modularity_lib.findings.ledger import GROUPS, judge_studies, ledger, published_beside_ours
 from modularity_lib.findings.live_units import on_live_units
 from modularity_lib.findings.noise_ceiling import searched_again
 from modularity_lib.images.dataset import load_dataset
@@ -50,6 +50,7 @@ ALLOWED = {
     "the ends of a scale": r"(?<![\d.,])[01](?![\d%]|[.,]\d)",
     "a study's name": r"\bv1\b",
     "a figure of the paper": r"\bP1?\d\b",
+    "a data set's name": r"\bCIFAR-10\b",
 }
 # Choices of the paper that prose names: each must be what the code does.
 METHOD = {
@@ -60,6 +61,9 @@ METHOD = {
     r"wider \((\d+) units\)": str(STUDIES["final-wide"].hidden[0]),
 }
 CHAPTERS = [chapter.name for chapter in all_chapters(PROJECT)]
+PAGES = {
+    path.stem: Chapter(PROJECT, path.stem, path.read_text()) for path in sorted((PROJECT / "chapters").glob("*.md"))
+}
 # Chapters whose numbers come from weights, images or this machine, not from the tables of a study.
 WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status", "live", "your_network", "how_to"}
 MADE_UP = re.compile(r"^\| made-up", re.MULTILINE)  # how a table of made-up data begins
@@ -114,9 +118,21 @@ def typed_numbers(prose: str) -> list[str]:
     return [line for line in prose.splitlines() if re.search(r"\d", line)]
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_no_number_is_typed_into_the_prose_of_a_chapter(name: str) -> None:
-    assert typed_numbers(prose_of(find_chapter(PROJECT, name))) == []
+@pytest.mark.parametrize("name", PAGES)
+def test_no_number_is_typed_into_the_prose_of_a_page(name: str) -> None:
+    assert typed_numbers(prose_of(PAGES[name])) == []
+
+
+def test_the_concordance_has_every_figure_of_the_paper_and_names_figures_that_exist() -> None:
+    labels = {label for page in PAGES.values() for label in re.findall(r"^:name: (\S+)$", page.text, re.MULTILINE)}
+    rows = dict(re.findall(r"^\| (P\d+) \|.*?\|(.*)\|$", PAGES["concordance"].text, re.MULTILINE))
+    assert list(rows) == [f"P{number}" for number in range(1, 13)]
+    for name, row in rows.items():
+        named = re.findall(r"\{numref\}`([^`]+)`", row)
+        assert named, name
+        assert set(named) <= labels, name
+    compared = {group.figure for group in GROUPS}
+    assert {name for name, row in rows.items() if re.search("published|numbers are compared", row)} - {"P6"} == compared
 
 
 def test_a_number_typed_into_prose_is_found() -> None:
