@@ -26,7 +26,7 @@ _TOGETHER = re.compile(
     rf"|{_NUMBER} (?:to|of) {_NUMBER}|{_NUMBER} (?:s|ms|MB)\b)"
 )
 _DATA = re.compile(r'<a download="(?P<name>[^"]+)" href="data:text/csv;base64,(?P<content>[^"]*)">')
-_PERCENT = re.compile(r"(?<=\d) %")
+_PERCENT = re.compile(r"(?<=\d) ?%(?![\w%])")  # with a space or without: pages have one form
 _MATHJAX = "tex-svg-full.js"  # MathJax in one file, its glyphs included: nothing is fetched later
 
 

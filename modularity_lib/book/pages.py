@@ -8,8 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown
-from IPython.display import HTML, Image
+from IPython.display import HTML, Image, Markdown
 from matplotlib.figure import Figure
 from myst_nb import glue
 
@@ -133,7 +132,6 @@ def glue_table(
     *,
     origin: Sequence[str] | None = None,
 ) -> None:
-def glue_table(name: str, caption: str, markdown: str, data: pd.DataFrame | None = None) -> None:
     """The same for a fold, in which no cell can stand: {glue}`name` puts the table there.
 
     Args:
@@ -143,10 +141,6 @@ def glue_table(name: str, caption: str, markdown: str, data: pd.DataFrame | None
     glue(name, table(name, caption, markdown), display=False)
     if data is not None:
         glue(f"{name}-data", fold_out(name, data, origin=origin), display=False)
-    """
-    glue(name, table(name, caption, markdown), display=False)
-    if data is not None:
-        glue(f"{name}-data", fold_out(name, data), display=False)
 
 
 def show_drawn(

@@ -256,17 +256,7 @@ def test_trials_of_the_rule_are_told_with_what_was_right(monkeypatch: pytest.Mon
     assert words.trials_text() == (
         f"In experiments of 9 made-up networks each, the rule says of {one}: “no more than random sets” in 7 of 10, "
         f"and no family is called better in 9; of {two}: “as near neighbours do” or “more than random sets” in 6 of "
-        f"10, and the "
-        "downstream modules are called better in 5."
-def test_trials_of_the_rule_are_told_with_what_was_right() -> None:
-    first, *_, last = words.trials_text().split("; of ")
-    assert first == (
-        "In experiments of 9 made-up networks each, the rule says of units and modules at random: “no more than random "
-        "sets” in 96 of 100, and no family is called better in 99"
-    )
-    assert last == (
-        "modules of one job, units unlike in activity: “more than near neighbours” in 47 of 100, and the downstream "
-        "modules are called better in 43."
+        "10, and the downstream modules are called better in 5."
     )
 
 

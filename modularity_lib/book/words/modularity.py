@@ -85,7 +85,7 @@ def _penalties_verdict(verdict: Verdict) -> str:
         return f"{capitalised(verdict.status)}. {detail_text(_PENALTIES, verdict)}"
     exceptions = []
     for measure, of in seen.by_measure.items():
-        larger = max(("l1", "l2"), key=lambda name: of[name])
+        larger: Regulariser = "l1" if of["l1"] >= of["l2"] else "l2"
         if of["dropout"] <= of[larger]:
             label = f"{MEASURE_LABELS[measure]} ({SWEEP_NAMES[larger]} {of[larger]:+.2f}, dropout {of['dropout']:+.2f})"
             exceptions.append(f"the {label}")

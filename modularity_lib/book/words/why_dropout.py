@@ -242,11 +242,8 @@ def trials_text(made_up: pd.DataFrame) -> str:
     wrong, right = made_up[~made_up["truth"]], made_up[made_up["truth"]]
     always = wrong[wrong["called"] > 0.05]
     sets = int(made_up["sets"].iloc[0])
-    but = (
-        ""
-        if always.empty
-        else f" Wrongly called: {listed(f'{row.case} ({percent(row.called)})' for row in always.itertuples())}."
-    )
+    cases = [f"{row['case']} ({percent(row['called'])})" for row in always.to_dict("records")]
+    but = f" Wrongly called: {listed(cases)}." if cases else ""
     return (
         f"In {sets} made-up sets of nine runs per case the rules find what is there in at least "
         f"{percent(right['called'].min())} of the sets, and call what is not there in "
