@@ -47,7 +47,7 @@ def test_the_answer_has_the_factors_of_both_families_and_the_largest_rises() -> 
         ),
         (
             {"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.5}},
-            "the two kinds agree with each other (33%",
+            "the two kinds agree with each other (33 %",
         ),
         ({"low_accuracy_above": -1.0}, "Could not test whether dropout makes hidden units form modules."),
     ],

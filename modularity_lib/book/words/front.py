@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from modularity_lib.book.words import lesions, two_sides, why_dropout
-from modularity_lib.book.words.prose import capitalised
+import pandas as pd
+
+from modularity_lib.book.words import agreement, is_it_modules, lesions, two_sides, why_dropout
+from modularity_lib.book.words.prose import capitalised, percent
 from modularity_lib.figures import transfer_against_dropout
-from modularity_lib.findings import lesion_effects, transfer
+from modularity_lib.findings import beyond_chance, common_mode, live_agreement
 from modularity_lib.findings.catalogue import FINDINGS, finding_table
 from modularity_lib.findings.claims import (
     COULD_NOT_TEST,
@@ -18,6 +20,8 @@ from modularity_lib.findings.claims import (
     PenaltyEvidence,
     Verdict,
 )
+from modularity_lib.findings.lesion_effects import lesion_table
+from modularity_lib.findings.two_sides import effects_at_hand
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURES, Family
@@ -72,14 +76,10 @@ def _agreement_sentence(verdicts: Mapping[str, Verdict]) -> str:
         PARTLY: "Ways to measure the same side of a unit agree on one side only",
     }.get(within.status, "Ways to measure the same side of a unit do not agree")
     little = "barely agree" if across.status == REPRODUCED else "agree"
-    by_dropout = seen.by_sweep
-    strong = (
-        f" ({across.effect.mean:.0%} of the way from chance to identity; {by_dropout.effect.mean:.0%} at a dropout of "
-        f"{by_dropout.strongest:g})"
-        if by_dropout.effect is not None
-        else f" ({across.effect.mean:.0%} of the way from chance to identity)"
-    )
-    return f"{kinds}; the two kinds {little} with each other{strong}."
+    size = f"{percent(across.effect.mean)} of the way from chance to identity"
+    if seen.by_sweep.effect is not None:
+        size += f"; {percent(seen.by_sweep.effect.mean)} at a dropout of {seen.by_sweep.strongest:g}"
+    return f"{kinds}; the two kinds {little} with each other ({size})."
 
 
 def _published_sentence(judged: Sequence[Mapping[str, Verdict]]) -> str:
@@ -100,18 +100,31 @@ def _published_sentence(judged: Sequence[Mapping[str, Verdict]]) -> str:
     return f"{training} the score rises by half or more {where}."
 
 
-def found_texts(results: Results) -> dict[str, str]:
-    """What lesions, near-copies and the transfer of Q show, in the words of their chapters.
+def found_texts(results: Results, verdicts: Mapping[str, Verdict], live: Results) -> dict[str, str]:
+    """The answers of the chapters that go beyond the claims, by the names that these have there.
 
     Only what is shipped is told: nothing is measured for the front page.
+
+    Args:
+        verdicts: of `claims.judge_all`.
+        live: the same results `on_live_units`.
     """
-    untold = f"It was not measured for all runs of {results.study.name}."
-    told = {"lesions_front": untold, "copies_front": untold}
-    if FINDINGS["lesions"].is_shipped(results.study):
-        told["lesions_front"] = lesions.answer_text(lesion_effects.lesion_table(results), results)
-    if FINDINGS["near_copies"].is_shipped(results.study):
-        near = finding_table("near_copies", results)
-        told["copies_front"] = why_dropout.texts(near, results, missing="")["copies_answer"]
+    tables = {name: _shipped(name, results) for name in ("rotated", "lesions", "near_copies", "two_sides")}
+    untold = f"This was not measured for all runs of {results.study.name}."
+    splits = is_it_modules.dropout_splits(common_mode.table_at_hand(results), tables["rotated"], results)
+    both = live_agreement.agreement_of_both(results, live, by_layer=False)
+    sides = None if tables["two_sides"] is None else effects_at_hand(results)
     kept = transfer_against_dropout.table(results)
-    told_of_sides = two_sides.transfer_texts(kept, transfer.together_table(results), transfer.merged_in_pairs(8))
-    return {**told, "sides_front": told_of_sides["sides_transfer_front"]}
+    return {
+        "modules_answer": is_it_modules.front_text(splits, results.study),
+        "agreement_short": agreement.short_text(verdicts, beyond_chance.since_training(results), both),
+        "sides_short": two_sides.short_text(sides, results, kept, untold),
+        "lesion_short": untold
+        if tables["lesions"] is None
+        else lesions.texts(lesion_table(results), results, missing="")["lesion_short"],
+        "copies_answer": why_dropout.texts(tables["near_copies"], results, missing=untold)["copies_answer"],
+    }
+
+
+def _shipped(name: str, results: Results) -> pd.DataFrame | None:
+    return finding_table(name, results) if FINDINGS[name].is_shipped(results.study) else None
