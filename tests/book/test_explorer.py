@@ -118,7 +118,7 @@ def test_what_is_lost_without_a_module_is_that_of_the_table_of_lesions(page: dic
         known: dict[tuple[int, int], list[Any]] = {}  # rows by layer and set of units, which several measures may find
         for _, row in rows.iterrows():
             view = network["layers"][row["layer"] - 1]["measures"][MEASURES.index(row["measure"])]
-            assert view["labels"].count(row["module"]) == row["units"]
+            assert view["labels"].count(row["module"]) >= row["units"]  # silent units are no part of a lesion
             known.setdefault((row["layer"], view["modules"][row["module"]]), []).append(row)
         for layer, place in product((1, 2), range(64)):
             for module in network["layers"][layer - 1]["modules"][place : place + 1]:
