@@ -137,7 +137,8 @@ def test_words_say_where_all_and_live_units_differ() -> None:
     both, claims = agreement_of_both(WHOLE, LIVE), claims_by_setting(WHOLE, LIVE)
     told = words.texts(STUDY, both, claims, beyond_chance_of_both(WHOLE, LIVE))
     assert told["live_head"] == "Under L2 and L1 upstream measures agree less once silent units are left out."
-    assert "less than two downstream measures (0.20 and 0.53)" in told["live_families"]
+    assert "downstream measures, two upstream ones agree over all units more (" in told["live_families"]
+    assert "and over live units less (0.20 and 0.53)." in told["live_families"]
     assert (
         "largely about which units are dead under no regularisation (0.60, and 0.20 over live units)"
         in told["live_dead"]

@@ -83,13 +83,13 @@ def families_text(both: pd.DataFrame) -> str:
     for units, name in _UNITS.items():
         up, down = rows["upstream"], rows["downstream"]
         if up[f"{units}_low"] > down[f"{units}_high"]:
-            how = "more than"
+            how = "more"
         elif up[f"{units}_high"] < down[f"{units}_low"]:
-            how = "less than"
+            how = "less"
         else:
-            how = "about as much as"
-        parts.append(f"over {name} {how} two downstream measures ({up[units]:.2f} and {down[units]:.2f})")
-    return f"Two upstream measures agree {' and '.join(parts)}."
+            how = "about as much"
+        parts.append(f"over {name} {how} ({up[units]:.2f} and {down[units]:.2f})")
+    return f"Compared with two downstream measures, two upstream ones agree {' and '.join(parts)}."
 
 
 def shares_text(shares: pd.DataFrame) -> str:
