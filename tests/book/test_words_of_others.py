@@ -46,9 +46,6 @@ def test_tests_of_q_are_counted_with_their_interval() -> None:
     assert kept.startswith(
         "| modules in null matrices | the modules that were found, in matrices of shuffled samples |"
     )
-    assert others.tests_text(p_values) == (
-        "Of 4 matrices of noise, 4 by permuted labels and 1 by ml.test_modules were called modular."
-    )
 
 
 def test_nulls_of_pilots_are_told_with_their_numbers() -> None:

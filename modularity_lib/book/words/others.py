@@ -70,12 +70,6 @@ def tests_markdown(p_values: Mapping[str, Sequence[float]]) -> str:
     return markdown(["test", "compares Q with that of", "called modular", "95 % interval"], cells)
 
 
-def tests_text(p_values: Mapping[str, Sequence[float]]) -> str:
-    """The same in a sentence."""
-    counts = [f"{row['called']} by {row['test']}" for row in _rates(p_values).to_dict("records")]
-    return f"Of {len(next(iter(p_values.values())))} matrices of noise, {listed(counts)} were called modular."
-
-
 def tests_head(p_values: Mapping[str, Sequence[float]]) -> str:
     """Which tests call noise modular more often than they should, for a caption."""
     rates = _rates(p_values)
