@@ -160,6 +160,8 @@ def test_the_answer_and_the_table_have_the_numbers_of_each_kind_and_sweep() -> N
         "| dropout | 0.55 | 0.65 | 0.45 |",
         "| untrained | 0.56 | 0.66 | 0.46 |",
     ]
+    rest = means["mean"].where(means["strength"] == "free", means["mean"] + 0.1)  # 0.24 is more than half of 0.44
+    assert scores_words.score_texts(means.assign(mean=rest))["score_fixed_head"].startswith("The families share more")
     assert scores_words.sweeps_markdown(means.assign(mean=np.nan)) == "There are too few networks to compare."
 
 
