@@ -65,8 +65,8 @@ def claims_across_studies(table: pd.DataFrame) -> Figure:
         axes.set_yticks(range(len(studies)), names)
         axes.set_ylim(-0.6, len(studies) - 0.4)
         axes.tick_params(axis="y", length=0)
-        axes.set_title("\n".join(wrap(claim.statement, 44)), loc="left")
-        axes.set_xlabel("\n".join(wrap(claim.quantity, 44)))
+        axes.set_title("\n".join(wrap(claim.statement, 40)), loc="left")
+        axes.set_xlabel("\n".join(wrap(claim.quantity, 40)))
     handles = _handles(with_paper=bool(table["paper"].notna().any()))
     legend_above(figure, handles, [str(handle.get_label()) for handle in handles])
     return figure

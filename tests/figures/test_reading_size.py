@@ -28,6 +28,7 @@ from modularity_lib.vocabulary import MEASURES, NORMALISED, REGULARISERS
 
 TRIMMED = 0.1  # inches that a trimmed picture keeps around what is drawn
 DRAWING = checkout() / "_static" / "upstream-downstream.svg"
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def some_rows(levels: dict[str, list[object]], *values: str) -> pd.DataFrame:
@@ -222,15 +223,14 @@ def test_a_file_of_a_figure_is_small_and_shows_the_same(tmp_path: Path, v1: Resu
 
 def test_the_drawing_of_upstream_and_downstream_can_be_read_and_says_what_it_shows() -> None:
     drawing = ElementTree.parse(DRAWING).getroot()
-    svg = "{http://www.w3.org/2000/svg}"
-    named = drawing.get("aria-labelledby", "").split()
-    assert [drawing.find(f"{svg}{part}").get("id") for part in ("title", "desc")] == named
-    style = drawing.find(f"{svg}style").text
+    parts = {part.tag.removeprefix(SVG): part for part in drawing}
+    assert [parts[name].get("id") for name in ("title", "desc")] == drawing.get("aria-labelledby", "").split()
+    style = str(parts["style"].text)
     sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", style)]
-    width = float(drawing.get("viewBox").split()[2])
+    width = float(drawing.get("viewBox", "").split()[2])
     assert min(sizes) * 690 / width >= 11
     assert min(sizes) * 358 / width >= 10  # on a phone of 390 pixels
     assert "font-family: sans-serif" in style
-    said = {text.text for text in drawing.iter(f"{svg}text")}
+    said = {text.text for text in drawing.iter(f"{SVG}text")}
     assert {"Do they receive the same?", "Do they do the same?", "i", "j", "image", "hidden layer", "logits"} <= said
     assert {"input covariance", "input gradient", "output gradient", "output Hessian"} <= said

@@ -290,7 +290,7 @@ def test_the_figures_show_the_table_in_a_panel_per_layer_and_measure(v1: Results
     ):
         assert len(figure.axes) == 2 * len(common_mode.NORMALISED)
         panel = figure.axes[0]
-        assert panel.get_title() == "input gradient (norm),\nlayer 1"
+        assert panel.get_title() == "input gradient\n(norm), layer 1"
         here = rows.query("layer == 1 and measure == 'input_gradient_norm'").sort_values("strength")
         for curve, column in zip(panel.containers, columns, strict=True):
             np.testing.assert_allclose(curve.lines[0].get_xydata(), here[["strength", column]])
