@@ -20,24 +20,40 @@ def test_the_table_of_the_readme_is_that_of_the_shipped_studies() -> None:
     assert with_table(text, studies, live=[on_live_units(one) for one in studies]) == text
 
 
-def test_other_results_give_another_table() -> None:
-    text = "# Title\n<!-- verdicts: here -->\nold\n<!-- end of verdicts -->\nrest"
-    table = with_table(text, [made_up_results()])
-    assert "old" not in table
-    assert table.startswith("# Title\n<!-- verdicts: here -->\n\n| claim |")
-    assert table.endswith("<!-- end of verdicts -->\nrest")
-    assert with_table(text, [made_up_results(dropout_rise=0.0)]) != table
-    assert with_table(table, [made_up_results()]) == table
+MARKS = "".join(
+    f"<!-- {name}: here -->\nbefore\n<!-- end of {name} -->\n" for name in ("answer", "verdicts", "commands")
+)
+
+
+def test_other_results_give_another_answer_and_another_table() -> None:
+    text = f"# Title\n{MARKS}rest"
+    written = with_table(text, [made_up_results()])
+    assert "\nbefore\n" not in written
+    assert written.startswith("# Title\n<!-- answer: here -->\n\n**Yes, under dropout.** ")
+    assert "\n<!-- verdicts: here -->\n\n| the paper's claim | arXiv version |\n" in written
+    assert written.endswith("<!-- end of commands -->\nrest")
+    others = with_table(text, [made_up_results(dropout_rise=0.0)])
+    assert "**No.**" in others
+    assert "| Dropout dramatically increases modularity. | **not reproduced**" in others
+    assert with_table(written, [made_up_results()]) == written
     other = made_up_results(dropout_rise=0.0)
     final = replace(other, study=replace(other.study, name="final", protocol="final"))
-    assert "| claim | arXiv version (`made-up`) | published version (`final`) | paper |" in with_table(
-        text, [made_up_results(), final]
-    )
+    assert "| the paper's claim | arXiv version | published version |" in with_table(text, [made_up_results(), final])
 
 
-def test_a_readme_without_its_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="end of verdicts"):
-        with_table("# Title\n", [made_up_results()])
+@pytest.mark.parametrize("name", ["answer", "verdicts", "commands"])
+def test_a_readme_without_its_marks_is_refused(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"text must hold '<!-- {name}: ... -->' and '<!-- end of {name} -->' once each"
+    ):
+        with_table(f"# Title\n{MARKS}".replace(f"end of {name}", "no end"), [made_up_results()])
+
+
+def test_the_readme_fits_two_screens_and_begins_with_a_picture_and_the_answer() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 120
+    first = "\n".join(lines[:30])
+    assert first.index("_static/cover.png") < first.index("<!-- answer") < first.index("<!-- verdicts")
 
 
 def python_of(page: Path) -> list[str]:

@@ -19,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from modularity_lib.book.build_status import chapters_text, environment_text, execution_of, parameters_markdown
 from modularity_lib.book.citation import FILE, citation_markdown
+from modularity_lib.book.commands import commands_markdown
 from modularity_lib.book.execution import (
     CHAPTERS,
     Chapter,
@@ -110,6 +111,7 @@ def execute_chapters(
         "chapters": chapters_text(executions),
         "environment": environment_text(),
         "parameters": parameters_of_all,
+        "commands": commands_markdown({one.chapter: one.seconds for one in executions}),
     }
     told = status == getattr(env, "build_status", None)
     env.build_status = status  # type: ignore[attr-defined]
@@ -119,7 +121,7 @@ def execute_chapters(
 
 
 class BuildStatus(SphinxDirective):
-    """{build-status} chapters | environment | parameters: a table of build_status.py as it is in this build."""
+    """{build-status} chapters | environment | parameters | commands: a table as it is in this build."""
 
     required_arguments = 1
 
