@@ -10,7 +10,7 @@ override export NAME := $(value NAME)
 override export PARAMETERS := $(value PARAMETERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf reading chapter test chapters faults lint bench readme common-mode bounds live-units false-positives made-up-rises lock clean
+.PHONY: help install book pdf reading chapter test chapters faults lint bench readme common-mode bounds live-units false-positives made-up-rises codecheck lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -66,6 +66,12 @@ false-positives: $(INSTALLED) ## Measure how often each null of test_modules err
 
 made-up-rises: $(INSTALLED) ## Try the rule of what a rise of Q is where the truth is known, into data/made_up_rises; 20 minutes
 	$(BIN)/modularity made-up-rises
+
+codecheck: $(INSTALLED) ## Make the outputs of codecheck.yml again and say what differs; minutes, full MNIST
+	cd data/results/v1 && sha256sum --quiet -c SHA256SUMS
+	$(BIN)/modularity readme
+	$(BIN)/modularity verify v1 --sample 3
+	git diff --exit-code --stat -- README.md _static/cover.png
 
 lock: ## Write requirements.lock and requirements.txt from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header --generate-hashes \

@@ -108,6 +108,55 @@ def test_the_paper_is_the_same_in_the_citation_and_in_the_references(project: Pa
     assert f"arXiv:{fields['eprint']}" == paper["identifiers"][0]["value"]
 
 
+def broken_rules(project: Path, text: str) -> set[str]:
+    """The rules of CODECHECK's configuration 2.0 for what authors write that a text breaks, by their names there."""
+    said = yaml.safe_load(text)
+    paper, manifest = said.get("paper", {}), said.get("manifest", [])
+    authors = paper.get("authors", [])
+    others = paper.get("reference-other", [])
+    files = [item.get("file", "") for item in manifest]
+    broken = {
+        "explicit-document": not text.startswith("---\n"),
+        "manifest-present": not manifest,
+        "manifest-item-file": not all(files),
+        "manifest-path-relative": any(Path(file).is_absolute() or ".." in Path(file).parts for file in files),
+        "manifest-item-comment": not all(item.get("comment") for item in manifest),
+        "manifest-files-exist": not all((project / file).is_file() for file in files),
+        "version-present": not re.fullmatch(r"https://codecheck\.org\.uk/spec/config/2\.0/", said.get("version", "")),
+        "paper-title": not paper.get("title"),
+        "paper-authors": not authors,
+        "paper-author-name": not all(author.get("name") for author in authors),
+        "paper-author-orcid": not all(re.fullmatch(r"(\d{4}-){3}\d{3}[\dX]", one.get("ORCID", "")) for one in authors),
+        "paper-reference": not paper.get("reference"),
+        "reference-other-item-form": not all(re.fullmatch(r"https://\S+", other) for other in others),
+        "no-placeholder-values": re.search("FIXME|TODO|XXXX|0000-0000", text, re.IGNORECASE) is not None,
+    }
+    return {rule for rule, is_broken in broken.items() if is_broken}
+
+
+def test_what_a_codecheck_takes_is_there_but_for_what_nobody_has_yet(project: Path) -> None:
+    text = (project / "codecheck.yml").read_text()
+    assert broken_rules(project, text) == {"paper-author-orcid", "paper-reference"}  # it is not published
+    for wrong, rule in (
+        (text.removeprefix("---\n"), "explicit-document"),
+        (text.replace("_static/cover.png", "_static/gone.png"), "manifest-files-exist"),
+        (text.replace("README.md\n    comment:", "README.md\n    note:"), "manifest-item-comment"),
+        (text.replace("file: README.md", "file: /README.md"), "manifest-path-relative"),
+        (text.replace("config/2.0/", "config/9/"), "version-present"),
+        (text.replace("https://arxiv", "arxiv"), "reference-other-item-form"),
+        (text.replace("the modularity-lib authors", "FIXME"), "no-placeholder-values"),
+    ):
+        assert rule in broken_rules(project, wrong), rule
+    assert yaml.safe_load(text)["paper"]["title"] == yaml.safe_load((project / "CITATION.cff").read_text())["title"]
+
+
+def test_make_codecheck_makes_every_file_of_the_manifest(project: Path) -> None:
+    lines = subprocess.run(["make", "-n", "codecheck"], cwd=project, capture_output=True, text=True, check=True).stdout
+    for item in yaml.safe_load((project / "codecheck.yml").read_text())["manifest"]:
+        [command] = re.findall("`(modularity .*?)`", item["comment"]) or ["modularity verify v1 --sample 3"]
+        assert f"/{command}\n" in lines, item["file"]
+
+
 def test_every_reference_can_be_followed(project: Path) -> None:
     entries = re.findall(r"^@\w+\{(\w+),(.*?)^\}", (project / "references.bib").read_text(), re.MULTILINE | re.DOTALL)
     assert len(entries) > 30
@@ -122,7 +171,7 @@ def test_every_make_target_is_in_the_help(project: Path) -> None:
     assert re.findall(r"^make ([\w-]+) +\S", shown, flags=re.MULTILINE) == targets.split()
 
 
-@pytest.mark.parametrize("page", ["README.md", "chapters/introduction.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "chapters/introduction.md", "chapters/extend.md"])
 def test_every_command_and_file_that_a_page_names_exists(project: Path, page: str) -> None:
     text = (project / page).read_text()
     commands = re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE)
