@@ -52,6 +52,12 @@ def test_the_parts_of_a_claim_have_its_whole_as_their_mean(v1: Results, table: p
     assert across.min() < across["all"] < across.max()
     margins = of(table, "v1", "penalties-are-modest")
     assert (margins.drop("all")["meets"].astype(bool) == (margins.drop("all")["mean"] > 0)).all()
+    largest = {}
+    for name in ("l2", "l1", "dropout"):
+        means = q_by_run(v1, name).mean(axis=1).xs("output_gradient", level="measure")
+        largest[name] = means.max() - means.iloc[0]
+    expected = largest["dropout"] - max(largest["l2"], largest["l1"])
+    assert margins.loc["output_gradient", "mean"] == pytest.approx(expected)
 
 
 def test_a_measure_that_misses_the_rule_is_hollow(table: pd.DataFrame) -> None:
