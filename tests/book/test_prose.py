@@ -7,7 +7,7 @@ import ast
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -262,7 +262,10 @@ def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch, **parameters: o
     def glue(name: str, value: object, display: bool = True) -> None:
         if isinstance(value, Figure):
             pytest.fail(f"{chapter.name}: the figure {name} is shown without its data; see pages.show", pytrace=False)
-        told.texts[name] = str(getattr(value, "data", value))
+        text = str(getattr(value, "data", value))
+        if told.texts.get(name, text) != text:
+            pytest.fail(f"{chapter.name} tells two things under the name {name}: {told.texts[name]!r}, {text!r}")
+        told.texts[name] = text
 
     def show(
         name: str, plot: Plot[...], *inputs: object, origin: list[str] | None = None, **options: object
@@ -292,12 +295,40 @@ def run_cells(chapter: Chapter, monkeypatch: pytest.MonkeyPatch, **parameters: o
     return told
 
 
+def contradictions(told: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Facts that several pages tell under one name and not in the same words: {name: {page: text}}.
+
+    Outputs of cells and what is folded below figures are no facts of this kind.
+    """
+    facts: dict[str, dict[str, str]] = {}
+    for page, texts in told.items():
+        for name, text in texts.items():
+            if not re.match(r"cell \d+$|(fig|table)-", name):
+                facts.setdefault(name, {})[page] = text
+    return {name: by_page for name, by_page in facts.items() if len(set(by_page.values())) > 1}
+
+
+def test_a_contradiction_between_two_pages_is_found() -> None:
+    told = {
+        "one": {"n_runs": "9", "cell 1": "a", "fig-x-data": "b"},
+        "two": {"n_runs": "9", "cell 1": "c", "fig-x-data": "d"},
+    }
+    assert contradictions(told) == {}
+    assert contradictions({**told, "three": {"n_runs": "3"}}) == {"n_runs": {"one": "9", "two": "9", "three": "3"}}
+
+
+@pytest.fixture(scope="module")
+def told_before() -> dict[str, Told]:
+    """What chapters tell of the shipped results, by chapter, as far as a test has run them."""
+    return {}
+
+
 @pytest.mark.parametrize("name", [name for name in CHAPTERS if name not in WITHOUT_TABLES])
 def test_other_results_give_a_chapter_other_words_and_other_figures(
-    name: str, perturbed: Path, results_of: Any, monkeypatch: pytest.MonkeyPatch
+    name: str, perturbed: Path, results_of: Any, told_before: dict[str, Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chapter = find_chapter(PROJECT, name)
-    before = run_cells(chapter, monkeypatch)
+    before = told_before.setdefault(name, run_cells(chapter, monkeypatch))
     results_of(perturbed)
     after = run_cells(chapter, monkeypatch)
     assert [figure for figure, data in before.data.items() if data.equals(after.data[figure])] == []
@@ -305,6 +336,14 @@ def test_other_results_give_a_chapter_other_words_and_other_figures(
     numbers = [told for told in numbers if not MADE_UP.search(before.texts[told])]
     assert [told for told in numbers if before.texts[told] == after.texts.get(told)] == []
     assert before.texts != after.texts
+
+
+def test_no_two_pages_contradict_each_other(told_before: dict[str, Told], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CHAPTERS:
+        if name not in WITHOUT_TABLES and name not in told_before:
+            told_before[name] = run_cells(find_chapter(PROJECT, name), monkeypatch)
+    assert len(told_before) > 5
+    assert contradictions({name: told.texts for name, told in told_before.items()}) == {}
 
 
 @pytest.mark.parametrize("name", ["networks", "agreement"])
