@@ -76,6 +76,7 @@ NO_RESULTS = {
     "largest_l1",
     "null_entropy",
     "made_up_rises",
+    "effects_tests",
     "sides_rule",
     "sides_made_up",
     "lesion_rule",

@@ -58,10 +58,11 @@ def interval_text(effect: Effect, *, before: str, digits: int = 3) -> str:
 def percent(share: float, *, digits: int = 0, sign: str = "") -> str:
     """A share in percent.
 
-    >>> percent(0.44), percent(0.0663, digits=1, sign="+")
-    ('44 %', '+6.6 %')
+    >>> percent(0.44), percent(0.0663, digits=1, sign="+"), percent(-0.001)
+    ('44 %', '+6.6 %', '0 %')
     """
-    return f"{share:{sign}.{digits}%}".replace("%", " %")
+    rounded = round(share, digits + 2) + 0.0  # which turns -0.0 into 0.0
+    return f"{rounded:{sign}.{digits}%}".replace("%", " %")
 
 
 def listed(parts: Iterable[object]) -> str:
