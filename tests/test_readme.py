@@ -29,7 +29,7 @@ def test_other_results_give_another_answer_and_another_table() -> None:
     text = f"# Title\n{MARKS}rest"
     written = with_table(text, [made_up_results()])
     assert "\nbefore\n" not in written
-    assert written.startswith("# Title\n<!-- answer: here -->\n\n**Yes, under dropout.** ")
+    assert written.startswith("# Title\n<!-- answer: here -->\n\nYes, under dropout. ")
     assert "\n<!-- verdicts: here -->\n\n| the paper's claim | arXiv version |\n" in written
     assert written.endswith("<!-- end of commands -->\nrest")
     others = with_table(text, [made_up_results(dropout_rise=0.0)])

@@ -117,11 +117,13 @@ def table(name: str, caption: str, markdown: str) -> Markdown:
 
     Args:
         caption: what is to be seen in it, one sentence of inline Markdown.
-        markdown: of the table; text that is none, such as a word on what is missing, is displayed as it is.
+        markdown: of the table, and paragraphs that may follow it; text without a table, such as a word on what is
+            missing, is displayed as it is.
     """
-    if not markdown.startswith("|"):
+    rows, *paragraphs = markdown.split("\n\n")
+    if not rows.startswith("|"):
         return Markdown(markdown)
-    return Markdown(f"```{{table}} {caption}\n:name: {name}\n\n{markdown}\n```")
+    return Markdown("\n\n".join([f"```{{table}} {caption}\n:name: {name}\n\n{rows}\n```", *paragraphs]))
 
 
 def glue_table(

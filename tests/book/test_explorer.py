@@ -20,6 +20,7 @@ from modularity_lib.figures import modules_looked_at
 from modularity_lib.images.dataset import load_dataset
 from modularity_lib.similarity.derivatives import activity, input_jacobian
 from modularity_lib.studies.archive import stored_matrices, stored_network
+from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.run import run_study
 from modularity_lib.studies.store import Store
@@ -335,3 +336,11 @@ def test_the_table_below_the_picture_has_a_row_per_pair_with_its_modules(network
     assert row["similarity"] == layer.measures["input_gradient"].matrix[3, 40]
     assert row["module_b"] == layer.measures["input_gradient"].labels[40]
     assert row["other_module_a"] == layer.measures["output_gradient"].labels[3]
+
+
+@pytest.mark.parametrize(("study", "first"), [("v1", 0.7), ("final-wide", 0.6), ("smoke", 0.3)])
+def test_the_strength_shown_first_is_one_of_the_study(study: str, first: float) -> None:
+    assert explorer.first_strength(STUDIES[study], "dropout") == first
+    for penalty in ("l2", "l1"):
+        strengths = STUDIES[study].strengths(penalty)
+        assert explorer.first_strength(STUDIES[study], penalty) == strengths[len(strengths) // 2]

@@ -39,6 +39,8 @@ def results() -> Results:
 def glued(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     found: dict[str, object] = {}
     monkeypatch.setattr(pages, "glue", lambda name, value, display: found.update({name: value}))
+    monkeypatch.setattr(pages, "png_of", lambda figure: figure)  # figures as they are, before they become files
+    monkeypatch.setattr(pages, "Image", lambda figure: figure)
     return found
 
 
@@ -76,6 +78,8 @@ def test_a_table_has_a_name_and_a_caption() -> None:
     shown = pages.table("tab-x", "**It rises.** Q by measure.", rows).data
     assert shown == f"```{{table}} **It rises.** Q by measure.\n:name: tab-x\n\n{rows}\n```"
     assert pages.table("tab-x", "**It rises.**", "Nothing is at hand.").data == "Nothing is at hand."
+    followed = pages.table("tab-x", "**It rises.** Q by measure.", f"{rows}\n\nAnd more.").data
+    assert followed == f"{shown}\n\nAnd more."
 
 
 def test_a_table_for_a_fold_is_the_same_table_by_name(results: Results, glued: dict[str, object]) -> None:

@@ -99,7 +99,7 @@ def test_a_value_of_another_kind_or_range_is_refused_in_one_line(name: str, type
         ({"labels": "[1]"}, 'labels must be a list of texts, or None, such as ["some words", "others"], got'),
         ({"strength": "0.33"}, "strength must be a strength of dropout in the study 'v1': 0, 0.05, 0.1,"),
         ({"strength": "0.33"}, "; got 0.33. The nearest is 0.35."),
-        ({"study": "smoke", "regulariser": "l2"}, "'smoke': 1e-05, 0.001; got 0.7, its default. The nearest is 0.001."),
+        ({"study": "smoke", "regulariser": "l2"}, "'smoke': 1e-05, 0.001; got 0.3, its default. The nearest is 0.001."),
         ({"lable": "a"}, "there is no parameter 'lable'. Did you mean 'label'? There are: study, share"),
     ],
 )
@@ -179,7 +179,7 @@ def test_a_chapter_takes_what_a_person_types(
         ("live", {"study": "2"}, "study must be a study: .*got '2'"),
         ("speed", {"folder": "no such folder"}, "no such folder is no folder that can be read"),
         ("speed", {"folder": "Makefile"}, "Makefile is no folder"),
-        ("explorer", {"regulariser": "l1"}, "got 0.7, its default"),
+        ("explorer", {"regulariser": "l1", "strength": "0.7"}, "got 0.7"),
         *(("rerun", {"cores": text}, "whole number from 1 to 4096, such as 2, got") for text in ("[2]", "NaN", "0")),
         ("rerun", {"cores": "1e400"}, "got '1e400'"),
     ],

@@ -18,7 +18,7 @@ from modularity_lib.studies.catalogue import Study, study_named
 from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.studies.store import Store
 from modularity_lib.training.networks import Parameters, parameters_of
-from modularity_lib.vocabulary import MEASURES, Regularisation
+from modularity_lib.vocabulary import MEASURES, Regularisation, Regulariser
 
 N_DIGITS = 5  # shown per module
 
@@ -104,6 +104,14 @@ def study_at_hand(study: str, *, run: int, store: Store | None = None) -> str:
         if all(archive.has_network(config) for config in archive.study.trained_configs() if config.run == run):
             return study
     return "v1"
+
+
+def first_strength(study: Study, regulariser: Regulariser) -> float:
+    """The strength that is shown first: dropout 0.7 or the nearest there is; of a penalty the one in the middle."""
+    strengths = study.strengths(regulariser)
+    if regulariser == "dropout":
+        return min(strengths, key=lambda strength: abs(strength - 0.7))
+    return strengths[len(strengths) // 2]
 
 
 def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | None = None) -> list[NetworkView]:
