@@ -103,7 +103,7 @@ def test_the_sentences_follow_the_scores() -> None:
     assert "95 % interval lies above 0 in" in with_common_rise["score_verdict"]
     no_interval = scores.mean_correlations(made_up_results()).assign(low=np.nan, runs=1)
     assert "no interval over 1 run, and so no verdict" in scores_words.score_texts(no_interval)["score_short"]
-    assert "Less than half of it is left" in with_common_rise["score_fixed"]
+    assert "less than half of the correlation across the families is left" in with_common_rise["score_fixed"]
     assert with_common_rise["score_fixed_head"].startswith("What the families share is mostly")
     assert with_common_rise["score_untrained"].startswith("The 20 untrained networks differ in nothing but")
     effect = np.random.default_rng(0).normal(size=10_000)
@@ -113,7 +113,7 @@ def test_the_sentences_follow_the_scores() -> None:
 
     common = scores.mean_correlations(with_scores(made_up_results(), one_number_per_network))
     told = scores_words.score_texts(common)
-    assert "Half of it or more is left" in told["score_fixed"]
+    assert "half of the correlation across the families or more is left" in told["score_fixed"]
     assert told["score_fixed_head"] == "The families share more than that both follow the regulariser."
 
 
@@ -152,7 +152,7 @@ def test_the_answer_and_the_table_have_the_numbers_of_each_kind_and_sweep() -> N
         "correlation of Q is 0.44 over the networks of a sweep, and 0.14 among networks of the same setting. What the "
         "families share is mostly that both follow the regulariser."
     )
-    assert told["score_fixed"].startswith("Within families the correlation at fixed strength is 0.29.")
+    assert told["score_fixed"].endswith("Within the families the correlation is 0.29 there.")
     assert told["score_untrained"].endswith("Across the families their correlation is 0.46.")
     assert scores_words.sweeps_markdown(means).splitlines()[2:] == [
         "| L2 | 0.53 | 0.63 | 0.43 |",

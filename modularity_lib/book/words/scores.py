@@ -23,10 +23,10 @@ def score_texts(means: pd.DataFrame) -> dict[str, str]:
     within = fixed.loc[fixed["kind"].isin(("upstream", "downstream")), "mean"].mean()
     answer = _answer(agreeing.to_numpy()) if across["low"].notna().any() else _without_intervals(across)
     if after < before / 2:
-        follows = "Less than half of it is left: much of what the families share is that both follow the regulariser."
+        follows = "At fixed strength less than half of the correlation across the families is left."
         head = "What the families share is mostly that both follow the regulariser."
     else:
-        follows = "Half of it or more is left: the families share more than that both follow the regulariser."
+        follows = "At fixed strength half of the correlation across the families or more is left."
         head = "The families share more than that both follow the regulariser."
     return {
         "score_short": (
@@ -38,7 +38,7 @@ def score_texts(means: pd.DataFrame) -> dict[str, str]:
             f"Across the families the 95 % interval lies above 0 in {int(agreeing.sum())} of {len(across)} sweeps and "
             f"layers{f' ({listed(names)})' if names else ''}."
         ),
-        "score_fixed": f"Within families the correlation at fixed strength is {within:.2f}. {follows}",
+        "score_fixed": f"{follows} Within the families the correlation is {within:.2f} there.",
         "score_fixed_head": head,
         "score_untrained": _untrained_text(untrained),
     }
