@@ -110,7 +110,8 @@ def short_text(effects: pd.DataFrame | None, results: Results, transfer: pd.Data
     """The answer of the page: the last layer under L2, and transfer from no dropout to the strongest.
 
     Args:
-        effects, absent: as of `texts`.
+        effects: as of `texts`.
+        absent: why there are no effects.
         transfer: of `findings.transfer.transfer_table`.
     """
     plain, end = _ends_of_transfer(transfer[transfer["kind"] == "across"])
@@ -122,16 +123,13 @@ def short_text(effects: pd.DataFrame | None, results: Results, transfer: pd.Data
     return f"{absent if effects is None else _one_thing_text(effects, results)} {kept}"
 
 
-def texts(
-    effects: pd.DataFrame | None, results: Results, verdict: Verdict, made_up: pd.DataFrame, absent: str
-) -> dict[str, str]:
+def texts(effects: pd.DataFrame | None, results: Results, verdict: Verdict, made_up: pd.DataFrame) -> dict[str, str]:
     """What both sides of a layer have in common, in sentences.
 
     Args:
         effects: of `two_sides.effects_table`, or None where they are not at hand.
         verdict: on claim 4.
         made_up: of `two_sides_made_up.made_up_table`.
-        absent: why there are no effects.
     """
     known = {"sides_rule": _rule_text(), "sides_made_up": _made_up_text(made_up)}
     told = (
@@ -140,12 +138,12 @@ def texts(
         "sides_hidden",
         "sides_counts",
         "sides_balance",
-        "sides_claim",
         "sides_pilot",
     )
     if effects is None:
         heads = dict.fromkeys(("sides_head", "sides_balance_head"), "Not at hand.")
-        return known | dict.fromkeys(told, absent) | heads | {"sides_n": "no network"}
+        known |= {"sides_n": "no network", "sides_claim": _stays_text(verdict)}
+        return known | heads | dict.fromkeys(told, "")
     answers, last = answers_table(effects), int(effects["layer"].max())
     return known | {
         "sides_head": _head_text(answers, results, last),
@@ -352,13 +350,17 @@ def _balance_text(effects: pd.DataFrame, results: Results, last: int) -> str:
     )
 
 
-def _claim_text(answers: pd.DataFrame, results: Results, verdict: Verdict, last: int) -> str:
-    rows = sweep(answers[answers["trained"] & (answers["layer"] == last)], results.study, "l2")
-    ones = rows[rows["sides"] == ONE]
-    stays = (
+def _stays_text(verdict: Verdict) -> str:
+    return (
         "The claim is about modules of absolute similarities over all units, and it stays judged as the paper defines "
         f"it: {verdict.status}."
     )
+
+
+def _claim_text(answers: pd.DataFrame, results: Results, verdict: Verdict, last: int) -> str:
+    rows = sweep(answers[answers["trained"] & (answers["layer"] == last)], results.study, "l2")
+    ones = rows[rows["sides"] == ONE]
+    stays = _stays_text(verdict)
     if ones.empty:
         return f"{stays} Nothing here speaks against it."
     return (
