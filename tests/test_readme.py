@@ -33,7 +33,7 @@ def test_other_results_give_another_answer_and_another_table() -> None:
     assert "\n<!-- verdicts: here -->\n\n| the paper's claim | arXiv version |\n" in written
     assert written.endswith("<!-- end of commands -->\nrest")
     others = with_table(text, [made_up_results(dropout_rise=0.0)])
-    assert "**No.**" in others
+    assert "\n\nNo. At" in others
     assert "| Dropout dramatically increases modularity. | **not reproduced**" in others
     assert with_table(written, [made_up_results()]) == written
     other = made_up_results(dropout_rise=0.0)

@@ -62,9 +62,9 @@ def test_the_front_counts_all_strengths_and_the_strongest(told: dict[str, str]) 
     )
     assert told["modules_counts"] == (
         "With dropout of any strength Q rises by 0.02 or more in 7 of 8 combinations of strength, measure, layer and "
-        "run. Of 7 rises that are, the kinds are: modules in 4, less in common in 2, chance in 1. The answer over all "
-        "strengths: it depends on measure, layer and strength. At the strongest, dropout 0.7 (run 0 alone, of 9), it "
-        "is 1 of 3. The answer there: it depends on measure, layer and strength."
+        "run. The 7 rises that are taken apart count as modules in 4, less in common in 2, chance in 1. The answer "
+        "over all strengths: it depends on measure, layer and strength. At the strongest, dropout 0.7 (run 0 alone, of "
+        "9), it is 1 of 3. The answer there: it depends on measure, layer and strength."
     )
 
 
@@ -82,6 +82,7 @@ def test_without_a_rise_there_is_nothing_to_take_apart(v1: Results) -> None:
     said = words.texts(flat, None, made_up(), v1)
     assert said["modules_answer"] == "There is no rise of Q that could be taken apart."
     assert said["common_caption"] == "There is no rise of Q that could be taken apart"
+    assert said["modules_counts"].endswith(" in 0 of 8 combinations of strength, measure, layer and run.")
     absent = words.texts(flat.iloc[:0], None, made_up(), v1)
     assert absent.keys() == said.keys()
     assert absent["common_caption"] == "Not at hand for this study"
@@ -170,6 +171,13 @@ def test_a_penalty_that_silences_units_says_how_many_are_left(v1: Results) -> No
         "rises are 0.250 on average; of the 1 that can be compared (0.200) 0.150 would be left with as much in "
         "common as without. They count as modules in 1, not comparable in 1. The answer: it depends on measure, "
         "layer and strength. No network with L1 penalty was analysed."
+    )
+
+
+def test_rises_under_penalties_are_counted_by_what_they_are() -> None:
+    kinds = pd.DataFrame({"kind": [rule.MODULES, rule.MODULES, rule.CHANCE, rule.NOT_COMPARABLE, ""]})
+    assert words._penalties_text([(kinds, "l2"), (kinds.iloc[:0], "l1")]) == (
+        "Under the L2 penalty 2 of 4 rises count as modules, and 1 cannot be compared."
     )
 
 

@@ -136,12 +136,16 @@ def _counts_text(splits: pd.DataFrame, study: Study) -> str:
     """How many rises there are at all strengths, and of which kind they are."""
     split, fit = splits[splits["kind"] != ""], _comparable(splits)
     unfit = len(split) - len(fit)
-    left_out = f"; {unfit} of them are not compared, as the number of live units has changed" if unfit else ""
-    return (
+    start = (
         f"With dropout of any strength Q rises by {CLEAR:g} or more in {len(split):,} of {len(splits):,} combinations "
-        f"of strength, measure, layer and run{left_out}. Of {len(fit)} rises that are, the kinds are: "
-        f"{counted(fit['kind'])}. The answer over all strengths: {_answer(fit['kind'])}. "
-        f"{_last_text(strongest(splits), study)}"
+        "of strength, measure, layer and run"
+    )
+    start += f"; {unfit} of them are not compared, as the number of live units has changed." if unfit else "."
+    if fit.empty:
+        return start
+    return (
+        f"{start} The {len(fit)} rises that are taken apart count as {counted(fit['kind'])}. The answer over all "
+        f"strengths: {_answer(fit['kind'])}. {_last_text(strongest(splits), study)}"
     )
 
 
