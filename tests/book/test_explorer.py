@@ -321,7 +321,7 @@ def test_the_still_picture_shows_the_choice_under_both_measures(networks, digits
     ]
     figure = modules_looked_at(**drawn)
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles[0] == f"sorted by input gradient\nQ = {drawn['orders'][0][2]:.3f}"
+    assert titles[0] == f"sorted by\ninput gradient\nQ = {drawn['orders'][0][2]:.3f}"
     n_modules = layer.measures["output_gradient"].labels.max() + 1
     assert sum(axes.get_title(loc="left").startswith("module") for axes in figure.axes) == n_modules
     pictures = [image for axes in figure.axes for image in axes.images]
