@@ -44,24 +44,22 @@ RESULTS = (
 
 
 def commands_markdown(seconds: Mapping[str, float | None]) -> str:
-    """Markdown table for the book: every result with its command, page, files, and the time that its page took.
+    """Markdown table for the book: every result as a link to its page, with command, files, and what the page took.
 
     Args:
         seconds: {chapter: time of its execution}; None where it is not known.
     """
     rows = [
         [
-            result.what,
+            f"{{doc}}`{result.what} </chapters/{result.chapter}>`",
             f"`modularity chapter {result.chapter}`",
-            f"{{doc}}`/chapters/{result.chapter}`",
             _files(result),
             duration(took) if (took := seconds.get(result.chapter)) is not None else "–",
         ]
         for result in RESULTS
     ]
-    page = "{doc}`/chapters/rerun`"
-    rows += [[what, f"`{command}`", page, f"`data/results/{STUDY}`", took] for what, command, took in _from_nothing()]
-    return markdown(["result", "command", "page", "read, or compared with", "time"], rows)
+    rows += [[what, f"`{command}`", f"`data/results/{STUDY}`", took] for what, command, took in _from_nothing()]
+    return markdown(["result", "command", "read, or compared with", "time"], rows)
 
 
 def short_commands_markdown() -> str:

@@ -390,5 +390,5 @@ def course_markdown(course: pd.DataFrame | None) -> str:
 
 def _half_time(order: Order) -> str:
     if order.half_time != order.half_time:
-        return "hardly moves in some run"
+        return "hardly moves"
     return f"{order.half_time:.2g}" + (f" ({order.answer})" if order.answer else "")
