@@ -122,7 +122,7 @@ def arrange_tables(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 
 def _is_verbatim(text: nodes.Text) -> bool:
-    return isinstance(text.parent, nodes.literal | nodes.math)
+    return isinstance(text.parent, nodes.FixedTextElement | nodes.literal | nodes.math)
 
 
 def _keep_together(text: nodes.Text) -> None:
