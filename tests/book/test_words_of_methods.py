@@ -140,6 +140,6 @@ def test_speed_in_short_is_the_best_of_training_and_the_range_of_the_others() ->
     }
     facts["agreement"]["rows"][-1]["ratio"] = 2.0
     assert speed.short_text(facts) == (
-        "Training is 8 times as fast as a plain PyTorch loop. The similarity of units takes a 24th to a 37th of the "
-        "time of automatic differentiation, and a permutation test is 70 to 130 times as fast as a loop of NumPy."
+        "Training is 8 times as fast as a plain PyTorch loop. The similarity of units is computed 24 to 37 times as "
+        "fast as by automatic differentiation, and a permutation test is 70 to 130 times as fast as a loop of NumPy."
     )

@@ -55,8 +55,8 @@ def short_text(facts: Mapping[str, Mapping[str, Any]]) -> str:
     similarity = [row["ratio"] for row in facts["similarity"]["rows"] if row["table"] == "differentiation"]
     tests = [row["ratio"] for row in facts["agreement"]["rows"] if row["other"] == "numpy loop"]
     return (
-        f"Training is {training:.0f} times as fast as a plain PyTorch loop. The similarity of units takes a "
-        f"{min(similarity):.0f}th to a {max(similarity):.0f}th of the time of automatic differentiation, and a "
+        f"Training is {training:.0f} times as fast as a plain PyTorch loop. The similarity of units is computed "
+        f"{min(similarity):.0f} to {max(similarity):.0f} times as fast as by automatic differentiation, and a "
         f"permutation test is {min(tests):.0f} to {max(tests):.0f} times as fast as a loop of NumPy."
     )
 
