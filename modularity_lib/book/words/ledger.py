@@ -34,7 +34,7 @@ def short_text(numbers: pd.DataFrame, studies: Sequence[Results], judged: Mappin
     limited = groups[groups["verdict"] != NO_LIMIT]
     keep = int((limited["verdict"] == AGREES).sum())
     return (
-        f"{told} Of {len(compared)} published numbers {met:.0%} lie within two errors of ours, and {keep} of the "
+        f"{told} Of {len(compared):,} published numbers {met:.0%} lie within two errors of ours, and {keep} of the "
         f"{len(limited)} groups with a limit keep to it."
     )
 
