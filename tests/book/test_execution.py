@@ -233,9 +233,7 @@ def test_one_chapter_can_be_run_again_with_other_parameters(book) -> None:
     folder = root / "_build" / "chapters" / "answer-factor=3-label=now"
     assert again.stdout == f"{folder}/answer.ipynb {folder}/html/chapters/answer.html\n"
     assert "now 21 by" in page_of(root, "answer", "_build/chapters/answer-factor=3-label=now/html")
-    assert "It was found by Newman [2006]." in page_of(
-        root, "answer", "_build/chapters/answer-factor=3-label=now/html"
-    )
+    assert "It was found by Newman [2006]." in page_of(root, "answer", "_build/chapters/answer-factor=3-label=now/html")
     assert "now 21 by" in (folder / "answer.ipynb").read_text()
 
 

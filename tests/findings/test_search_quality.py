@@ -142,9 +142,10 @@ def test_tables_and_words_follow_the_gaps() -> None:
     )
     assert "| Louvain | 3.0% (4.0%) | 0.0% (0.0%) |" in modules_words.gap_markdown(gaps)
     sentence = modules_words.gap_text(gaps)
-    assert sentence.endswith("better on average: upstream: 4.5% on average and 8.0% at most, Louvain ends closer.")
+    assert "by 4.5% for upstream measures, on average over the matrices, and by 8.0% at worst" in sentence
+    assert sentence.endswith("Louvain ends closer for upstream measures.")
     closer = gaps.assign(gap=gaps["gap"].where(gaps["method"] != search_quality.SEARCH, 0.0))
-    assert modules_words.gap_text(closer).endswith("no other method ends closer.")
+    assert modules_words.gap_text(closer).endswith("no other method ends closer for upstream measures.")
     exact = pd.DataFrame({"method": [search_quality.SEARCH] * 2, "gap": [0.0, 0.02]})
     assert f"| {search_quality.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in modules_words.exact_markdown(exact)
 
@@ -197,4 +198,4 @@ def test_words_turn_at_their_limits() -> None:
     reached = {"matrices": 2, "proven": 2, "search_reaches": 1, "default_reaches": 2, "largest_gap": 0.0}
     bounded = pd.DataFrame([reached])
     said = modules_words.texts(gaps, near, exact.assign(matrix="m"), floor, common, tested, bounded)
-    assert said["near_sentence"] == "a 0.90 (mean of 1, chance 0.20)"
+    assert said["near_sentence"] == "Their similarity to the best one's is 0.90 for a (chance 0.20)."

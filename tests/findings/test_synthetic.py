@@ -69,8 +69,8 @@ def test_words_follow_the_tables(p_values: pd.DataFrame) -> None:
     said = modules_words.rates_text(p_values)
     assert f"the test by shuffled labels calls {rate['called']} of 30 modular" in said
     floor = pd.DataFrame({"units": [8, 16] * 2, "samples": [10, 10, 1000, 1000], "mean": [0.3, 0.2, 0.1, 0.05]})
-    assert "0.100 for 8 and 0.050 for 16 units" in modules_words.floor_text(floor)
-    assert "that of 16 units is 0.200 with 10 and 0.050 with 1,000" in modules_words.floor_text(floor)
+    assert "between 0.05 and 0.10, depending on the number of units" in modules_words.floor_text(floor)
+    assert "for 16 units Q lies between 0.050 and 0.200" in modules_words.floor_text(floor)
 
 
 @pytest.mark.parametrize(
