@@ -10,8 +10,9 @@ from modularity_lib.studies.catalogue import Study
 def networks_text(study: Study) -> str:
     """What was trained, for a sentence.
 
-    >>> networks_text(Study(name="x", dataset="mnist", hidden=(64, 32)))
-    'perceptrons with hidden layers of 64 and 32 units'
+    >>> from modularity_lib.studies.catalogue import STUDIES
+    >>> networks_text(STUDIES["v1"])
+    'perceptrons with hidden layers of 64 and 64 units'
     """
     layers = "hidden layers" if len(study.hidden) > 1 else "a hidden layer"
     return f"perceptrons with {layers} of {listed(study.hidden)} units"
