@@ -72,7 +72,6 @@ NO_RESULTS = {
     "smallest_p",
     "modules_rule",
     "trial_sentence",
-    "trial_front",
     "largest_l1",
     "rules_sentence",
     "null_entropy",

@@ -148,11 +148,8 @@ def test_words_say_where_all_and_live_units_differ() -> None:
     assert told["live_held"] == "That first look was at another study."
     same = claims_by_setting(WHOLE, with_live_units(WHOLE))
     assert words.claim_text(same, "families-differ").endswith("differs from that over all units nowhere.")
-    assert "0.20 in place of 0.60 under L" in words.front_text(both)
-    assert "over all networks agreement across families is 7% of the way" in words.little_text(claims)
     unchanged = agreement_of_both(WHOLE, with_live_units(WHOLE))
     assert words.head_text(unchanged).startswith("Under no penalty do upstream measures agree less")
     assert words.dead_text(unchanged).startswith("Nowhere is agreement upstream largely about which units are dead")
-    assert "does not hang on silent units" in words.front_text(agreement_of_both(WHOLE, with_live_units(WHOLE)))
     assert words.agreement_markdown(both).count("\n") == 1 + len(both) / len(KINDS)
     assert words.claims_markdown(claims).count("\n") == 1 + len(claims) / 4

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from modularity_lib.book.words.prose import listed, markdown_of
-from modularity_lib.book.words.verdicts import VERSIONS
+from modularity_lib.book.words.verdicts import by_version
 from modularity_lib.findings.claims import CLAIMS, REPRODUCED, Verdict
 from modularity_lib.findings.ledger import AGREES, GROUPS, NO_LIMIT, ledger
 from modularity_lib.findings.silent_units import EQUALLY_CLOSE
@@ -21,11 +21,13 @@ def short_text(numbers: pd.DataFrame, studies: Sequence[Results], judged: Mappin
         studies: those that are judged.
         judged: {study: verdicts of `judge_all`}.
     """
-    by_version: dict[str, list[int]] = {}
-    for one in studies:
-        reproduced = sum(verdict.status == REPRODUCED for verdict in judged[one.study.name].values())
-        by_version.setdefault(VERSIONS[one.study.protocol], []).append(reproduced)
-    parts = [f"{_range(counts)} on the {version}'s experiments" for version, counts in by_version.items()]
+    reproduced = {
+        study: sum(verdict.status == REPRODUCED for verdict in verdicts.values()) for study, verdicts in judged.items()
+    }
+    parts = [
+        f"{_range([reproduced[name] for name in names])} on the {version}'s experiments"
+        for version, names in by_version(one.study for one in studies).items()
+    ]
     told = f"Of the paper's {len(CLAIMS)} claims {listed(parts)} are reproduced."
     compared = numbers.dropna(subset=["here"])
     if compared.empty:

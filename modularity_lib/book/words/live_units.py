@@ -121,38 +121,6 @@ def claim_text(claims: pd.DataFrame, claim: str) -> str:
     )
 
 
-def front_text(both: pd.DataFrame) -> str:
-    """What silent units do to agreement, for the front page: the table of all layers together will do."""
-    upstream = both[(both["kind"] == "upstream") & (both["layer"] == ALL_LAYERS) & (both["change_high"] < 0)]
-    chosen = upstream[upstream["networks"].isin(("L2", "L1"))].sort_values("change")
-    falls = [f"{row['live']:.2f} in place of {row['all']:.2f} under {row['networks']}" for _, row in chosen.iterrows()]
-    if not falls:
-        return "Agreement upstream does not hang on silent units."
-    return (
-        "Penalties silence many units, and two upstream measures then agree about which: over live units alone their "
-        f"agreement (0 = chance, 1 = identical) is {listed(falls)}."
-    )
-
-
-def little_text(claims: pd.DataFrame) -> str:
-    """Agreement across the families over all networks and at the strongest dropout, where modules are."""
-    across = claims[(claims["claim"] == "families-differ") & (claims["layer"] == ALL_LAYERS)]
-    dropout = across[across["networks"].str.startswith("dropout ")]
-    found = _by(across, "networks", "units")
-    whole = found[ALL_NETWORKS, "all"]
-    way = f"{whole['mean']:.0%} of the way from chance to identity"
-    told = f"Averaged over all networks agreement across families is {way}"
-    if dropout.empty:
-        return f"{told}."
-    strongest = dropout["networks"].iloc[-1]
-    at, live = (found[strongest, units] for units in _UNITS)
-    return (
-        f"{told} ({whole['status']}). At {strongest} it is {at['mean']:.0%} ({at['low']:.3f} to {at['high']:.3f}), and "
-        f"there the rule of claim {_NUMBERS['families-differ']} says “{at['status']}”; over live units "
-        f"“{live['status']}” ({live['mean']:.3f}, and half of that within families is {live['half_within']:.3f})."
-    )
-
-
 def agreement_markdown(both: pd.DataFrame) -> str:
     """Markdown table of `agreement_of_both`: agreement over all and over live units, and the live one's interval."""
     found = _by(both, "networks", "layer", "kind")

@@ -1,6 +1,6 @@
 """Verdicts on the claims in words, for every chapter that judges one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, listed, markdown
 from modularity_lib.findings.claims import (
@@ -8,6 +8,7 @@ from modularity_lib.findings.claims import (
     BAND,
     CLAIMS,
     DRAMATIC,
+    FACTOR,
     LITTLE,
     USUALLY,
     AcrossBySweep,
@@ -24,6 +25,14 @@ from modularity_lib.studies.catalogue import Study
 from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, SWEEP_NAMES
 
 
+def by_version(studies: Iterable[Study]) -> dict[str, list[str]]:
+    """Names of studies by the version of the paper that they repeat, in the order in which they come."""
+    versions: dict[str, list[str]] = {}
+    for study in studies:
+        versions.setdefault(_VERSIONS[study.protocol], []).append(study.name)
+    return versions
+
+
 def verdicts_markdown(
     studies: Sequence[Study],
     verdicts_of: Mapping[str, Mapping[str, Verdict]],
@@ -36,9 +45,7 @@ def verdicts_markdown(
         verdicts_of: {study: verdicts of `judge_all`}.
         stricter: {study: of `judge_within_stricter`}, told beside the verdict by the first rule.
     """
-    versions: dict[str, list[str]] = {}
-    for study in studies:
-        versions.setdefault(VERSIONS[study.protocol], []).append(study.name)
+    versions = by_version(studies)
 
     def cell(claim: Claim, study: str) -> str:
         verdict = verdicts_of[study][claim.id]
@@ -71,9 +78,7 @@ def short_verdicts_markdown(
     Args:
         studies, verdicts_of, stricter: as there.
     """
-    versions: dict[str, list[str]] = {}
-    for study in studies:
-        versions.setdefault(VERSIONS[study.protocol], []).append(study.name)
+    versions = by_version(studies)
 
     def cell(claim: Claim, names: Sequence[str]) -> str:
         by_text: dict[str, list[str]] = {}
@@ -113,7 +118,7 @@ def _why(condition: Condition) -> str:
             return "they agree too much"
         case "Q rises":
             return f"Q rises in {some}"
-    if name.startswith("Q rises by a factor"):
+    if name == FACTOR:
         return f"Q rises by half or more in {some}"
     if name.startswith("Q is "):
         return f"Q is clearly above untrained networks in {some}"
@@ -173,7 +178,7 @@ def detail_text(claim_id: str, verdict: Verdict) -> str:
 
 
 _INTERVAL = ", 95 % interval "
-VERSIONS = {"v1": "arXiv version", "final": "published version"}  # of the paper, by protocol
+_VERSIONS = {"v1": "arXiv version", "final": "published version"}  # of the paper, by protocol
 
 
 def _in_short(verdict: Verdict) -> str:
