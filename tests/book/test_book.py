@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlparse
 
@@ -405,10 +408,78 @@ def test_the_front_page_leads_to_the_first_chapter() -> None:
     assert f"{PAGES[0]}.html" in (HTML / "index.html").read_text()
 
 
-def test_the_search_finds_a_word_of_the_book(browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [("modularity", "modularity"), ("null model", "scope"), ("null model", "modules"), ("disentanglement", "scope")],
+)
+def test_the_search_finds_what_readers_look_for(browser: Browser, words: str, page: str) -> None:
     tab = browser.new_page()
-    tab.goto(f"{(HTML / 'search.html').as_uri()}?q=modularity")
+    tab.goto(f"{(HTML / 'search.html').as_uri()}?q={words}")
     tab.wait_for_selector("#search-results li a", timeout=20_000)
-    found = [link.get_attribute("href") for link in tab.locator("#search-results li a").all()]
+    found = [link.get_attribute("href") or "" for link in tab.locator("#search-results li a").all()]
     tab.close()
-    assert any(PAGES[0] in (address or "") or "chapters/" in (address or "") for address in found)
+    assert any(f"chapters/{page}.html" in address for address in found), found
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[str]:
+    """Address of the book on a server: from a file a browser shows no text of the pages that it found."""
+
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:  # type: ignore[override]
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(HTML))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("words", ["covariance", "hidden", "twin"])
+def test_the_search_shows_sentences_of_the_pages(browser: Browser, served: str, words: str) -> None:
+    tab = browser.new_page()
+    tab.goto(f"{served}/search.html?q={words}")
+    tab.wait_for_selector("#search-results li p.context", timeout=20_000)
+    tab.wait_for_load_state("networkidle")
+    told = tab.locator("#search-results li p.context").all_inner_texts()
+    tab.close()
+    assert any(words in text.lower() for text in told)
+    assert not [text for text in told if "\\" in text or "Print to PDF" in text or "Parameters of this page" in text]
+
+
+# Run in the page: texts that are hard to read on their ground, each with its contrast.
+PALE = """() => {
+    const channel = value => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const read = colour => colour.match(/[\\d.]+/g).map(Number);
+    const luminance = ([r, g, b]) =>
+        0.2126 * channel(r / 255) + 0.7152 * channel(g / 255) + 0.0722 * channel(b / 255);
+    const groundOf = element => {
+        for (; element; element = element.parentElement) {
+            const colour = read(getComputedStyle(element).backgroundColor);
+            if ((colour[3] ?? 1) > 0.5) return luminance(colour);
+        }
+        return 1;  // paper
+    };
+    const written = [...document.querySelectorAll("article *")].filter(element => element.checkVisibility()
+        && [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim()));
+    return written.map(element => {
+        const [dark, light] = [luminance(read(getComputedStyle(element).color)), groundOf(element)].sort();
+        return [element.textContent.trim().slice(0, 40), (light + 0.05) / (dark + 0.05)];
+    }).filter(([, contrast]) => contrast < 4.5);
+}"""
+
+
+@pytest.mark.parametrize("page", ["chapters/introduction", "chapters/ledger", "chapters/your_network"])
+def test_pages_printed_from_dark_mode_are_legible(browser: Browser, page: str) -> None:
+    context = browser.new_context(color_scheme="dark")
+    context.add_init_script("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
+    tab = context.new_page()
+    tab.goto((HTML / f"{page}.html").as_uri())
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    tab.emulate_media(media="print", color_scheme="dark")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    pale = tab.evaluate(PALE)
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    context.close()
+    assert not pale, pale[:5]
