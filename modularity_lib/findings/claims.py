@@ -270,7 +270,7 @@ CLAIMS = (
             f"value without dropout and above the untrained mean by more than {BAND:g} s.d. Partly if the average over "
             "measures rises."
         ),
-        refuted_by="An average rise that is not above 0 in this sense.",
+        refuted_by="Averaged over the measures, Q does not rise: the 95 % interval of the rise is not above 0.",
         judge=_judge_dropout,
     ),
     Claim(
@@ -296,7 +296,10 @@ CLAIMS = (
             f"{ALPHA:g}), and the agreement exceeds that across families ({_OVER_RUNS}). Partly if that holds for "
             "one family."
         ),
-        refuted_by="Half or fewer of the comparisons beyond chance, or no more agreement within than across, in both.",
+        refuted_by=(
+            "In both families, half or fewer of the comparisons are beyond chance, or agreement is no larger than "
+            "across."
+        ),
         judge=_judge_within,
     ),
     Claim(
@@ -308,7 +311,7 @@ CLAIMS = (
             f"Reproduced if it stays at or below {LITTLE:g} ({_OVER_RUNS}) and the mean is less than half of that "
             "within families, pairs of a measure and its own normalised form left out. Partly if one of the two holds."
         ),
-        refuted_by="Agreement across families above both limits.",
+        refuted_by=f"Agreement across families is above {LITTLE:g}, and above half of that within families.",
         judge=_judge_across,
     ),
 )

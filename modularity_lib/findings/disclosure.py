@@ -26,3 +26,6 @@ SET_AFTER = (
     Dated("which units count as live", "2026-11-26"),
     Dated("the stricter rule on agreement within families", "2026-11-26"),
 )
+# Of the rules of the findings that the paper does not have: when they were set.
+TABLES_FIRST = "after the tables of v1; rotated units after a pilot on three of its nine runs"
+PILOT_FIRST = "after a pilot on three of the nine runs of v1, before all were measured"

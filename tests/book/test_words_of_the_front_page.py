@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from made_up_results import STUDY, made_up_results
-from modularity_lib.book.words.front import answer_text
+from modularity_lib.book.words.front import answer_text, exception_text
 from modularity_lib.book.words.verdicts import short_verdicts_markdown
 from modularity_lib.findings.claims import Verdict, judge_all
 from modularity_lib.findings.stricter_claims import judge_within_stricter
@@ -27,27 +28,36 @@ def told(others: Mapping[str, Mapping[str, Any]] | None = None, **effects: Any) 
 
 def test_the_answer_has_the_factors_of_both_families_and_the_largest_rises() -> None:
     text = told()
-    assert text.startswith("Yes, under dropout. At a dropout of 0.6 the modularity score is 3.0 to 3.0 times what")
-    assert "Weight penalties do less: L2 raises the score by 0.03 at most and L1 by 0.02, dropout by 0.20." in text
+    assert text.startswith(
+        "Yes, under dropout. At dropout 0.6 the modularity Q of what units receive is 3.0 times what it is without "
+        "dropout, and that of what they do 3.0 times. Weight penalties do less: on average over 8 measures dropout "
+        "raises Q by 0.20, L2 by at most 0.03 and L1 by at most 0.02. Measures of what units receive agree on the "
+        "modules, and so do measures of what they do. A measure of one side barely agrees with one of the other (0."
+    )
     halves = told(flat_measures=DOWNSTREAM)
-    assert "3.0 to 3.0 times what it is without, judged by what units receive, and 1.0 to 1.0 times" in halves
+    assert "receive is 3.0 times what it is without dropout, and that of what they do 1.0 times" in halves
 
 
 @pytest.mark.parametrize(
     ("effects", "expected"),
     [
         ({"flat_measures": DOWNSTREAM}, "In part, under dropout."),
-        ({"dropout_rise": 0.0}, "No. At a dropout"),
-        ({"l2_rise": 0.3}, "Weight penalties do about as much: L2 raises the score by 0.30"),
-        ({}, "receive agree with each other, and so do ways to measure what they do; the two kinds barely agree"),
-        ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, "agree on one side only; the two"),
+        ({"dropout_rise": 0.0}, "No. At dropout"),
+        (
+            {"l2_rise": 0.3},
+            "Weight penalties do about as much: on average over 8 measures dropout raises Q by 0.20, L2 by",
+        ),
+        (
+            {"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}},
+            "on the modules on one side only. A measure",
+        ),
         (
             {"agreement": {"upstream": 0.2, "downstream": 0.2, "across": 0.3}},
-            "Ways to measure the same side of a unit do not agree; the two kinds agree with each other",
+            "Measures of one side of a unit do not agree on the modules. A measure of one side agrees with",
         ),
         (
             {"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.5}},
-            "the two kinds agree with each other (33 %",
+            "A measure of one side agrees with one of the other (0.33, where",
         ),
         ({"low_accuracy_above": -1.0}, "Could not test whether dropout makes hidden units form modules."),
     ],
@@ -57,19 +67,54 @@ def test_each_sentence_follows_the_verdict(effects: dict[str, Any], expected: st
 
 
 @pytest.mark.parametrize(
-    ("flat", "where"),
+    ("others", "where"),
     [
-        (DOWNSTREAM, "only where it is judged by what units receive."),
-        ((), "by half or more on both sides."),
-        (MEASURES, "by half or more on neither side."),
+        (
+            [{"flat_measures": DOWNSTREAM}],
+            "Q rises by 0.10, and by half or more only in what units receive (4 of 4 measures).",
+        ),
+        (
+            [{"flat_measures": DOWNSTREAM}, {"flat_measures": (*DOWNSTREAM, *UPSTREAM[:2])}],
+            "Q rises by 0.05 to 0.10, and by half or more only in what units receive (2 to 4 of 4 measures).",
+        ),
+        ([{}], "by half or more in 4 of 4 measures of what units receive and in 4 of 4 of what they do."),
+        ([{"flat_measures": UPSTREAM}], "in none of 4 measures of what units receive and in 4 of 4 of what they do."),
+        (
+            [{"flat_measures": MEASURES}],
+            "in none of 4 measures of what units receive and in none of 4 of what they do.",
+        ),
     ],
 )
-def test_the_last_sentence_is_on_the_studies_of_the_published_version(flat: tuple[str, ...], where: str) -> None:
-    published = "Under the published version's shorter training"
+def test_the_last_sentence_is_on_the_studies_of_the_published_version(others: list[dict[str, Any]], where: str) -> None:
+    published = "In the paper's published version, which stops training early,"
     assert published not in told()
-    text = told({"base": {"flat_measures": flat}})
+    text = told({f"other {number}": other for number, other in enumerate(others)})
     assert published in text
     assert text.endswith(where)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (("partly reproduced", "not reproduced"), "is partly reproduced; over live units it is not reproduced."),
+        (("reproduced", "reproduced"), "the last claim is reproduced, and so it is over live units."),
+    ],
+)
+def test_the_exception_is_that_of_the_strongest_dropout(statuses: tuple[str, str], expected: str) -> None:
+    rows = [
+        {"claim": claim, "networks": networks, "units": units, "status": status}
+        for claim, networks, found in [
+            ("families-differ", "dropout", ("never", "never")),
+            ("families-differ", "dropout 0.7", statuses),
+            ("families-differ", "dropout 0.5", ("never", "never")),
+            ("families-agree-within", "dropout 0.7", ("never", "never")),
+        ]
+        for units, status in zip(("all", "live"), found, strict=True)
+    ]
+    text = exception_text(pd.DataFrame(rows))
+    assert text.startswith("At dropout 0.7, where modules are clearest, the last claim is")
+    assert text.endswith(expected)
+    assert exception_text(pd.DataFrame(rows[:2])) == ""
 
 
 def test_verdicts_in_words_say_why_and_join_studies_that_are_alike() -> None:

@@ -6,16 +6,15 @@ from typing import get_args
 import pandas as pd
 
 from modularity_lib.book.words import agreement, is_it_modules, lesions, two_sides, why_dropout
-from modularity_lib.book.words.prose import capitalised, percent
+from modularity_lib.book.words.prose import capitalised, first_sentences
 from modularity_lib.figures import transfer_against_dropout
-from modularity_lib.findings import beyond_chance, common_mode, live_agreement
+from modularity_lib.findings import beyond_chance, common_mode, ledger, live_agreement
 from modularity_lib.findings.catalogue import FINDINGS, finding_table
 from modularity_lib.findings.claims import (
     COULD_NOT_TEST,
     FACTOR,
     PARTLY,
     REPRODUCED,
-    AcrossEvidence,
     DropoutEvidence,
     PenaltyEvidence,
     Verdict,
@@ -25,6 +24,19 @@ from modularity_lib.findings.two_sides import effects_at_hand
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURES, Family
+
+_FIRST = 2  # sentences of a chapter's answer
+
+
+def texts(results: Results, live: Results) -> dict[str, str]:
+    """How many published numbers are compared, and what claim 4 comes to where modules are clearest.
+
+    Args:
+        live: the same results `on_live_units`.
+    """
+    numbers = ledger.published_beside_ours(results)
+    claims = live_agreement.claims_by_setting(results, live, by_layer=False)
+    return {"n_numbers": f"{numbers['here'].notna().sum():,}", "exception": exception_text(claims)}
 
 
 def answer_text(studies: Mapping[str, Study], judged: Mapping[str, Mapping[str, Verdict]]) -> str:
@@ -48,10 +60,12 @@ def _dropout_sentence(verdicts: Mapping[str, Verdict]) -> str:
     seen: DropoutEvidence = verdict.evidence
     times = {family: [seen.factors[name] for name in MEASURES if FAMILY[name] == family] for family in get_args(Family)}
     answer = {REPRODUCED: "Yes, under dropout", PARTLY: "In part, under dropout"}.get(verdict.status, "No")
-    received, done = (f"{min(of):.1f} to {max(of):.1f} times" for of in times.values())
+    received, done = (
+        " to ".join(dict.fromkeys(f"{factor:.1f}" for factor in (min(of), max(of)))) for of in times.values()
+    )
     return (
-        f"{answer}. At a dropout of {seen.strongest:g} the modularity score is {received} what it is without, "
-        f"judged by what units receive, and {done}, judged by what they do."
+        f"{answer}. At dropout {seen.strongest:g} the modularity Q of what units receive is {received} times what it "
+        f"is without dropout, and that of what they do {done} times."
     )
 
 
@@ -63,45 +77,71 @@ def _penalty_sentence(verdicts: Mapping[str, Verdict]) -> str:
     rises = {name: rise for name, (_, rise) in seen.average.items()}
     less = "Weight penalties do less" if verdict.status == REPRODUCED else "Weight penalties do about as much"
     l2, l1, dropout = (f"{rises[name]:.2f}" for name in ("l2", "l1", "dropout"))
-    return f"{less}: L2 raises the score by {l2} at most and L1 by {l1}, dropout by {dropout}."
+    return (
+        f"{less}: on average over {len(MEASURES)} measures dropout raises Q by {dropout}, L2 by at most {l2} and L1 by "
+        f"at most {l1}."
+    )
 
 
 def _agreement_sentence(verdicts: Mapping[str, Verdict]) -> str:
     within, across = verdicts["families-agree-within"], verdicts["families-differ"]
     if within.evidence is None or across.evidence is None or across.effect is None:
         return ""
-    seen: AcrossEvidence = across.evidence
     kinds = {
-        REPRODUCED: "Ways to measure what units receive agree with each other, and so do ways to measure what they do",
-        PARTLY: "Ways to measure the same side of a unit agree on one side only",
-    }.get(within.status, "Ways to measure the same side of a unit do not agree")
-    little = "barely agree" if across.status == REPRODUCED else "agree"
-    size = f"{percent(across.effect.mean)} of the way from chance to identity"
-    if seen.by_sweep.effect is not None:
-        size += f"; {percent(seen.by_sweep.effect.mean)} at a dropout of {seen.by_sweep.strongest:g}"
-    return f"{kinds}; the two kinds {little} with each other ({size})."
+        REPRODUCED: "Measures of what units receive agree on the modules, and so do measures of what they do",
+        PARTLY: "Measures of one side of a unit agree on the modules on one side only",
+    }.get(within.status, "Measures of one side of a unit do not agree on the modules")
+    little = "barely agrees" if across.status == REPRODUCED else "agrees"
+    return (
+        f"{kinds}. A measure of one side {little} with one of the other ({across.effect.mean:.2f}, where 0 is chance "
+        "and 1 the same modules)."
+    )
 
 
 def _published_sentence(judged: Sequence[Mapping[str, Verdict]]) -> str:
-    found = [
-        condition.found
-        for verdicts in judged
-        for condition in verdicts["dropout-raises-modularity"].conditions
-        if condition.name == FACTOR
-    ]
+    """What dropout does under the other protocol: the rise of Q, and where it is a factor of `DRAMATIC`."""
+    verdicts = [one["dropout-raises-modularity"] for one in judged]
+    rises = [verdict.effect.mean for verdict in verdicts if verdict.effect is not None]
+    found = [condition.found for verdict in verdicts for condition in verdict.conditions if condition.name == FACTOR]
     if not found:
         return ""
-    done = max(sum(FAMILY[name] == "downstream" for name in names) for names in found)
-    received = max(sum(FAMILY[name] == "upstream" for name in names) for names in found)
-    training = "Under the published version's shorter training"
-    if received and not done:
-        return f"{training} the score rises by half or more only where it is judged by what units receive."
-    where = "on both sides" if received and done else "on neither side"
-    return f"{training} the score rises by half or more {where}."
+    received, done = ([sum(FAMILY[name] == family for name in names) for names in found] for family in get_args(Family))
+    ends = dict.fromkeys(f"{rise:.2f}" for rise in (min(rises), max(rises)))
+    told = f"In the paper's published version, which stops training early, Q rises by {' to '.join(ends)}"
+    each = len(MEASURES) // 2
+    if max(received) and not max(done):
+        return f"{told}, and by half or more only in what units receive ({_range(received)} of {each} measures)."
+    return (
+        f"{told}, and by half or more in {_range(received)} of {each} measures of what units receive and in "
+        f"{_range(done)} of {each} of what they do."
+    )
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = (str(count) if count else "none" for count in (min(counts), max(counts)))
+    return low if low == high else f"{low} to {high}"
+
+
+def exception_text(claims: pd.DataFrame) -> str:
+    """What claim 4 comes to at the strongest dropout, where modules are clearest, over all and over live units.
+
+    Args:
+        claims: of `live_agreement.claims_by_setting`, not by layer.
+    """
+    rows = claims[(claims["claim"] == "families-differ") & claims["networks"].str.startswith("dropout ")]
+    if rows.empty:
+        return ""
+    strongest = max(rows["networks"], key=lambda name: float(name.removeprefix("dropout ")))
+    found = rows[rows["networks"] == strongest].set_index("units")
+    verdicts = [found.loc[units, "status"] for units in ("all", "live")]
+    told = f"At {strongest}, where modules are clearest, the last claim is {verdicts[0]}"
+    if verdicts[0] == verdicts[1]:
+        return f"{told}, and so it is over live units."
+    return f"{told}; over live units it is {verdicts[1]}."
 
 
 def found_texts(results: Results, verdicts: Mapping[str, Verdict], live: Results) -> dict[str, str]:
-    """The answers of the chapters that go beyond the claims, by the names that these have there.
+    """The first sentences of the answers of chapters that go beyond the claims.
 
     Only what is shipped is told: nothing is measured for the front page.
 
@@ -115,15 +155,16 @@ def found_texts(results: Results, verdicts: Mapping[str, Verdict], live: Results
     both = live_agreement.agreement_of_both(results, live, by_layer=False)
     sides = None if tables["two_sides"] is None else effects_at_hand(results)
     kept = transfer_against_dropout.table(results)
-    return {
-        "modules_answer": is_it_modules.front_text(splits, results.study),
-        "agreement_short": agreement.short_text(verdicts, beyond_chance.since_training(results), both),
-        "sides_short": two_sides.short_text(sides, results, kept, untold),
-        "lesion_short": untold
+    whole = {
+        "modules": is_it_modules.front_text(splits, results.study),
+        "agreement": agreement.short_text(verdicts, beyond_chance.since_training(results), both),
+        "sides": two_sides.short_text(sides, results, kept, untold),
+        "lesion": untold
         if tables["lesions"] is None
         else lesions.texts(lesion_table(results), results, missing="")["lesion_short"],
-        "copies_answer": why_dropout.texts(tables["near_copies"], results, missing=untold)["copies_answer"],
+        "copies": why_dropout.texts(tables["near_copies"], results, missing=untold)["copies_answer"],
     }
+    return {f"{name}_first": first_sentences(text, _FIRST) for name, text in whole.items()}
 
 
 def _shipped(name: str, results: Results) -> pd.DataFrame | None:

@@ -1,5 +1,6 @@
 """What the words of all chapters share: effects, names, lists and tables as text."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,3 +79,12 @@ def listed(parts: Iterable[object]) -> str:
 def capitalised(text: str) -> str:
     """Capitalise the first letter; the others stay as they are, unlike with `str.capitalize`."""
     return text[0].upper() + text[1:]
+
+
+def first_sentences(text: str, count: int) -> str:
+    """The first sentences of a text.
+
+    >>> first_sentences("Yes, by 0.16. That is much. More is elsewhere.", 2)
+    'Yes, by 0.16. That is much.'
+    """
+    return " ".join(re.split(r"(?<=[.!?]) (?=[A-Z])", text)[:count])

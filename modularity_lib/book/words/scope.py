@@ -1,4 +1,4 @@
-"""Words on how far the results reach, and what would turn a verdict."""
+"""Words on how far the results reach, and what would refute a claim."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ def networks_text(study: Study) -> str:
     return f"perceptrons with {layers} of {listed(study.hidden)} units"
 
 
-def turning_markdown(verdicts: Mapping[str, Verdict]) -> str:
+def refuted_markdown(verdicts: Mapping[str, Verdict]) -> str:
     """Markdown table: each claim, its verdict, the quantity that decides it, and the result that would refute it."""
     rows = []
     for number, claim in enumerate(CLAIMS, start=1):
