@@ -193,6 +193,9 @@ main.add_command(analyze)
 @click.option(
     "--device", type=_Device(), default="cpu", help="Train on a GPU, cuda or cuda:1, all networks side by side."
 )
+@click.option(
+    "--weights", is_flag=True, help="Also networks that come with the project, but without their full weights."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and about how long it takes.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @_stops_at_once
@@ -203,6 +206,7 @@ def run(
     scheduler: str | None,
     shard: tuple[int, int] | None,
     device: str,
+    weights: bool,
     dry_run: bool,
     quiet: bool,
 ) -> None:
@@ -214,6 +218,7 @@ def run(
       modularity run v1 --shard 3/9
       modularity run v1 --scheduler tcp://10.0.0.1:8786
       modularity run v1 --device cuda
+      modularity run final-base --weights --store results
     """
     from modularity_lib.studies import status
     from modularity_lib.studies.archive import Archive
@@ -231,17 +236,23 @@ def run(
     opened = Store(store)
     if dry_run:
         archive = Archive(study, opened)
-        tasks = open_tasks(archive, shard=shard or (1, 1))
+        tasks = open_tasks(archive, shard=shard or (1, 1), weights=weights)
         click.echo(status.plan(archive, tasks, workers=1 if shard else workers or cores(), device=device))
         return
     if shard:
-        run_shard(study, store=opened, shard=shard, progress=not quiet)
+        run_shard(study, store=opened, shard=shard, weights=weights, progress=not quiet)
         if not quiet:
             click.echo(f"shard {shard[0]}/{shard[1]} of {study.name}: complete in {opened.root}", err=True)
         return
     try:
         results = run_study(
-            study, store=opened, workers=workers, scheduler=scheduler, device=device, progress=not quiet
+            study,
+            store=opened,
+            workers=workers,
+            scheduler=scheduler,
+            device=device,
+            weights=weights,
+            progress=not quiet,
         )
     except SchedulerUnavailable as error:
         raise click.BadParameter(f"{error}.", param_hint="--scheduler") from error

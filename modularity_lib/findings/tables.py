@@ -242,8 +242,8 @@ def _check_at_hand(finding: Finding, archive: Archive, configs: Sequence[Trainin
         precision = " in full precision" if finding.in_full else ""
         raise FindingNotAtHand(
             f"The weights{precision} of {len(missing)} of {len(configs)} networks of the study {study!r} are neither "
-            f"in the store {archive.store.root} nor shipped with the project. `modularity run {study} --store FOLDER` "
-            "computes them."
+            f"in the store {archive.store.root} nor shipped with the project. `modularity run {study} --weights "
+            "--store FOLDER` computes them."
         )
     try:
         dataset_of_study(archive.study.dataset)

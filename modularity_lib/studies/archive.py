@@ -140,7 +140,11 @@ class Archive:
 
     def is_done(self, config: TrainingConfig) -> bool:
         """Whether all results of a network are in the store, or come with the project."""
-        return self.is_shipped(config) or all(self.has(stage, config) for stage in self.keys(config).of)
+        return self.is_shipped(config) or self.is_stored(config)
+
+    def is_stored(self, config: TrainingConfig) -> bool:
+        """Whether all results of a network are in the store."""
+        return all(self.has(stage, config) for stage in self.keys(config).of)
 
     def check_may_compute(self) -> None:
         """Raise CheckoutNeeded where a study would be computed for hours only because its shipped tables are not here.

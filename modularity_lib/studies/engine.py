@@ -62,17 +62,26 @@ def tasks_of(study: Study) -> list[list[TrainingConfig]]:
     return sorted(tasks, key=lambda configs: -sum(config.epochs for config in configs))
 
 
-def open_tasks(archive: Archive, *, shard: tuple[int, int] = (1, 1)) -> list[list[TrainingConfig]]:
+def open_tasks(
+    archive: Archive, *, shard: tuple[int, int] = (1, 1), weights: bool = False
+) -> list[list[TrainingConfig]]:
     """Groups in which something is left to compute; of shard i of n every n-th group, from the i-th on.
 
     A group stays whole, though some of its networks are in the store: its checkpoint is that of all of them.
+
+    Args:
+        weights: also networks that come with the project, but without their weights in full precision.
     """
     index, count = shard
+
+    def comes(config: TrainingConfig) -> bool:
+        has_all = not weights or not config.epochs or archive.has_full_network(config)
+        return archive.is_shipped(config) and has_all
+
     tasks = [
-        [config for config in configs if not archive.is_shipped(config)]
-        for configs in tasks_of(archive.study)[index - 1 :: count]
+        [config for config in configs if not comes(config)] for configs in tasks_of(archive.study)[index - 1 :: count]
     ]
-    return [configs for configs in tasks if not all(map(archive.is_done, configs))]
+    return [configs for configs in tasks if not all(comes(config) or archive.is_stored(config) for config in configs)]
 
 
 def run_here(tasks: Sequence[list[TrainingConfig]], archive: Archive, *, report: Report) -> list["Failure"]:

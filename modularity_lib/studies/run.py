@@ -49,6 +49,7 @@ def run_study(
     workers: int | None = None,
     scheduler: str | None = None,
     device: str = "cpu",
+    weights: bool = False,
     progress: bool = True,
 ) -> Results:
     """Compute every network of a study that is not in the store yet, and return the study's tables.
@@ -65,6 +66,8 @@ def run_study(
         device: where networks are trained: "cpu", in those processes; or "cuda", or "cuda:1" for the second GPU: all
             that miss their training as one batch in this process, before the processes measure them. The results have
             the same keys and differ as those of two kinds of processors do; their provenance names the device.
+        weights: compute also networks that come with the project, but without their weights in full precision: what
+            measures the networks anew needs these (`modularity finding`).
         progress: show a progress bar on stderr while something is computed.
     Raises:
         ValueError: unknown study, workers below 1, a device that is not there, or one together with a scheduler.
@@ -81,7 +84,7 @@ def run_study(
         raise ValueError(f"device must be 'cpu' or a GPU such as 'cuda', got {shown(device)}.")
     if scheduler is not None and not isinstance(scheduler, str):
         raise ValueError(f"scheduler must be an address such as 'tcp://10.0.0.1:8786', got {shown(scheduler)}.")
-    progress = flag("progress", progress)
+    progress, weights = flag("progress", progress), flag("weights", weights)
     is_gpu = device != "cpu"
     if is_gpu:
         # PyTorch comes with them; a study that is complete, or trains in other processes, needs none of it here.
@@ -95,7 +98,7 @@ def run_study(
             "To train here and measure there, run with the device first."
         )
     for _ in range(2):  # a damaged result shows only when it is read, and is then computed again
-        tasks = open_tasks(archive)
+        tasks = open_tasks(archive, weights=weights)
         if tasks:
             archive.check_may_compute()
             if scheduler is None:
@@ -119,7 +122,9 @@ def run_study(
     return archive.tables()
 
 
-def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progress: bool = True) -> None:
+def run_shard(
+    study: str | Study, *, store: Store, shard: tuple[int, int], weights: bool = False, progress: bool = True
+) -> None:
     """Compute shard i of n of a study in this process: for job arrays, without an engine.
 
     Raises:
@@ -127,7 +132,7 @@ def run_shard(study: str | Study, *, store: Store, shard: tuple[int, int], progr
         StoreUnusable: the store cannot be written.
     """
     archive = Archive(study, store)
-    tasks = open_tasks(archive, shard=shard)
+    tasks = open_tasks(archive, shard=shard, weights=weights)
     if not tasks:
         return
     archive.check_may_compute()

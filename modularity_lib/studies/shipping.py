@@ -90,6 +90,6 @@ def _trained(config: TrainingConfig, archive: Archive) -> Entry:
     if entry is None:
         raise StudyIncomplete(
             f"the weights of {config} are not in the store {archive.store.root}. "
-            f"`modularity run {archive.study.name}` makes them."
+            f"`modularity run {archive.study.name} --weights` makes them."
         )
     return entry

@@ -64,7 +64,7 @@ def status(archive: Archive) -> Status:
 def plan(archive: Archive, tasks: Sequence[Sequence[TrainingConfig]], *, workers: int, device: str = "cpu") -> str:
     """What a run would compute, and about how long it would take."""
     study = archive.study
-    missing = [config for task in tasks for config in task if not archive.is_done(config)]
+    missing = [config for task in tasks for config in task if not archive.is_stored(config)]
     if not missing:
         return f"{study.name}: nothing to compute."
     to_train = [config for config in missing if config.epochs and not archive.has("training", config)]

@@ -81,6 +81,21 @@ def test_a_shipped_study_is_read_without_images_store_or_computing(
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_the_weights_of_a_shipped_study_are_computed_where_they_are_asked_for(
+    computed: tuple[Store, Results], shipping: Path, tmp_path: Path
+) -> None:
+    ship(computed[1], shipping)
+    archive = Archive(TINY, Store(tmp_path / "weights"))
+    trained = [config for config in archive.configs if config.epochs]
+    assert not study_run.open_tasks(archive)
+    tasks = study_run.open_tasks(archive, weights=True)
+    assert sorted(config.run for task in tasks for config in task) == sorted(config.run for config in trained)
+    study_run.run_shard(TINY, store=archive.store, shard=(1, 1), weights=True, progress=False)
+    assert all(map(archive.has_full_network, trained))
+    assert not study_run.open_tasks(archive, weights=True)
+    assert_equal(archive.tables(), computed[1])
+
+
 def test_what_is_not_shipped_comes_from_the_store_in_the_order_of_the_study(
     computed: tuple[Store, Results], shipping: Path, tmp_path: Path
 ) -> None:

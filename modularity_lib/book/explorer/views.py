@@ -154,7 +154,7 @@ def explore(results: Results, digits: Digits, *, run: int = 0, store: Store | No
     if not networks:
         raise NothingToExplore(
             f"the weights of run {run} of the study {results.study.name!r} are neither in the store nor shipped with "
-            'the project. Those of "v1", run 0, are shipped; `modularity run` computes the others.'
+            'the project. Those of "v1", run 0, are shipped; `modularity run --weights` computes the others.'
         )
     return networks
 
