@@ -87,7 +87,8 @@ def quantity_of(measure: str) -> str:
 NORMALISED = tuple(measure for measure in PANEL_ORDER if is_normalised(measure))  # similarities from 0 to 1
 
 MEASURE_LABELS: dict[str, str] = {
-    measure: quantity_of(measure).replace("_", " ") + (" (norm)" if is_normalised(measure) else "")
+    measure: quantity_of(measure).replace("_", " ").replace("hessian", "Hessian")
+    + (" (norm)" if is_normalised(measure) else "")
     for measure in MEASURES
 }
 

@@ -12,9 +12,16 @@ from modularity_lib.training.config import PROTOCOLS, TrainingConfig
 from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS, Regularisation
 
 
-@pytest.mark.parametrize("quantity", ["input_covariance", "input_gradient", "output_gradient", "output_hessian"])
-def test_a_measure_knows_its_parts(quantity: str) -> None:
-    label = quantity.replace("_", " ")
+@pytest.mark.parametrize(
+    ("quantity", "label"),
+    [
+        ("input_covariance", "input covariance"),
+        ("input_gradient", "input gradient"),
+        ("output_gradient", "output gradient"),
+        ("output_hessian", "output Hessian"),  # a person's name
+    ],
+)
+def test_a_measure_knows_its_parts(quantity: str, label: str) -> None:
     for measure, is_normalised, its_label in ((quantity, False, label), (f"{quantity}_norm", True, f"{label} (norm)")):
         assert measure in MEASURES
         assert vocabulary.quantity_of(measure) == quantity

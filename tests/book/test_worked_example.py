@@ -82,7 +82,7 @@ def test_upstream_and_downstream_name_different_units_as_the_closest(found: Work
     assert {pair for name, pair in pairs.items() if name.startswith("output")} == {(1, 2)}
     text = example.closest_pair_text(found)
     assert r"1 and 2 by input covariance ($\tfrac{4}{9}$)" in text
-    assert r"and 2 and 3 by output hessian ($\tfrac{3}{2}$)." in text
+    assert r"and 2 and 3 by output Hessian ($\tfrac{3}{2}$)." in text
 
 
 def test_the_page_shows_these_numbers(found: WorkedExample) -> None:

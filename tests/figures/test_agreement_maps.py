@@ -143,7 +143,7 @@ def test_measures_are_named_beside_the_first_column_and_below_the_last_map_of_ea
         beside, below = names(axes)
         assert len(beside) == (8 if number % 4 == 0 else 0)
         assert len(below) == (8 if number >= 8 else 0)
-    assert names(figure.axes[0])[0][:2] == ["output hessian", "output hessian (n)"]
+    assert names(figure.axes[0])[0][:2] == ["output Hessian", "output Hessian (n)"]
     assert figure.axes[0].get_yticklabels()[0].get_color() == figures.LOOKS["downstream"].colour
 
 

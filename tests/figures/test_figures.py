@@ -48,7 +48,7 @@ def test_every_measure_has_its_panel_with_axes_labelled() -> None:
 def test_some_measures_alone_have_panels_where_they_are_asked_for() -> None:
     results, chosen = made_up_results(), ["output_gradient", "input_covariance", "output_hessian"]
     titles = [axes.get_title() for axes in figures.modularity_against_regularisation(results, measures=chosen).axes]
-    assert titles == ["input covariance", "output gradient", "output hessian"]
+    assert titles == ["input covariance", "output gradient", "output Hessian"]
     titles = [
         axes.get_title()
         for axes in figures.modularity_against_regularisation(results, by_layer=True, measures=chosen[:1]).axes
@@ -140,7 +140,7 @@ def test_scores_are_scattered_with_a_row_of_panels_per_layer_and_a_point_per_net
         expected = rows.loc[layer].sort_values(x)
         np.testing.assert_allclose(sorted(points.get_xydata().tolist()), expected[[x, y]])
         assert sum(len(line.get_xdata()) for line in axes.lines) == len(STUDY.trained_configs()) + STUDY.untrained
-        assert axes.get_ylabel() == "Q, output hessian"
+        assert axes.get_ylabel() == "Q, output Hessian"
     assert figure.axes[1].get_xlabel() == "Q, input gradient"
     with pytest.raises(ValueError, match=r"layers must be two hidden layers, counted from 1 to 2, got \[1, 3\]"):
         figures.scatter_of_scores(results, layers=[1, 3])
@@ -153,10 +153,8 @@ def test_of_all_measures_scores_are_scattered_for_one_pair_of_each_kind_and_the_
     kinds = [figures.LOOKS[kind].label for kind in ("upstream", "downstream", "across")]
     assert [axes.get_title() for axes in figure.axes] == [f"{kind}\nlayer 1" for kind in kinds] + ["layer 2"] * 3
     for axes, kind in zip(figure.axes[3:], ("upstream", "downstream", "across"), strict=True):
-        names = [
-            label.removeprefix("Q, ").replace(" (norm)", "_norm").replace(" ", "_")
-            for label in (axes.get_xlabel(), axes.get_ylabel())
-        ]
+        by_label = {f"Q, {label}": measure for measure, label in vocabulary.MEASURE_LABELS.items()}
+        names = [by_label[label] for label in (axes.get_xlabel(), axes.get_ylabel())]
         assert pair_kind(*names) == kind
         assert all(name.endswith("_norm") for name in names)
     same = figures.scatter_of_scores(made_up_results(), measures=["input_gradient", "input_gradient_norm"])

@@ -64,7 +64,7 @@ def test_a_penalty_that_beats_dropout_in_some_measures_is_told() -> None:
     assert "the largest of the three in 8 of 8 (4 upstream, 4 downstream)." in detail(PENALTIES, results)
     results = made_up_results(strong_l2=("output_hessian_norm",))
     told = detail(PENALTIES, results)
-    assert "the largest of the three in 7 of 8 (4 upstream, 3 downstream); not in output hessian (norm) (L2 +" in told
+    assert "the largest of the three in 7 of 8 (4 upstream, 3 downstream); not in output Hessian (norm) (L2 +" in told
     assert "(at 0.001)" in told
 
 
