@@ -101,7 +101,7 @@ def test_the_claim_stays_judged_as_it_is_and_the_other_sense_is_said_beside_it()
 def test_every_layer_and_sweep_is_told_with_its_answers() -> None:
     first, second = said(effects(0.9))["sides_course"].splitlines()
     assert first.startswith("* **Layer 1** (before training: 0.03 [-0.01, 0.07]). L2: of 2 settings 2 related")
-    assert "L2: of 2 settings 1 one thing and 1 related; from 0.53 [0.49, 0.57] at 1e-05 to 0.93 [0.89, 0.97]" in second
+    assert "L2: of 2 settings 1 one thing and 1 related; from 0.53 [0.49, 0.57] at 1e-5 to 0.93 [0.89, 0.97]" in second
     assert "Dropout: of 3 settings 3 related" in second
 
 
@@ -132,7 +132,7 @@ def test_without_weights_the_page_says_what_is_missing_and_draws_no_curves() -> 
 
 def test_a_single_run_has_no_interval() -> None:
     told = said(effects(n_runs=1))
-    assert "from 0.50 at 1e-05 to 0.90 at 0.001" in told["sides_course"]
+    assert "from 0.50 at 1e-5 to 0.90 at 0.001" in told["sides_course"]
     assert "[" not in told["sides_course"] + told["sides_counts"]
     assert said(effects(n_runs=1))["sides_n"] == "1 of 4 runs"
 
@@ -242,10 +242,10 @@ def test_the_answer_and_the_course_have_the_numbers_of_the_table() -> None:
         "L1 (opposed)."
     )
     assert told["sides_course"].splitlines() == [
-        "* **Layer 1** (before training: -0.07). L2: of 2 settings 2 related; from 0.50 at 1e-05 to 0.60 at 0.001. "
+        "* **Layer 1** (before training: -0.07). L2: of 2 settings 2 related; from 0.50 at 1e-5 to 0.60 at 0.001. "
         "L1: of 3 settings 2 related and 1 apart; from 0.50 at 0 to 0.23 at 0.001. Dropout: of 3 settings 2 related "
         "and 1 apart; from 0.50 at 0 to 0.15 at 0.6.",
-        "* **Layer 2** (before training: 0.05). L2: of 2 settings 2 one thing; from 0.85 at 1e-05 to 0.95 at 0.001. "
+        "* **Layer 2** (before training: 0.05). L2: of 2 settings 2 one thing; from 0.85 at 1e-5 to 0.95 at 0.001. "
         "L1: of 3 settings 1 one thing, 1 apart and 1 opposed; from 0.85 at 0 to -0.51 at 0.001. Dropout: of 3 "
         "settings 1 one thing and 2 related; from 0.85 at 0 to 0.41 at 0.6.",
     ]
@@ -257,7 +257,7 @@ def test_half_of_the_settings_are_no_yes() -> None:
     told = told_by_hand({"rsa_signed": 0.79})
     assert told["sides_head"].startswith("Under some strengths of L2 both sides")
     assert short(by_hand({"rsa_signed": 0.79}), with_agreement()).startswith("In part, in the last hidden layer")
-    assert "in 1 of 2 settings of L2 (1e-05 to 1e-05), the two families" in told["sides_claim"]
+    assert "in 1 of 2 settings of L2 (1e-5 to 1e-5), the two families" in told["sides_claim"]
 
 
 def test_what_hides_it_has_the_numbers_of_the_table() -> None:
@@ -294,7 +294,7 @@ def test_the_largest_step_is_named(absolute: float, positive: float, ceiling: fl
 def test_balance_is_told_by_layer_and_quantity_and_its_caption_asks_for_all_of_them() -> None:
     told = told_by_hand()
     assert told["sides_balance"] == (
-        "From L2 1e-05 to 0.001 the distance from balance over live units goes, in layer 1, from 0.41 to 0.31 for "
+        "From L2 1e-5 to 0.001 the distance from balance over live units goes, in layer 1, from 0.41 to 0.31 for "
         "squared lengths and from 0.51 to 0.39 for all products, and in layer 2, from 0.42 to 0.22 for squared lengths "
         "and from 0.52 to 0.29 for all products. Before training it is 0.82 and 0.92 in layer 2."
     )

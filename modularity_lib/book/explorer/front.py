@@ -25,7 +25,7 @@ from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.figures import both_sides_looked_at
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results, rows_at
-from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURE_LABELS, Measure
+from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURE_LABELS, Measure, strength_text
 
 # One of each family, with no similarity above 1.
 SIDES: tuple[Measure, Measure] = ("input_covariance_norm", "output_gradient_norm")
@@ -102,7 +102,7 @@ def front_data(networks: Sequence[BothSides]) -> dict[str, Any]:
         "layer": LAYER,
         "networks": [
             {
-                "dropout": f"{one.dropout:g}",
+                "dropout": strength_text(one.dropout),
                 "labels": [labels.tolist() for labels in one.labels],
                 "scores": [round(score, 6) for score in one.scores],
                 "scoresOther": [round(score, 6) for score in one.scores_other],
@@ -147,9 +147,9 @@ def _still(one: BothSides) -> str:
     names = " and ".join(f"{MEASURE_LABELS[measure]} ({FAMILY[measure]})" for measure in SIDES)
     caption = (
         f"Under each other's modules the two sides keep {kept_text(one)} of their modularity Q at dropout "
-        f"{one.dropout:g}. Similarity of the {len(one.labels[0])} units of hidden layer {LAYER} of one network by "
-        f"{names}; above sorted by its own modules, below by those of the other. With JavaScript the picture follows a "
-        "slider."
+        f"{strength_text(one.dropout)}. Similarity of the {len(one.labels[0])} units of hidden layer {LAYER} of one "
+        f"network by {names}; above sorted by its own modules, below by those of the other. With JavaScript the "
+        "picture follows a slider."
     )
     return (
         f'<noscript><figure class="front-still"><img alt="{html.escape(_ALT)}" '

@@ -22,7 +22,7 @@ from modularity_lib.book.explorer.packing import (
 from modularity_lib.book.explorer.views import Digits, LayerView, ModuleView, NetworkView
 from modularity_lib.figures import LOOKS
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS
+from modularity_lib.vocabulary import BASELINE, FAMILY, MEASURE_LABELS, MEASURES, REGULARISERS, strength_text
 
 
 def page_data(
@@ -132,8 +132,7 @@ def _sweeps(networks: Sequence[NetworkView]) -> list[dict[str, Any]]:
         members = [index for index, network in enumerate(networks) if is_in_sweep(network.setting, regulariser)]
         members.sort(key=lambda index: networks[index].setting[regulariser])
         strengths = [
-            {"label": f"{networks[index].setting[regulariser]:g}".replace("e-0", "e-"), "network": index}
-            for index in members
+            {"label": strength_text(networks[index].setting[regulariser]), "network": index} for index in members
         ]
         sweeps.append({"name": regulariser, "label": LOOKS[regulariser].label, "strengths": strengths})
     return sweeps

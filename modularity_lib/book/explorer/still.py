@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from modularity_lib.book.explorer.packing import LEVELS
 from modularity_lib.book.explorer.page import is_in_sweep
 from modularity_lib.book.explorer.views import N_DIGITS, Digits, LayerView, NetworkView
+from modularity_lib.book.words.prose import capitalised
 from modularity_lib.figures import LOOKS, modules_looked_at
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.catalogue import EXAMPLES
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import MEASURE_LABELS
+from modularity_lib.vocabulary import MEASURE_LABELS, strength_text
 
 
 def chosen_layer(networks: Sequence[NetworkView], chosen: Mapping[str, Any]) -> LayerView:
@@ -119,8 +120,8 @@ def texts(
             else ""
         ),
         "chosen_matrix": (
-            f"{MEASURE_LABELS[chosen['measure']].capitalize()} of the units of layer {chosen['layer']}, "
-            f"{look.label} {chosen['strength']:g}"
+            f"{capitalised(MEASURE_LABELS[chosen['measure']])} of the units of layer {chosen['layer']}, "
+            f"{look.label} {strength_text(chosen['strength'])}"
         ),
         "chosen_order": MEASURE_LABELS[chosen["sorted_by"]],
         "chosen_weights": weights_label(chosen["layer"]),

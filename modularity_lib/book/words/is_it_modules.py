@@ -24,7 +24,7 @@ from modularity_lib.findings.rises import (
 )
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, NORMALISED, REGULARISERS
+from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, NORMALISED, REGULARISERS, strength_text
 
 # What it means when most rises of Q are of one kind.
 _ANSWERS = {
@@ -155,7 +155,7 @@ def _last_text(last: pd.DataFrame, study: Study) -> str:
     if split.empty:
         return ""
     return (
-        f"At the strongest, dropout {last['strength'].iloc[0]:.2g} ({_runs_text(last, study)}), it is "
+        f"At the strongest, dropout {strength_text(last['strength'].iloc[0])} ({_runs_text(last, study)}), it is "
         f"{(split['kind'] == MODULES).sum()} of {len(split)}. The answer there: {_answer(split['kind'])}."
     )
 
@@ -178,7 +178,7 @@ def answer_text(last: pd.DataFrame, regulariser: str, study: Study) -> str:
         return f"No network with {label} was analysed."
     split = last[last["kind"] != ""]
     start = (
-        f"At {label} {last['strength'].iloc[0]:.2g} ({_runs_text(last, study)}) Q has changed by "
+        f"At {label} {strength_text(last['strength'].iloc[0])} ({_runs_text(last, study)}) Q has changed by "
         f"{last['rise'].min():+.3f} to {last['rise'].max():+.3f}, and risen by {CLEAR:g} or more in "
         f"{len(split)} of {len(last)} combinations of measure, layer and run"
     )

@@ -17,7 +17,7 @@ from modularity_lib.findings.live_agreement import (
     is_about_the_dead,
 )
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.vocabulary import KINDS, LABELS, SWEEP_NAMES
+from modularity_lib.vocabulary import KINDS, LABELS, setting_text
 
 _UNITS = {"all": "all units", "live": "live units"}
 _SWEEPS = (NONE, "dropout", "L2", "L1")
@@ -169,11 +169,12 @@ def rank_text(ranks: pd.DataFrame | None) -> str:
     parts = []
     for penalty in ("l2", "l1"):
         strengths = ranks[ranks["dropout"] == 0].groupby(penalty)["tied"].mean()
-        rows = ranks[ranks[penalty] == strengths.idxmax()]
+        strongest = float(strengths.index[int(strengths.argmax())])
+        rows = ranks[ranks[penalty] == strongest]
         means = rows[["tied", "all", "live"]].mean()
         parts.append(
-            f"at {SWEEP_NAMES[penalty]} {strengths.idxmax():.2g}, where {percent(means['tied'])} of the pairs of units "
-            f"have a dead one, it is {means['all']:.2f} over all and {means['live']:.2f} over live units"
+            f"at {setting_text(penalty, strongest)}, where {percent(means['tied'])} of the pairs of units have a dead "
+            f"one, it is {means['all']:.2f} over all and {means['live']:.2f} over live units"
         )
     return (
         "The same holds for the rank correlation of two upstream similarity matrices (RSA): a pair with a dead unit "

@@ -18,7 +18,7 @@ from modularity_lib.findings.claims import (
 from modularity_lib.findings.effects import LEVEL
 from modularity_lib.findings.inference import Effect, Trial
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, REGULARISERS, SWEEP_NAMES, Regulariser
+from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, REGULARISERS, SWEEP_NAMES, Regulariser, strength_text
 
 _SHOWN_ORDER = tuple(reversed(REGULARISERS))  # dropout first: the claim is about it
 
@@ -187,7 +187,7 @@ def trial_text(trial: Trial, n_runs: int) -> str:
 
 def _sweep_label(rows: pd.DataFrame) -> str:
     label = capitalised(LABELS[rows["regulariser"].iloc[0]])
-    return f"{label}, {rows['weakest'].iloc[0]:.2g} → {rows['strongest'].iloc[0]:.2g}"
+    return f"{label}, {strength_text(rows['weakest'].iloc[0])} → {strength_text(rows['strongest'].iloc[0])}"
 
 
 def module_texts(results: Results, live: Results) -> dict[str, str]:
@@ -231,7 +231,7 @@ def _counts_text(results: Results, *, compared: bool = True) -> str:
         strongest = rows[rows["strength"] == rows["strength"].max()].groupby("measure")["n_modules"].mean()
         fewer = int((strongest < chance[strongest.index]).sum())
         beside = f" (fewer than untrained in {fewer} of {len(strongest)})" if compared else ""
-        at = f"{SWEEP_NAMES[regulariser]} {rows['strength'].max():.2g}"
+        at = f"{SWEEP_NAMES[regulariser]} {strength_text(rows['strength'].max())}"
         parts.append(f"{strongest.min():.1f} to {strongest.max():.1f} at {at}{beside}")
     start = f"Untrained networks have {chance.min():.1f} to {chance.max():.1f} modules, depending on the measure"
     return f"{start}. At the strongest regularisation it is {listed(parts)}." if parts else f"{start}."

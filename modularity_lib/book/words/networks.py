@@ -2,7 +2,7 @@
 
 from modularity_lib.book.words.prose import listed, markdown
 from modularity_lib.studies.results import Results, rows_at, sweep
-from modularity_lib.vocabulary import BASELINE, LABELS, REGULARISERS, Regulariser
+from modularity_lib.vocabulary import BASELINE, LABELS, REGULARISERS, Regulariser, strength_text
 
 
 def short_text(results: Results) -> str:
@@ -50,11 +50,13 @@ def accuracy_markdown(results: Results) -> str:
     networks = results.networks[results.networks["trained"]]
     lines = []
     for regulariser in REGULARISERS:
-        for strength, rows in sweep(networks, results.study, regulariser).groupby("strength"):
+        of_sweep = sweep(networks, results.study, regulariser)
+        for strength in sorted(set(of_sweep["strength"])):
+            rows = of_sweep[of_sweep["strength"] == strength]
             accuracies = rows["test_accuracy"].dropna()
             mean, extremes = "–", "–"
             if len(accuracies):
                 mean, extremes = f"{accuracies.mean():.1%}", f"{accuracies.min():.1%} to {accuracies.max():.1%}"
             left_out = f"{int((~rows['analysed']).sum())} of {len(rows)}"
-            lines.append([LABELS[regulariser], f"{strength:g}", mean, extremes, left_out])
+            lines.append([LABELS[regulariser], strength_text(strength), mean, extremes, left_out])
     return markdown(["regulariser", "strength", "test accuracy", "range over runs", "left out"], lines)

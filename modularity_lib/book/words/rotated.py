@@ -10,7 +10,7 @@ from modularity_lib.findings import made_up_rises, rotated
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.rises import CLEAR, MODULES, MOST, strongest
 from modularity_lib.studies.results import Results, sweep
-from modularity_lib.vocabulary import MEASURE_LABELS, REGULARISERS
+from modularity_lib.vocabulary import MEASURE_LABELS, REGULARISERS, strength_text
 
 RUNS = 9  # of v1, for the chance that an answer over so many made-up pairs is wrong
 
@@ -34,7 +34,7 @@ def texts(turned: pd.DataFrame | None, missing: str, results: Results) -> dict[s
         return absent | {"rotated_answer": none}
     networks, runs = len(turned[["run", *REGULARISERS]].drop_duplicates()), turned["run"].nunique()
     above = (
-        f"At dropout {last['strength'].iloc[0]:.2g} Q of upstream measures lies {excess.mean:.3f}"
+        f"At dropout {strength_text(last['strength'].iloc[0])} Q of upstream measures lies {excess.mean:.3f}"
         f"{interval_text(excess, before=' ')} above that of rotated units"
     )
     rise = "Rotated units show no rise of Q, since there is none"
@@ -94,7 +94,7 @@ def scores_markdown(turned: pd.DataFrame | None, results: Results) -> str:
             lines.append([MEASURE_LABELS[measure], layer, *cells, share_text(share)])
     pooled = [share_text(rotated.share_of_rise(found[found["strength"] == strength])) for strength in shown]
     lines.append(["share of the rise", "all", "", *pooled[1:], pooled[-1]])
-    heads = [f"dropout {strength:.2g}" for strength in shown]
+    heads = [f"dropout {strength_text(strength)}" for strength in shown]
     return markdown(["measure", "layer", *heads, f"share of the rise, {heads[-1]}"], lines)
 
 

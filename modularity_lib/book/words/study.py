@@ -11,6 +11,7 @@ from modularity_lib.images.sources import DATASETS
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results
 from modularity_lib.studies.shipped import RESULTS_FOLDER
+from modularity_lib.vocabulary import strength_text
 
 
 def study_texts(results: Results) -> dict[str, str]:
@@ -36,7 +37,7 @@ def study_texts(results: Results) -> dict[str, str]:
         "n_analysed": f"{int(trained['analysed'].sum()):,}",
         "n_left_out": _left_out_text(left_out, study),
         "n_untrained": f"{study.untrained:,}",
-        "largest_l1": f"{study.largest_analysed_l1:g}",
+        "largest_l1": strength_text(study.largest_analysed_l1),
         "dead_layers": f"in {n_dead:,} cases a measure finds every unit of a layer dead"
         if n_dead
         else "in no layer are all units dead for a measure",
@@ -61,9 +62,10 @@ def _left_out_text(left_out: pd.DataFrame, study: Study) -> str:
         return "No network had to be left out"
     diverged = left_out["status"] != "ok"
     inaccurate = ~diverged & (left_out["test_accuracy"] < study.min_test_accuracy)
+    strong = strength_text(study.largest_analysed_l1)
     reasons = {
         f"with a test accuracy under {study.min_test_accuracy:.0%}": int(inaccurate.sum()),
-        f"with an L1 strength above {study.largest_analysed_l1:g}": int((~diverged & ~inaccurate).sum()),
+        f"with an L1 strength above {strong}": int((~diverged & ~inaccurate).sum()),
         "that diverged": int(diverged.sum()),
     }
     return "Left out of every analysis, as in the paper: " + ", ".join(

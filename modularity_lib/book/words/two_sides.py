@@ -25,7 +25,7 @@ from modularity_lib.findings.two_sides import (
     with_all_units,
 )
 from modularity_lib.studies.results import Results, rows_at, sweep
-from modularity_lib.vocabulary import BASELINE, REGULARISERS, SWEEP_NAMES, Regulariser
+from modularity_lib.vocabulary import BASELINE, REGULARISERS, SWEEP_NAMES, Regulariser, setting_text, strength_text
 
 _ROUNDING = 0.005  # numbers of a review have two decimals
 
@@ -170,7 +170,7 @@ def answers_markdown(effects: pd.DataFrame | None, results: Results) -> str:
     rows = rows.sort_values(["layer", "sweep", "strength"], kind="stable")
     cells = {
         "layer": "{layer}",
-        "sweep": "{sweep} {strength:.2g}",
+        "sweep": "{sweep} {told}",
         "live units": "{live_units:.0f}",
         "rank correlation: all units, absolute; live, absolute; live, signed": (
             "{rsa_all:.2f}; {rsa_absolute:.2f}; **{rsa_signed:.2f}**"
@@ -182,7 +182,7 @@ def answers_markdown(effects: pd.DataFrame | None, results: Results) -> str:
         ),
         "the two sides are": "{sides}",
     }
-    return markdown_of(rows, cells)
+    return markdown_of(rows.assign(told=rows["strength"].map(strength_text)), cells)
 
 
 def made_up_markdown(made_up: pd.DataFrame) -> str:
@@ -279,8 +279,8 @@ def _course_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results)
             start = f"{capitalised(SWEEP_NAMES[name])}: of {len(rows)} settings {listed(said)}"
             ends = [_at(effects, name, strength, layer, "rsa_signed") for strength in _ends(numbers)]
             parts.append(
-                f"{start}; from {ends[0]} at {numbers['strength'].min():.2g} to {ends[1]} at "
-                f"{numbers['strength'].max():.2g}"
+                f"{start}; from {ends[0]} at {strength_text(numbers['strength'].min())} to {ends[1]} at "
+                f"{strength_text(numbers['strength'].max())}"
             )
         before = _at(effects, "dropout", 0.0, layer, "rsa_signed", trained=False)
         items.append(f"* **Layer {layer}** (before training: {before}). {'. '.join(parts)}.")
@@ -307,7 +307,7 @@ def _hidden_text(effects: pd.DataFrame, results: Results, last: int) -> str:
     }
     largest = max(steps, key=lambda name: steps[name])
     return (
-        f"In the last layer at L2 {at:.2g}, where the sides are most alike, modules agree by "
+        f"In the last layer at L2 {strength_text(at)}, where the sides are most alike, modules agree by "
         f"{whole['corrected_all']:.2f} when compared as in the paper. Over live units they agree by {absolute:.2f}, "
         f"and with the sign kept by {positive:.2f}. Two searches of one matrix agree by {kept:.2f}. The largest step "
         f"is due to {largest}."
@@ -343,8 +343,8 @@ def _balance_text(effects: pd.DataFrame, results: Results, last: int) -> str:
     numbers = _along(effects, results, "l2", last, "rsa_signed")
     weakest, strongest = _ends(numbers)
     return (
-        f"From L2 {weakest:.2g} to {strongest:.2g} the distance from balance over live units goes, in "
-        f"{', and in '.join(parts)}. Before training it is "
+        f"From L2 {strength_text(weakest)} to {strength_text(strongest)} the distance from balance over live units "
+        f"goes, in {', and in '.join(parts)}. Before training it is "
         f"{_at(effects, 'l2', BASELINE.l2, last, 'norm_gap', trained=False)} and "
         f"{_at(effects, 'l2', BASELINE.l2, last, 'gram_gap', trained=False)} in layer {last}."
     )
@@ -365,7 +365,8 @@ def _claim_text(answers: pd.DataFrame, results: Results, verdict: Verdict, last:
         return f"{stays} Nothing here speaks against it."
     return (
         f"{stays} But in the last hidden layer, in {len(ones)} of {len(rows)} settings of L2 "
-        f"({ones['strength'].min():.2g} to {ones['strength'].max():.2g}), the two families see the same thing."
+        f"({strength_text(ones['strength'].min())} to {strength_text(ones['strength'].max())}), the two families see "
+        "the same thing."
     )
 
 
@@ -378,7 +379,7 @@ def _pilot_text(effects: pd.DataFrame, results: Results) -> str:
     if missed.empty:
         return start
     names = [
-        f"{_QUANTITIES[row['quantity']]} at {SWEEP_NAMES[row['regulariser']]} {row['strength']:.2g} in layer "
+        f"{_QUANTITIES[row['quantity']]} at {setting_text(row['regulariser'], row['strength'])} in layer "
         f"{row['layer']} (pilot {row['pilot']:.2f}, here {row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}])"
         for row in missed.to_dict("records")
     ]

@@ -38,7 +38,7 @@ from modularity_lib.findings.why_dropout_effects import (
     strongest_dropout,
 )
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import BASELINE, LABELS, MEASURE_LABELS, Regularisation
+from modularity_lib.vocabulary import BASELINE, LABELS, MEASURE_LABELS, Regularisation, strength_text
 
 _NAMES = {
     "twin_correlation": "correlation with the most similar unit",
@@ -361,7 +361,9 @@ def setting_text(setting: Regularisation) -> str:
     'dropout 0.7'
     """
     own = [
-        f"{LABELS[name]} {value:.2g}" for name, value in setting._asdict().items() if value != getattr(BASELINE, name)
+        f"{LABELS[name]} {strength_text(value)}"
+        for name, value in setting._asdict().items()
+        if value != getattr(BASELINE, name)
     ]
     return listed(own) if own else "no regularisation"
 
