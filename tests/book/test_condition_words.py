@@ -11,17 +11,20 @@ from modularity_lib.book.words.conditions import (
     conditions_markdown,
     disclosure_texts,
     equal_accuracy_text,
+    rules_in_short,
     stricter_markdown,
     stricter_text,
     turning_text,
 )
-from modularity_lib.findings.claims import Verdict, judge_all
+from modularity_lib.findings.claims import NOT_REPRODUCED, PARTLY, REPRODUCED, Condition, Verdict, judge_all
 from modularity_lib.findings.conditions import conditions_table
 from modularity_lib.findings.disclosure import FIRST_TABLES, HISTORY, SET_AFTER
 from modularity_lib.findings.equal_accuracy import rises_at_equal_accuracy
 from modularity_lib.findings.inference import effect_over_runs
 from modularity_lib.findings.stricter_claims import judge_within_stricter
 from modularity_lib.paths import checkout
+
+FAMILIES = ("upstream", "downstream")
 
 
 def test_what_untrained_networks_meet_is_in_bold_and_counted() -> None:
@@ -39,9 +42,12 @@ def test_what_untrained_networks_meet_is_in_bold_and_counted() -> None:
     [factor] = [line for line in lines if "factor of Q" in line]
     assert "| above 1.5 | 2.9" in factor or "| above 1.5 | 3.0" in factor
     met, compared = int(table["untrained_meets"].sum()), int(table["untrained"].notna().sum())
-    assert f"Of {compared} conditions that can be put to untrained networks" in turning_text(table)
+    told = turning_text(table)
+    assert f"Of the {compared} conditions that can be put to untrained networks, they meet {met} (4 of claim 3" in told
+    assert told.endswith(" Such a condition says nothing of training.")
     assert compared < len(table)
-    assert f"that can be put to untrained networks, these meet {met} (4 of claim 3 and" in turning_text(table)
+    none = turning_text(table.assign(untrained_meets=False))
+    assert none.endswith(f"Of the {compared} conditions that can be put to untrained networks, they meet 0.")
 
 
 def test_the_nearest_condition_is_named_with_its_limit() -> None:
@@ -55,7 +61,7 @@ def test_the_nearest_condition_is_named_with_its_limit() -> None:
         -1,
     ]
     assert turning_text(table).startswith(
-        "Nearest to turning is claim 1, by the factor of Q of m: 1.45 [1.40, 1.50], where the limit is 1.5."
+        "Nearest to turning is claim 1: the factor of Q of the m must be above 1.5, and is 1.45 [1.40, 1.50]. Of the"
     )
     assert "−1.0" in conditions_markdown(table)
     assert turning_text(table.iloc[:0]) == "No claim could be tested."
@@ -77,7 +83,41 @@ def test_both_rules_stand_in_a_row_per_study() -> None:
     by_hand = {"made-up": Verdict("partly reproduced", None, None, evidence=gains)}
     row = stricter_markdown({"made-up": judge_all(results)}, by_hand).splitlines()[2]
     assert row.endswith("| **partly reproduced** | +0.100 (0.100 to 0.100) | -0.200 (-0.200 to -0.200) |")
-    assert "set on 26 November 2026, after the tables were known" in stricter_text()
+    assert "*The stricter rule.* Over live units alone." in table
+
+
+def by_families(status: str, *failing: str) -> Verdict:
+    conditions = [
+        Condition(f"two {kind} measures agree more than untrained", kind not in failing, 0.0) for kind in FAMILIES
+    ]
+    return Verdict(status, None, None, tuple(conditions))
+
+
+def test_the_stricter_rule_is_told_with_its_date_what_comes_of_it_and_why() -> None:
+    down = by_families(PARTLY, "downstream")
+    told = stricter_text({"a": down, "b": down})
+    assert "It was set on 26 November 2026, after the tables were known. By it claim 3 is partly" in told
+    assert told.endswith(
+        "claim 3 is partly reproduced on every study: two downstream measures agree no more than in untrained networks."
+    )
+    neither = by_families(NOT_REPRODUCED, *FAMILIES)
+    assert stricter_text({"a": neither, "b": down}).endswith(
+        "claim 3 is not reproduced on a, and partly reproduced on b: two downstream measures agree no more than in "
+        "untrained networks."
+    )
+    assert "on every study: two upstream measures and two downstream measures agree" in stricter_text({"a": neither})
+    mixed = stricter_text({"a": by_families(REPRODUCED), "b": down, "c": down})
+    assert mixed.endswith("By it claim 3 is reproduced on a, and partly reproduced on b and c.")
+
+
+def test_every_rule_is_told_in_short_with_the_limits_that_are_applied() -> None:
+    lines = rules_in_short().splitlines()
+    assert [line[:3] for line in lines] == ["1. ", "2. ", "3. ", "4. "]
+    for line, limits in zip(lines, (("1.5 times", "3 standard", "8 measures"), (), ("50 %",), ("0.25",)), strict=True):
+        assert all(limit in line for limit in limits)
+        assert line[3].islower()
+    assert lines[-1].endswith(".")
+    assert all(line.endswith(";") for line in lines[:-1])
 
 
 def test_the_disclosure_tells_both_pairs_of_numbers_and_every_date() -> None:
@@ -86,10 +126,10 @@ def test_the_disclosure_tells_both_pairs_of_numbers_and_every_date() -> None:
     told = disclosure_texts({"v1": judge_all(results)})
     within, across = FIRST_TABLES
     assert told["disclosure_measured"] == (
-        f"moved the numbers that decide claim 3 from 0.190 to {now[within]:.3f} and claim 4 from 0.127 to "
-        f"{now[across]:.3f}"
+        f"That moved the numbers that decide claim 3 from 0.19 to {now[within]:.2f} and claim 4 from 0.13 to "
+        f"{now[across]:.2f}, and turned no verdict."
     )
-    assert disclosure_texts({})["disclosure_measured"].endswith("claim 4 from 0.127")
+    assert "and claim 4 from 0.13, and turned" in disclosure_texts({})["disclosure_measured"]
     assert told["disclosure_3"] == "24 November 2026, 13:03, commit 537f2bf: the first tables of v1 were complete."
     assert told["disclosure_late"].count("November 2026") == len(SET_AFTER)
 

@@ -8,7 +8,7 @@ import pytest
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib.book.words import ledger, modules, networks, speed
-from modularity_lib.findings.claims import REPRODUCED, judge_all
+from modularity_lib.findings.claims import CLAIMS, NOT_REPRODUCED, PARTLY, REPRODUCED, Verdict, judge_all
 from modularity_lib.findings.ledger import GROUPS, published_beside_ours
 from modularity_lib.findings.search_quality import SEARCH
 from modularity_lib.studies.results import Results
@@ -118,12 +118,30 @@ def test_the_ledger_in_short_counts_claims_by_version_and_numbers_within_two_err
     numbers = numbers[numbers["group"] == group].head(4).assign(here=0.5, difference=0.0, in_errors=[0, 1.9, -2.1, 3])
     text = ledger.short_text(numbers, [results, wide, base], judged)
     assert text.startswith(
-        f"Of the paper's 4 claims {held[0]} on the arXiv version's experiments and {held[2]} to {held[0]} on the "
-        "published version's experiments are reproduced. Of 4 published numbers 50% lie within two errors of ours, "
-        "and 1 of the 1 groups"
+        f"Of the paper's 4 claims we reproduce {'all' if held[0] == 4 else held[0]} on the arXiv version's experiments "
+        f"and {held[2]} to {held[0]} on the published version's experiments. Of the published numbers 50 % lie within "
+        "two errors of ours. Every group"
     )
     none = ledger.short_text(numbers.assign(here=np.nan), [results], judged)
     assert none.endswith("None of the published numbers belongs to this study.")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        ((REPRODUCED,) * 4, "reproduce all on the arXiv version's experiments. None"),
+        ((NOT_REPRODUCED,) * 4, "reproduce none on the arXiv version's experiments. None"),
+        ((REPRODUCED, REPRODUCED, PARTLY, PARTLY), "reproduce 2 on the arXiv version's experiments. The others are"),
+        ((REPRODUCED, REPRODUCED, PARTLY, NOT_REPRODUCED), "reproduce 2 on the arXiv version's experiments. None"),
+    ],
+)
+def test_the_ledger_in_short_says_what_became_of_the_other_claims(
+    v1: Results, statuses: tuple[str, ...], told: str
+) -> None:
+    results = made_up_results()
+    verdicts = {claim.id: Verdict(status, None, None) for claim, status in zip(CLAIMS, statuses, strict=True)}
+    numbers = published_beside_ours(v1, groups=[GROUPS[0].title]).assign(here=np.nan)
+    assert told in ledger.short_text(numbers, [results], {"made-up": verdicts})
 
 
 def test_speed_in_short_is_the_best_of_training_and_the_range_of_the_others() -> None:

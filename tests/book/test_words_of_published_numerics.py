@@ -1,8 +1,8 @@
-"""The words on the published numerics follow their tables: counts, what comes nearer to the paper, and at which "
-"size."""
+"""The words on the published numerics follow their tables: counts, what comes nearer to the paper, at which size."""
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from modularity_lib.book.words import published_numerics as words
 from modularity_lib.findings.inference import Effect, effect_over_runs
@@ -45,26 +45,58 @@ def by_size(trained: float = 0.5) -> pd.DataFrame:
 def test_numbers_are_counted_by_what_meets_them() -> None:
     told = words.texts(NUMBERS, SUMMARY, UNDER_L2)
     assert told["met_sentence"] == (
-        "Of 1,734 published numbers 1,200 are met by both numerics within 2 errors, 30 by double precision alone, 4 "
-        "by the published numerics alone, and 500 by neither."
+        "Of 1,734 published numbers double precision meets 1,230 within 2 errors, and the published numerics meet "
+        "1,204."
     )
     assert told["numerics_runs"] == "1"
     assert words.texts(NUMBERS, SUMMARY, UNDER_L2.iloc[2:])["numerics_runs"] == "3"
-    none = words.texts(NUMBERS.iloc[:5], SUMMARY, UNDER_L2)["met_sentence"]
-    assert none.endswith("0 by double precision alone, 0 by the published numerics alone, and 0 by neither.")
-
-
-def test_what_comes_nearer_on_average_is_named_and_a_tie_is_no_nearer() -> None:
-    assert words.texts(NUMBERS, SUMMARY, UNDER_L2)["nearer_sentence"] == (
-        "By the mean size of the difference the published numerics come nearer to the paper in Q (L2); the published "
-        "numerics come no nearer to the paper in Q (all) and modules (L1)."
+    none = words.texts(NUMBERS.iloc[-5:], SUMMARY, UNDER_L2)["met_sentence"]
+    assert none == (
+        "Of 5 published numbers double precision meets 0 within 2 errors, and the published numerics meet 0."
     )
-    assert words.texts(NUMBERS, SUMMARY.iloc[:1], UNDER_L2)["nearer_sentence"].endswith("to the paper in Q (L2).")
+
+
+def test_rows_in_which_they_come_nearer_on_average_are_counted_and_a_tie_is_no_nearer() -> None:
+    told = "By the mean size of the difference the published numerics come nearer to the paper in {} of these {} rows."
+    assert words.texts(NUMBERS, SUMMARY, UNDER_L2)["nearer_sentence"] == told.format(1, 3)
+    assert words.texts(NUMBERS, SUMMARY.iloc[1:], UNDER_L2)["nearer_sentence"] == told.format("none", 2)
+
+
+def under_l2(*nearer: bool) -> pd.DataFrame:
+    """Agreement across families at a strength each: are the published numerics nearer to the paper?"""
+    rows = [
+        (10.0 ** (place - 4), "across", 0.3, of(0.2), of(0.25 if published else 0.5))
+        for place, published in enumerate(nearer)
+    ]
+    return pd.DataFrame(rows, columns=list(UNDER_L2.columns)).iloc[::-1]
+
+
+@pytest.mark.parametrize(
+    ("nearer", "told"),
+    [
+        (
+            (True, True, False),
+            "They explain agreement under weak L2, and not under strong L2: across the families they come nearer to "
+            "the paper at L2 0.0001 and 0.001, and double precision at 0.01.",
+        ),
+        ((False, True), "They explain agreement under strong L2, and not under weak L2: across the families they come"),
+        ((True, True), "They explain agreement under L2: across the families they come nearer to the paper at every"),
+        (
+            (False, False),
+            "They do not explain agreement under L2: across the families they come nearer to the paper",
+        ),
+    ],
+)
+def test_agreement_under_l2_is_explained_where_the_published_numerics_come_nearer(
+    nearer: tuple[bool, ...], told: str
+) -> None:
+    assert words.texts(NUMBERS, SUMMARY, under_l2(*nearer))["under_l2_sentence"].startswith(told)
 
 
 def test_agreement_under_l2_is_compared_by_its_distance_to_either_side() -> None:
     assert words.texts(NUMBERS, SUMMARY, UNDER_L2)["under_l2_sentence"] == (
-        "The published numerics come nearer at 1e-04 and 1e-02; double precision comes nearer at 1e-03."
+        "They explain agreement under L2 in part: across the families they come nearer to the paper at L2 0.0001 and "
+        "0.01, and double precision at 0.001."
     )
 
 
@@ -74,22 +106,22 @@ def test_tables_have_the_numbers_of_their_rows() -> None:
         "| Q (3) | all | 8 | 0.050, 0.400 | 0.050, 0.100 | 2 / 5 / 11 / 14 |",
     ]
     assert words.under_l2_markdown(UNDER_L2).splitlines()[2:5:2] == [
-        "| 1e-02 | across | 0.300 | 0.360 (0.360 to 0.360) | 0.270 (0.270 to 0.270) |",
-        "| 1e-03 | two upstream | 0.500 | 0.500 [0.252, 0.748] | 0.550 (0.550 to 0.550) |",
+        "| 0.01 | across | 0.300 | 0.360 (0.360 to 0.360) | 0.270 (0.270 to 0.270) |",
+        "| 0.001 | two upstream | 0.500 | 0.500 [0.252, 0.748] | 0.550 (0.550 to 0.550) |",
     ]
     assert words.by_size_markdown(by_size()).splitlines() == [
         "| outgoing weights of silent units | modules | agreement |",
         "|---|---|---|",
         "| in the paper | 4.25 | 0.2 |",
         "| as trained | 2.125 (2.125 to 2.125) | 0.100 (0.100 to 0.100) |",
-        "| about 1e-03 | 5.000 (5.000 to 5.000) | 0.100 (0.100 to 0.100) |",
-        "| about 1e-04 | 4.675 (4.675 to 4.675) | 0.196 (0.196 to 0.196) |",
+        "| about 0.001 | 5.000 (5.000 to 5.000) | 0.100 (0.100 to 0.100) |",
+        "| about 0.0001 | 4.675 (4.675 to 4.675) | 0.196 (0.196 to 0.196) |",
     ]
 
 
 def test_the_nearest_size_is_named_with_how_far_it_is_off() -> None:
     assert words.by_size_text(by_size()).startswith(
-        "With outgoing weights of silent units of about 1e-04 these 2 numbers, taken together, come nearest to the "
-        "published values: they are 6% off on average, as trained 50%. So in the paper's networks silent units"
+        "With outgoing weights of silent units of about 0.0001, these 2 numbers taken together come nearest to the "
+        "published values: they are 6 % off on average, with the weights as trained 50 %. So the weights of silent "
     )
     assert words.by_size_text(by_size(trained=0.05)).startswith("No other size comes nearer to the published values")

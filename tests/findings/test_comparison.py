@@ -120,7 +120,7 @@ def test_other_choices_of_pairs_are_compared_as_well(with_metrics: Results) -> N
     assert once.loc[("greedy", "vi"), "here"] == pytest.approx(
         abs(np.corrcoef(different["greedy"], different["vi"])[0, 1])
     )
-    assert f"| {choices['signed'].iloc[1]:+.4f} |" in choices_markdown(choices)
+    assert f"| {choices['signed'].iloc[1]:+.4f} ({choices['mean'].iloc[1]:.4f}) |" in choices_markdown(choices)
 
 
 def test_an_unknown_table_is_refused(results: Results) -> None:

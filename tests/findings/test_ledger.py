@@ -88,7 +88,11 @@ def test_two_combined_errors_off_is_the_last_that_counts_as_near(numbers: pd.Dat
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(2, "no measure and sweep has more than two; others 2."), (3, " 3; others 0.")]
+    ("count", "told"),
+    [
+        (2, " No measure has more than two of them in one sweep."),
+        (3, "Most often it is output gradient (norm) under L2 (3)."),
+    ],
 )
 def test_a_measure_and_sweep_is_named_from_three_values_on(numbers: pd.DataFrame, count: int, told: str) -> None:
     rows = numbers[numbers["what"].str.startswith("output_gradient_norm, l2")].head(count)
@@ -112,10 +116,48 @@ def test_the_words_of_the_ledger_follow_its_numbers(numbers: pd.DataFrame) -> No
     before = ledger_words.ledger_texts(numbers)["ledger_sentence"]
     farther = moved(numbers, Q, 0.1)
     changed = ledger.ledger(farther)
-    assert before.startswith("3 of the 3 groups")
-    assert ledger_words.ledger_texts(farther)["ledger_sentence"].startswith("2 of the 3 groups")
+    assert before.startswith(
+        "Every group of numbers for which we had set a limit keeps to it. The least close of them is"
+    )
+    told = "Of the 3 groups for which we had set a limit, 2 keep to it."
+    assert ledger_words.ledger_texts(farther)["ledger_sentence"].startswith(told)
+    nowhere = ledger_words.ledger_texts(numbers.assign(difference=1.0))["ledger_sentence"]
+    assert nowhere.startswith("Of the 3 groups for which we had set a limit, none keep to it.")
+    none = ledger_words.ledger_texts(numbers.assign(here=np.nan))
+    assert none["ledger_sentence"] == "No group with a limit belongs to this study."
+    assert (none["n_numbers"], none["ledger_head"]) == ("0", "This study has none of the published numbers.")
     assert "| differs (mean 0.01, each 0.04) |" in ledger_words.ledger_markdown(changed)
     assert "| agrees (mean 0.01, each 0.04) |" in ledger_words.ledger_markdown(ledger.ledger(numbers))
+
+
+def test_the_group_with_a_limit_that_is_least_close_is_named_and_whether_it_is_off_one_way(
+    numbers: pd.DataFrame,
+) -> None:
+    near = numbers.assign(in_errors=0.5)
+    chosen = near.index[near["group"] == "agreement of clusterings, untrained"]
+    near.loc[chosen[:14], "in_errors"] = 3.0
+    near.loc[chosen, "difference"] = [0.02] * 27 + [-0.02]  # mean 0.01857..., mean size 0.02
+    told = ledger_words.ledger_texts(near)["ledger_sentence"]
+    assert told.endswith(
+        "The least close of them is “agreement of clusterings, untrained”. Ours are 0.019 higher there on average, "
+        "nearly all one way, and 50 % lie within two errors."
+    )
+    near.loc[chosen, "difference"] = [-0.02] * 25 + [0.02] * 3  # mean -0.0157..., less than 0.8 times 0.02
+    told = ledger_words.ledger_texts(near)["ledger_sentence"]
+    assert "Ours are 0.016 lower there on average, some higher and some lower, and 50 % lie" in told
+
+
+def test_numbers_are_called_by_the_words_of_the_book_in_the_tables(numbers: pd.DataFrame) -> None:
+    told = [ledger_words.number_text(what) for what in numbers["what"]]
+    assert not any("_" in name or "hessian" in name or "e-0" in name or not name for name in told)
+    for group, of in numbers.assign(told=told).groupby("group"):
+        assert of["told"].is_unique, group
+    table = ledger.ledger(numbers)
+    weights = "share of small weights"
+    assert row(table, weights)["at"] == "sparsity, l1, 1e-05"
+    assert r"| 0.021 (share of $\lvert w \rvert$ < 0.001, L1 1e-5) |" in ledger_words.ledger_markdown(table)
+    nothing = ledger.ledger(numbers.assign(here=np.nan))
+    assert "| nan (–) |" in ledger_words.ledger_markdown(nothing)
 
 
 def test_numbers_of_a_study_with_another_grid_are_counted_as_missing() -> None:
@@ -138,7 +180,10 @@ def test_every_claim_is_judged_on_every_study() -> None:
     assert first.loc["slow", "missed"] == "Q rises by a factor of 1.5"
     assert first.loc["slow", "mean"] == pytest.approx(0.03, abs=0.002)
     text = verdict_words.by_study_markdown(verdicts)
-    assert f"| {CLAIMS[0].statement} | reproduced: 0.20" in text
+    assert f"| 1. {CLAIMS[0].statement} | **reproduced**<br>0.20 [" in text
+    some = verdict_words.by_study_markdown(verdicts, claims=[CLAIMS[3].id]).splitlines()
+    assert len(some) == 3
+    assert some[2].startswith(f"| 4. {CLAIMS[3].statement} | **")
 
 
 def test_each_number_is_a_point_of_the_figure(numbers: pd.DataFrame) -> None:
@@ -156,7 +201,8 @@ def test_the_signed_mean_and_the_farthest_number_are_told(numbers: pd.DataFrame)
     far.loc[5, "in_errors"] = -50.0
     told = row(ledger.ledger(far), Q)
     assert (told["farthest"], told["farthest_at"]) == (50.0, far.loc[5, "what"])
-    assert f"| 50.0 ({far.loc[5, 'what'].replace('_', ' ')}) |" in ledger_words.ledger_markdown(ledger.ledger(far))
+    which = ledger_words.number_text(far.loc[5, "what"])
+    assert f"| {Q} (P3) | {which} | 50.0 |" in ledger_words.farthest_markdown(ledger.ledger(far))
 
 
 def test_values_of_q_far_off_are_grouped_by_measure_and_sweep(numbers: pd.DataFrame) -> None:
@@ -166,21 +212,34 @@ def test_values_of_q_far_off_are_grouped_by_measure_and_sweep(numbers: pd.DataFr
     far = near.assign(
         in_errors=near["in_errors"].where(~chosen, -3.0), difference=near["difference"].where(~chosen, -0.1)
     )
-    far.loc[far["what"].str.startswith("input_covariance, l1")[lambda named: named].index[0], "in_errors"] = 4.0
+    other = far["what"].str.startswith("input_covariance, l1")[lambda named: named].index[0]
+    far.loc[other, ["in_errors", "difference"]] = [4.0, 0.1]
     told = ledger_words.far_text(far)
     assert f"Of 232 published values of Q {int(chosen.sum()) + 1} lie" in told
-    assert told.endswith(f"output gradient (norm) under L2 {int(chosen.sum())}; others 1.")
+    assert told.endswith(f"Most often it is output gradient (norm) under L2 ({int(chosen.sum())}).")
+    assert f"and ours are lower in {int(chosen.sum())}." in told
 
 
 def test_a_claim_reproduced_in_part_says_what_its_rule_missed() -> None:
     verdicts = judge_all(made_up_results(flat_measures=("input_gradient",)))
     told = verdict_words.by_study_markdown({"made-up": verdicts})
-    assert "partly reproduced: " in told
-    assert "; but Q rises in 7 of 8 (3 upstream, 4 downstream) only" in told
+    assert "**partly reproduced**<br>" in told
+    assert "<br>but Q rises in 7 of 8 (3 upstream, 4 downstream) only" in told
 
 
 def test_the_size_of_every_study_is_told() -> None:
-    told = ledger_words.runs_text([made_up_results()])
-    assert (
-        told == f"Behind each study: made-up {STUDY.runs} runs of 6 settings and {STUDY.untrained} untrained networks."
+    told = ledger_words.studies_markdown([made_up_results()]).splitlines()
+    assert told[2:] == [f"| `made-up` | {STUDY.runs} | 6 | {STUDY.untrained} |"]
+
+
+def test_verdicts_judged_in_two_ways_are_compared() -> None:
+    claims = [CLAIMS[0].id, CLAIMS[1].id]
+    rising, flat = (judge_all(made_up_results(dropout_rise=rise)) for rise in (0.2, 0.0))
+    same = ledger_words.compared_text({"a": rising, "b": flat}, {"a": rising, "b": flat}, claims)
+    assert same == "the verdicts on claims 1 and 2 stay the same on every study"
+    other = ledger_words.compared_text(
+        {"a": rising, "b": flat}, {"a": rising, "b": rising | {claims[1]: flat[claims[1]]}}, claims
+    )
+    assert other == (
+        "the verdicts on claims 1 and 2 stay the same but for claim 1 on b (not reproduced, then reproduced)"
     )

@@ -6,15 +6,37 @@ from typing import Any
 import pandas as pd
 
 from modularity_lib.book.words.prose import effect_text, listed, markdown, percent
-from modularity_lib.findings.claims import CLAIMS, Verdict
+from modularity_lib.findings.claims import BAND, CLAIMS, DRAMATIC, LITTLE, USUALLY, Verdict
 from modularity_lib.findings.conditions import nearest_to_turning
 from modularity_lib.findings.disclosure import FIRST_TABLES, HISTORY, SET_AFTER, Dated
 from modularity_lib.findings.equal_accuracy import EquallyAccurate
 from modularity_lib.findings.stricter_claims import CLAIM, QUANTITY, RULE
-from modularity_lib.vocabulary import SWEEP_NAMES
+from modularity_lib.vocabulary import MEASURES, SWEEP_NAMES, strength_text
 
 _NUMBERS = {claim.id: number for number, claim in enumerate(CLAIMS, start=1)}
 _NO_STRENGTHS = "A sweep has no strength that could be analysed in every run."
+
+
+def rules_in_short() -> str:
+    """Markdown list: what each claim asks for to count as reproduced, in a line."""
+    asked = {
+        "dropout-raises-modularity": (
+            f"at the strongest dropout Q is at least {DRAMATIC:g} times Q without, and {BAND:g} standard deviations "
+            f"above untrained networks, in each of {len(MEASURES)} measures;"
+        ),
+        "penalties-are-modest": (
+            "dropout's largest rise of Q exceeds that of L2 and that of L1, on average and in most measures;"
+        ),
+        "families-agree-within": (
+            f"within each family more than {percent(USUALLY)} of the comparisons agree beyond chance, and agreement "
+            "exceeds that across the families;"
+        ),
+        "families-differ": (
+            f"agreement across the families, where 0 is chance and 1 identity, is at most {LITTLE:g}, and less than "
+            "half of that within."
+        ),
+    }
+    return "\n".join(f"{_NUMBERS[claim]}. {asked[claim]}" for claim in _NUMBERS)
 
 
 def conditions_markdown(table: pd.DataFrame) -> str:
@@ -36,15 +58,16 @@ def turning_text(table: pd.DataFrame) -> str:
     if table.empty:
         return "No claim could be tested."
     nearest = nearest_to_turning(table)
-    at = f" of {nearest['at']}" if nearest["at"] else ""
+    at = f" of the {nearest['at']}" if nearest["at"] else ""
     compared = table.dropna(subset=["untrained"])
     met = compared[compared["untrained_meets"]]
     by_claim = [f"{len(rows)} of claim {_NUMBERS[str(claim)]}" for claim, rows in met.groupby("claim", sort=False)]
     which = f" ({listed(by_claim)})" if by_claim else ""
+    says = " Such a condition says nothing of training." if by_claim else ""
     return (
-        f"Nearest to turning is claim {_NUMBERS[nearest['claim']]}, by the {nearest['condition']}{at}: "
-        f"{_found(nearest)}, where the limit is {nearest['limit']:g}. Of {len(compared)} conditions that can be put to "
-        f"untrained networks, these meet {len(met)}{which}: such a condition says nothing of training."
+        f"Nearest to turning is claim {_NUMBERS[nearest['claim']]}: the {nearest['condition']}{at} must be "
+        f"{nearest['asks']} {nearest['limit']:g}, and is {_found(nearest)}. Of the {len(compared)} conditions that can "
+        f"be put to untrained networks, they meet {len(met)}{which}.{says}"
     )
 
 
@@ -53,7 +76,8 @@ def equal_accuracy_text(found: EquallyAccurate | None) -> str:
     if found is None:
         return _NO_STRENGTHS
     parts = [
-        f"{rise.effect.mean:.2f} under {SWEEP_NAMES[name]} (at {rise.strength:.2g}, {percent(rise.accuracy)} accurate)"
+        f"{rise.effect.mean:.2f} under {SWEEP_NAMES[name]} (at {strength_text(rise.strength)}, "
+        f"{percent(rise.accuracy)} accurate)"
         for name, rise in found.rises.items()
     ]
     return (
@@ -63,10 +87,29 @@ def equal_accuracy_text(found: EquallyAccurate | None) -> str:
     )
 
 
-def stricter_text() -> str:
-    """The stricter rule, and when it was set."""
+def stricter_text(stricter: Mapping[str, Verdict]) -> str:
+    """When the stricter rule was set, what it asks for, and what comes of it on the studies.
+
+    Args:
+        stricter: {study: of `judge_within_stricter`}.
+    """
     [date] = [rule.date for rule in SET_AFTER if "stricter" in rule.what]
-    return f"A stricter rule for claim {_NUMBERS[CLAIM]} (set on {_day(date)}, after the tables were known). {RULE}"
+    by_status: dict[str, list[str]] = {}
+    for study, verdict in stricter.items():
+        by_status.setdefault(verdict.status, []).append(study)
+    where = [f"{status} on {listed(names)}" for status, names in by_status.items()]
+    found = f"{next(iter(by_status))} on every study" if len(by_status) == 1 else ", and ".join(where)
+    missed = [{condition.name for condition in verdict.missed} for verdict in stricter.values()]
+    everywhere = [
+        f"two {kind} measures"
+        for kind in ("upstream", "downstream")
+        if all(f"two {kind} measures agree more than untrained" in names for names in missed)
+    ]
+    why = f": {listed(everywhere)} agree no more than in untrained networks" if everywhere else ""
+    return (
+        "A stricter rule asks that over live units the measures of each family agree more than in untrained networks. "
+        f"It was set on {_day(date)}, after the tables were known. By it claim {_NUMBERS[CLAIM]} is {found}{why}."
+    )
 
 
 def stricter_markdown(first: Mapping[str, Mapping[str, Verdict]], stricter: Mapping[str, Verdict]) -> str:
@@ -81,11 +124,12 @@ def stricter_markdown(first: Mapping[str, Mapping[str, Verdict]], stricter: Mapp
     for study, verdict in stricter.items():
         gains = [effect_text((verdict.evidence or {}).get(kind), sign="+") for kind in ("upstream", "downstream")]
         rows.append([f"`{study}`", first[study][CLAIM].status, f"**{verdict.status}**", *gains])
-    return markdown(heads, rows) + f"\n\nLast two columns: {QUANTITY}, with its 95 % interval over runs."
+    below = f"*The stricter rule.* {RULE}\n\nLast two columns: {QUANTITY}, with its 95 % interval over runs."
+    return f"{markdown(heads, rows)}\n\n{below}"
 
 
 def disclosure_texts(judged: Mapping[str, Mapping[str, Verdict]]) -> dict[str, str]:
-    """What was measured again, four dates, and the rules that came late, for the box of the ledger.
+    """What was measured again, four dates, and the rules that came late, for the ledger.
 
     Args:
         judged: {study: verdicts}; with v1 among them, its numbers of today stand beside the first ones.
@@ -93,11 +137,10 @@ def disclosure_texts(judged: Mapping[str, Mapping[str, Verdict]]) -> dict[str, s
     parts = []
     for claim, before in FIRST_TABLES.items():
         now = judged["v1"][claim].effect if "v1" in judged else None
-        parts.append(f"claim {_NUMBERS[claim]} from {before:.3f}" + (f" to {now.mean:.3f}" if now else ""))
-    late = [f"{rule.what} ({_told(rule)})" for rule in SET_AFTER]
+        parts.append(f"claim {_NUMBERS[claim]} from {before:.2f}" + (f" to {now.mean:.2f}" if now else ""))
     return {
-        "disclosure_measured": f"moved the numbers that decide {listed(parts)}",
-        "disclosure_late": f"{'; '.join(late)}.",
+        "disclosure_measured": f"That moved the numbers that decide {listed(parts)}, and turned no verdict.",
+        "disclosure_late": f"{listed(f'{rule.what} ({_told(rule)})' for rule in SET_AFTER)}.",
         **{f"disclosure_{place}": f"{_told(step)}: {step.what}." for place, step in enumerate(HISTORY, start=1)},
     }
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, markdown_of
+from modularity_lib.book.words.prose import effect_text, listed, markdown, markdown_of, percent
 from modularity_lib.findings.published_numerics import BOTH, DOUBLE, MET, NEITHER, PUBLISHED
 from modularity_lib.findings.silent_weights import AS_TRAINED
-from modularity_lib.vocabulary import SWEEP_NAMES
+from modularity_lib.vocabulary import SWEEP_NAMES, strength_text
 
 _KINDS = {"upstream": "two upstream", "downstream": "two downstream", "across": "across"}
 
@@ -27,12 +27,13 @@ def summary_markdown(table: pd.DataFrame) -> str:
 def under_l2_markdown(table: pd.DataFrame) -> str:
     """Markdown table of `published_numerics.agreement_under_l2`."""
     shown = table.assign(
+        at=table["strength"].map(strength_text),
         name=table["kind"].map(_KINDS),
         here=table["double"].map(effect_text),
         single=table["published"].map(effect_text),
     )
     cells = {
-        "L2": "{strength:.0e}",
+        "L2": "{at}",
         "pairs": "{name}",
         "paper": "{paper:.3f}",
         "double precision": "{here}",
@@ -45,11 +46,11 @@ def texts(numbers: pd.DataFrame, table: pd.DataFrame, under_l2: pd.DataFrame) ->
     """What the published numerics explain: of all numbers, and of agreement under L2."""
     met = numbers["met"].value_counts()
     counts = {name: int(met.get(name, 0)) for name in (BOTH, DOUBLE, PUBLISHED, NEITHER)}
+    by = {name: counts[BOTH] + counts[name] for name in (DOUBLE, PUBLISHED)}
     return {
         "met_sentence": (
-            f"Of {len(numbers):,} published numbers {counts[BOTH]:,} are met by both numerics within {MET:g} errors, "
-            f"{counts[DOUBLE]:,} by double precision alone, {counts[PUBLISHED]:,} by the published numerics alone, and "
-            f"{counts[NEITHER]:,} by neither."
+            f"Of {len(numbers):,} published numbers double precision meets {by[DOUBLE]:,} within {MET:g} errors, and "
+            f"the published numerics meet {by[PUBLISHED]:,}."
         ),
         "nearer_sentence": _nearer_text(table),
         "under_l2_sentence": _under_l2_text(under_l2),
@@ -58,27 +59,35 @@ def texts(numbers: pd.DataFrame, table: pd.DataFrame, under_l2: pd.DataFrame) ->
 
 
 def _nearer_text(table: pd.DataFrame) -> str:
-    nearer = table[table["mean_published"] < table["mean"]]
-    farther = table[table["mean_published"] >= table["mean"]]
-    parts = []
-    for rows, word in ((nearer, "nearer"), (farther, "no nearer")):
-        names = [f"{row.group} ({SWEEP_NAMES.get(str(row.sweep), 'all')})" for row in rows.itertuples()]
-        if names:
-            parts.append(f"the published numerics come {word} to the paper in {listed(names)}")
-    return f"By the mean size of the difference {'; '.join(parts)}."
+    nearer = int((table["mean_published"] < table["mean"]).sum())
+    return (
+        f"By the mean size of the difference the published numerics come nearer to the paper in {nearer or 'none'} of "
+        f"these {len(table)} rows."
+    )
 
 
 def _under_l2_text(table: pd.DataFrame) -> str:
-    across = table[table["kind"] == "across"].sort_values("strength")
-    told = []
-    for row in across.itertuples():
-        gaps = {name: abs(getattr(row, name).mean - row.paper) for name in ("double", "published")}
-        nearer = min(gaps, key=lambda name: gaps[name])
-        who = "the published numerics" if nearer == "published" else "double precision"
-        told.append((who, f"{row.strength:.0e}"))
-    by = {who: [strength for name, strength in told if name == who] for who, _ in told}
-    sentences = [f"{who} come{'' if who.endswith('s') else 's'} nearer at {listed(of)}" for who, of in by.items()]
-    return f"{capitalised('; '.join(sentences))}."
+    """Which numerics come nearer to the published agreement across families, from weak to strong L2."""
+    nearer: dict[str, list[str]] = {DOUBLE: [], PUBLISHED: []}
+    order = []
+    for row in table[table["kind"] == "across"].sort_values("strength").to_dict("records"):
+        is_published = abs(row["published"].mean - row["paper"]) < abs(row["double"].mean - row["paper"])
+        nearer[PUBLISHED if is_published else DOUBLE].append(strength_text(row["strength"]))
+        order.append(is_published)
+    if not any(order):
+        return "They do not explain agreement under L2: across the families they come nearer to the paper nowhere."
+    if all(order):
+        return "They explain agreement under L2: across the families they come nearer to the paper at every strength."
+    if order == sorted(order, reverse=True):
+        start = "They explain agreement under weak L2, and not under strong L2"
+    elif order == sorted(order):
+        start = "They explain agreement under strong L2, and not under weak L2"
+    else:
+        start = "They explain agreement under L2 in part"
+    return (
+        f"{start}: across the families they come nearer to the paper at L2 {listed(nearer[PUBLISHED])}, and double "
+        f"precision at {listed(nearer[DOUBLE])}."
+    )
 
 
 def by_size_markdown(table: pd.DataFrame) -> str:
@@ -87,7 +96,7 @@ def by_size_markdown(table: pd.DataFrame) -> str:
     heads = ["outgoing weights of silent units", *(row["quantity"] for row in found)]
     rows = [["in the paper", *(f"{row['paper']:.3g}" for row in found)]]
     for size in _sizes(table):
-        name = "as trained" if size == AS_TRAINED else f"about {size:.0e}"
+        name = "as trained" if size == AS_TRAINED else f"about {strength_text(size)}"
         rows.append([name, *(effect_text(row[size]) for row in found)])
     return markdown(heads, rows)
 
@@ -99,10 +108,10 @@ def by_size_text(table: pd.DataFrame) -> str:
     if nearest == AS_TRAINED:
         return "No other size comes nearer to the published values than the weights as they are."
     return (
-        f"With outgoing weights of silent units of about {nearest:.0e} these {len(table)} numbers, taken together, "
-        f"come nearest to the published values: they are {away[nearest]:.0%} off on average, as trained "
-        f"{away[AS_TRAINED]:.0%}. So in the paper's "
-        "networks silent units probably swung at weights of about that size, where ours partly lie still near 0."
+        f"With outgoing weights of silent units of about {strength_text(nearest)}, these {len(table)} numbers taken "
+        f"together come nearest to the published values: they are {percent(away[nearest])} off on average, with the "
+        f"weights as trained {percent(away[AS_TRAINED])}. So the weights of silent units were probably about that size "
+        "in the paper's networks, where ours partly lie still near 0."
     )
 
 

@@ -22,7 +22,7 @@ from modularity_lib.findings.claims import (
 )
 from modularity_lib.findings.stricter_claims import CLAIM as STRICTER_CLAIM
 from modularity_lib.studies.catalogue import Study
-from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, SWEEP_NAMES
+from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, MEASURES, SWEEP_NAMES, strength_text
 
 
 def by_version(studies: Iterable[Study]) -> dict[str, list[str]]:
@@ -128,7 +128,7 @@ def _why(condition: Condition) -> str:
 
 
 def by_study_markdown(verdicts_of: Mapping[str, Mapping[str, Verdict]], *, claims: Sequence[str] | None = None) -> str:
-    """Markdown table: claims on every study, with verdict and effect in each cell.
+    """Markdown table: claims on every study, with verdict, effect and what is missed in each cell.
 
     Args:
         verdicts_of: {study: verdicts of `judge_all`}.
@@ -136,11 +136,14 @@ def by_study_markdown(verdicts_of: Mapping[str, Mapping[str, Verdict]], *, claim
     """
 
     def cell(verdict: Verdict) -> str:
-        but = f"; but {missed_text(verdict)}" if verdict.missed else ""
-        return f"{verdict.status}: {effect_text(verdict.effect)}{but}"
+        but = f"<br>but {missed_text(verdict)}" if verdict.missed else ""
+        return f"**{verdict.status}**<br>{effect_text(verdict.effect, digits=2)}{but}"
 
-    wanted = [claim for claim in CLAIMS if claims is None or claim.id in claims]
-    rows = ([claim.statement, *(cell(verdicts[claim.id]) for verdicts in verdicts_of.values())] for claim in wanted)
+    rows = (
+        [f"{number}. {claim.statement}", *(cell(verdicts[claim.id]) for verdicts in verdicts_of.values())]
+        for number, claim in enumerate(CLAIMS, start=1)
+        if claims is None or claim.id in claims
+    )
     return markdown(["claim", *(f"`{study}`" for study in verdicts_of)], rows)
 
 
@@ -246,7 +249,8 @@ def _penalty_text(verdict: Verdict) -> str:
         if measure not in largest
     ]
     average = ", ".join(
-        f"{SWEEP_NAMES[name]} {rise:.3f} (at {strength:.2g})" for name, (strength, rise) in seen.average.items()
+        f"{SWEEP_NAMES[name]} {rise:.3f} (at {strength_text(strength)})"
+        for name, (strength, rise) in seen.average.items()
     )
     return (
         f"Largest rise of Q, mean of {len(MEASURES)} measures: {average}; dropout's is larger than that of "
