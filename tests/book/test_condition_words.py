@@ -61,9 +61,12 @@ def test_the_nearest_condition_is_named_with_its_limit() -> None:
         -1,
     ]
     assert turning_text(table).startswith(
-        "Nearest to turning is claim 1: the factor of Q of the m must be above 1.5, and is 1.45 [1.40, 1.50]. Of the"
+        "Nearest to turning is claim 1. Its condition “factor of Q” (m) asks for more than 1.5, and we find 1.45 "
+        "[1.40, 1.50]. Of the"
     )
     assert "−1.0" in conditions_markdown(table)
+    across = table[table["condition"] == "agreement across"].assign(in_widths=0.1)
+    assert "Its condition “agreement across” asks for at most 0.25, and we find" in turning_text(across)
     assert turning_text(table.iloc[:0]) == "No claim could be tested."
 
 

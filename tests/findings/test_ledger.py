@@ -87,6 +87,11 @@ def test_two_combined_errors_off_is_the_last_that_counts_as_near(numbers: pd.Dat
     assert ledger_words.far_text(rows).startswith("Of 4 published values of Q 2 lie more than two errors off")
 
 
+def test_of_many_measures_and_sweeps_the_three_with_most_values_far_off_are_named(numbers: pd.DataFrame) -> None:
+    rows = numbers[(numbers["group"] == Q) & numbers["what"].str.contains(", dropout")].assign(in_errors=3.0)
+    assert ledger_words.far_text(rows).count(" under dropout (15)") == 3
+
+
 @pytest.mark.parametrize(
     ("count", "told"),
     [
@@ -121,6 +126,9 @@ def test_the_words_of_the_ledger_follow_its_numbers(numbers: pd.DataFrame) -> No
     )
     told = "Of the 3 groups for which we had set a limit, 2 keep to it."
     assert ledger_words.ledger_texts(farther)["ledger_sentence"].startswith(told)
+    everywhere = moved(numbers, "agreement of clusterings, trained", 0.1)
+    one = ledger_words.ledger_texts(moved(everywhere, Q, 0.1))["ledger_sentence"]
+    assert one.startswith("Of the 3 groups for which we had set a limit, 1 keeps to it.")
     nowhere = ledger_words.ledger_texts(numbers.assign(difference=1.0))["ledger_sentence"]
     assert nowhere.startswith("Of the 3 groups for which we had set a limit, none keep to it.")
     none = ledger_words.ledger_texts(numbers.assign(here=np.nan))

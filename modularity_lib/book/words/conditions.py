@@ -58,15 +58,16 @@ def turning_text(table: pd.DataFrame) -> str:
     if table.empty:
         return "No claim could be tested."
     nearest = nearest_to_turning(table)
-    at = f" of the {nearest['at']}" if nearest["at"] else ""
+    at = f" ({nearest['at']})" if nearest["at"] else ""
+    asks = {"above": "more than"}.get(nearest["asks"], nearest["asks"])
     compared = table.dropna(subset=["untrained"])
     met = compared[compared["untrained_meets"]]
     by_claim = [f"{len(rows)} of claim {_NUMBERS[str(claim)]}" for claim, rows in met.groupby("claim", sort=False)]
     which = f" ({listed(by_claim)})" if by_claim else ""
     says = " Such a condition says nothing of training." if by_claim else ""
     return (
-        f"Nearest to turning is claim {_NUMBERS[nearest['claim']]}: the {nearest['condition']}{at} must be "
-        f"{nearest['asks']} {nearest['limit']:g}, and is {_found(nearest)}. Of the {len(compared)} conditions that can "
+        f"Nearest to turning is claim {_NUMBERS[nearest['claim']]}. Its condition “{nearest['condition']}”{at} asks "
+        f"for {asks} {nearest['limit']:g}, and we find {_found(nearest)}. Of the {len(compared)} conditions that can "
         f"be put to untrained networks, they meet {len(met)}{which}.{says}"
     )
 

@@ -62,7 +62,8 @@ def _limits_kept_text(groups: pd.DataFrame) -> str:
     keep = int((limited["verdict"] == AGREES).sum())
     if keep == len(limited):
         return "Every group of numbers for which we had set a limit keeps to it."
-    return f"Of the {len(limited)} groups for which we had set a limit, {keep or 'none'} keep to it."
+    verb = "keeps" if keep == 1 else "keep"
+    return f"Of the {len(limited)} groups for which we had set a limit, {keep or 'none'} {verb} to it."
 
 
 def compared_text(
@@ -164,7 +165,7 @@ def far_text(numbers: pd.DataFrame) -> str:
     names = far["what"].str.split(", ", expand=True)
     kinds = names[0].map(MEASURE_LABELS) + " under " + names[1].replace(SWEEP_NAMES)
     counts = kinds.value_counts()
-    most = counts[counts >= 3]
+    most = counts[counts >= 3].head(3)
     below = int((far["difference"] < 0).sum())
     told = f"Of {len(q)} published values of Q {len(far)} lie more than two errors off, and ours are lower in {below}."
     if most.empty:

@@ -46,6 +46,7 @@ def texts(numbers: pd.DataFrame, table: pd.DataFrame, under_l2: pd.DataFrame) ->
     """What the published numerics explain: of all numbers, and of agreement under L2."""
     met = numbers["met"].value_counts()
     counts = {name: int(met.get(name, 0)) for name in (BOTH, DOUBLE, PUBLISHED, NEITHER)}
+    n_runs = under_l2["double"].iloc[0].n_runs
     by = {name: counts[BOTH] + counts[name] for name in (DOUBLE, PUBLISHED)}
     return {
         "met_sentence": (
@@ -54,7 +55,7 @@ def texts(numbers: pd.DataFrame, table: pd.DataFrame, under_l2: pd.DataFrame) ->
         ),
         "nearer_sentence": _nearer_text(table),
         "under_l2_sentence": _under_l2_text(under_l2),
-        "numerics_runs": f"{under_l2['double'].iloc[0].n_runs}",
+        "numerics_runs": f"{n_runs} run{'' if n_runs == 1 else 's'}",
     }
 
 
