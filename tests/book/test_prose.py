@@ -80,6 +80,7 @@ NO_RESULTS = {
     "sides_made_up",
     "lesion_rule",
     "copies_rule",
+    "rules_in_short",
 }  # they follow from the number of runs, from the grid, from limits, and from pilots
 
 

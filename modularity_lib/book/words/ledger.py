@@ -182,14 +182,14 @@ def studies_markdown(studies: Sequence[Results]) -> str:
 def number_text(what: str) -> str:
     """The name of a published number as `published_beside_ours` has it, in the words of the book.
 
-    What the name of its group says anyway is left out.
+    What the name of its group says anyway, such as mean or untrained, is left out.
 
     >>> number_text("input_covariance, l1, 0.00316228"), number_text("vi_norm, similarity_spearman")
     ('input covariance, L1 0.0032', 'VI (norm) and RSA (Spearman)')
     >>> number_text("trained, output_hessian, output_gradient"), number_text("input_gradient, sd")
     ('output Hessian and output gradient', 'input gradient')
     """
-    parts = [part for part in what.split(", ") if part not in _OF_GROUPS]
+    parts = what.split(", ")
     named = listed(_LABELS[part] for part in parts if part in _LABELS)
     at = [setting_text(name, float(strength)) for name, strength in pairwise(parts) if name in SWEEP_NAMES]
     return ", ".join([named, *at])
@@ -233,4 +233,3 @@ def _limits_text(row: pd.Series) -> str:
 
 
 _LABELS = {**MEASURE_LABELS, **METRIC_LABELS, **NETWORK_LABELS}
-_OF_GROUPS = ("trained", "untrained", "mean", "sd")

@@ -55,7 +55,9 @@ def texts(numbers: pd.DataFrame, table: pd.DataFrame, under_l2: pd.DataFrame) ->
         ),
         "nearer_sentence": _nearer_text(table),
         "under_l2_sentence": _under_l2_text(under_l2),
-        "numerics_runs": f"{n_runs} run{'' if n_runs == 1 else 's'}",
+        "numerics_again": (
+            f"We measured and searched the networks of {n_runs} run{'' if n_runs == 1 else 's'} again by these rules."
+        ),
     }
 
 
