@@ -105,6 +105,7 @@ def test_tables_have_the_numbers_of_their_rows() -> None:
         "| Q (3) | L2 | 7 | 0.040, 0.200 | 0.030, 0.300 | 1 / 4 / 10 / 13 |",
         "| Q (3) | all | 8 | 0.050, 0.400 | 0.050, 0.100 | 2 / 5 / 11 / 14 |",
     ]
+    assert words.under_l2_markdown(UNDER_L2.assign(strength=1e-5)).count("\n| 1e-5 |") == len(UNDER_L2)
     assert words.under_l2_markdown(UNDER_L2).splitlines()[2:5:2] == [
         "| 0.01 | across | 0.300 | 0.360 (0.360 to 0.360) | 0.270 (0.270 to 0.270) |",
         "| 0.001 | two upstream | 0.500 | 0.500 [0.252, 0.748] | 0.550 (0.550 to 0.550) |",
