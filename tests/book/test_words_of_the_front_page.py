@@ -135,18 +135,36 @@ def test_verdicts_in_words_say_why_and_join_studies_that_are_alike() -> None:
     assert "upstream measures only (`wide`)<br>**reproduced** (`base`) |" in rows[2]
 
 
+def test_verdicts_in_words_can_have_their_sizes() -> None:
+    wide, base = (replace(STUDY, name=name, protocol="final") for name in ("wide", "base"))
+    results = {
+        "made-up": made_up_results(),
+        "wide": made_up_results(flat_measures=DOWNSTREAM),
+        "base": made_up_results(),
+    }
+    verdicts = {name: judge_all(of) for name, of in results.items()}
+    row = short_verdicts_markdown([STUDY, wide, base], verdicts, sizes=True).splitlines()[2]
+    assert "| **reproduced**, 0.20 | **partly reproduced**, 0.10: Q rises in upstream" in row
+    assert row.endswith("(`wide`)<br>**reproduced**, 0.20 (`base`) |")
+    half = {name: judge_all(made_up_results(dropout_rise=rise)) for name, rise in (("wide", 0.2), ("base", 0.3))}
+    assert "| **reproduced**, 0.20 to 0.30 |" in short_verdicts_markdown([wide, base], half, sizes=True)
+
+
 def test_the_stricter_rule_stands_beside_the_first() -> None:
     results = made_up_results()
     stricter = {"made-up": judge_within_stricter(results)}
     table = short_verdicts_markdown([STUDY], {"made-up": judge_all(results)}, stricter)
     [row] = [line for line in table.splitlines() if "by a stricter rule" in line]
-    assert f"<br>by a stricter rule **{stricter['made-up'].status}**: upstream ones agree no more than in untr" in row
+    assert (
+        f"<br>by a stricter rule, set later, **{stricter['made-up'].status}**: upstream ones agree no more than in untr"
+        in row
+    )
 
 
 @pytest.mark.parametrize(
     ("effects", "why"),
     [
-        ({"strong_l2": MEASURES}, "in half of the measures or more a penalty does as much"),
+        ({"strong_l2": MEASURES}, "a penalty raises Q as much in half of the measures or more"),
         ({"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.5}}, "they agree too much"),
         ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, "downstream ones do not"),
         ({"flat_measures": MEASURES}, "Q rises by half or more in no measure"),

@@ -72,11 +72,14 @@ def short_verdicts_markdown(
     studies: Sequence[Study],
     verdicts_of: Mapping[str, Mapping[str, Verdict]],
     stricter: Mapping[str, Verdict] | None = None,
+    *,
+    sizes: bool = False,
 ) -> str:
-    """The table of `verdicts_markdown` in words alone: each verdict, and what it misses, once for all studies alike.
+    """The table of `verdicts_markdown` in words: each verdict, and what it misses, once for all studies alike.
 
     Args:
         studies, verdicts_of, stricter: as there.
+        sizes: with the mean effect behind each verdict.
     """
     versions = by_version(studies)
 
@@ -84,17 +87,24 @@ def short_verdicts_markdown(
         by_text: dict[str, list[str]] = {}
         for name in names:
             by_text.setdefault(_short_cell(verdicts_of[name][claim.id]), []).append(name)
-        parts = [
-            text + (f" ({listed(f'`{name}`' for name in of)})" if len(by_text) > 1 else "")
-            for text, of in by_text.items()
-        ]
+        parts = []
+        for text, of in by_text.items():
+            size = _sizes_text(verdicts_of[name][claim.id] for name in of) if sizes else ""
+            told = text.replace("**: ", f"**{size}: ") if "**: " in text else text + size
+            parts.append(told + (f" ({listed(f'`{name}`' for name in of)})" if len(by_text) > 1 else ""))
         if claim.id == STRICTER_CLAIM and stricter and set(names) <= set(stricter):
             found = dict.fromkeys(_short_cell(stricter[name]) for name in names)
-            parts.append("by a stricter rule " + " or ".join(found))
+            parts.append("by a stricter rule, set later, " + " or ".join(found))
         return "<br>".join(parts)
 
     rows = [[claim.statement, *(cell(claim, names) for names in versions.values())] for claim in CLAIMS]
     return markdown(["the paper's claim", *versions], rows)
+
+
+def _sizes_text(verdicts: Iterable[Verdict]) -> str:
+    means = [verdict.effect.mean for verdict in verdicts if verdict.effect is not None]
+    ends = dict.fromkeys(f"{mean:.2f}" for mean in (min(means), max(means))) if means else {}
+    return f", {' to '.join(ends)}" if ends else ""
 
 
 def _short_cell(verdict: Verdict) -> str:
@@ -111,9 +121,9 @@ def _why(condition: Condition) -> str:
         some = f"{families.pop()} measures only" if len(families) == 1 else "some measures only"
     match name:
         case "dropout's rise is the largest":
-            return "in half of the measures or more a penalty does as much"
+            return "a penalty raises Q as much in half of the measures or more"
         case "dropout's rise exceeds that of both penalties":
-            return "a penalty does as much"
+            return "a penalty raises Q as much"
         case "upper end" | "half of that within families":
             return "they agree too much"
         case "Q rises":
