@@ -43,11 +43,11 @@ def test_what_untrained_networks_meet_is_in_bold_and_counted() -> None:
     assert "| above 1.5 | 2.9" in factor or "| above 1.5 | 3.0" in factor
     met, compared = int(table["untrained_meets"].sum()), int(table["untrained"].notna().sum())
     told = turning_text(table)
-    assert f"Of the {compared} conditions that can be put to untrained networks, they meet {met} (4 of claim 3" in told
-    assert told.endswith(" Such a condition says nothing of training.")
+    assert f"Untrained networks can be asked {compared} of the conditions, and meet {met} (4 of claim 3" in told
+    assert told.endswith(" What they meet says nothing of training.")
     assert compared < len(table)
     none = turning_text(table.assign(untrained_meets=False))
-    assert none.endswith(f"Of the {compared} conditions that can be put to untrained networks, they meet 0.")
+    assert none.endswith(f"Untrained networks can be asked {compared} of the conditions, and meet 0.")
 
 
 def test_the_nearest_condition_is_named_with_its_limit() -> None:
@@ -61,8 +61,8 @@ def test_the_nearest_condition_is_named_with_its_limit() -> None:
         -1,
     ]
     assert turning_text(table).startswith(
-        "Nearest to turning is claim 1. Its condition “factor of Q” (m) asks for more than 1.5, and we find 1.45 "
-        "[1.40, 1.50]. Of the"
+        "Nearest to another verdict is claim 1. Its condition “factor of Q” (m) asks for more than 1.5, and we find "
+        "1.45 [1.40, 1.50]. Untrained networks can"
     )
     assert "−1.0" in conditions_markdown(table)
     across = table[table["condition"] == "agreement across"].assign(in_widths=0.1)
@@ -130,7 +130,7 @@ def test_the_disclosure_tells_both_pairs_of_numbers_and_every_date() -> None:
     within, across = FIRST_TABLES
     assert told["disclosure_measured"] == (
         f"That moved the numbers that decide claim 3 from 0.19 to {now[within]:.2f} and claim 4 from 0.13 to "
-        f"{now[across]:.2f}, and turned no verdict."
+        f"{now[across]:.2f}, and changed no verdict."
     )
     assert "and claim 4 from 0.13, and turned" in disclosure_texts({})["disclosure_measured"]
     assert told["disclosure_3"] == "24 November 2026, 13:03, commit 537f2bf: the first tables of v1 were complete."

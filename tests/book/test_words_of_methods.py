@@ -120,7 +120,7 @@ def test_the_ledger_in_short_counts_claims_by_version_and_numbers_within_two_err
     assert text.startswith(
         f"Of the paper's 4 claims we reproduce {'all' if held[0] == 4 else held[0]} on the arXiv version's experiments "
         f"and {held[2]} to {held[0]} on the published version's experiments. Of the published numbers 50 % lie within "
-        "two errors of ours. Every group"
+        "two standard errors of ours (by chance alone 95 % would). Every group"
     )
     none = ledger.short_text(numbers.assign(here=np.nan), [results], judged)
     assert none.endswith("None of the published numbers belongs to this study.")

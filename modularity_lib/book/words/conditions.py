@@ -64,11 +64,11 @@ def turning_text(table: pd.DataFrame) -> str:
     met = compared[compared["untrained_meets"]]
     by_claim = [f"{len(rows)} of claim {_NUMBERS[str(claim)]}" for claim, rows in met.groupby("claim", sort=False)]
     which = f" ({listed(by_claim)})" if by_claim else ""
-    says = " Such a condition says nothing of training." if by_claim else ""
+    says = " What they meet says nothing of training." if by_claim else ""
     return (
-        f"Nearest to turning is claim {_NUMBERS[nearest['claim']]}. Its condition “{nearest['condition']}”{at} asks "
-        f"for {asks} {nearest['limit']:g}, and we find {_found(nearest)}. Of the {len(compared)} conditions that can "
-        f"be put to untrained networks, they meet {len(met)}{which}.{says}"
+        f"Nearest to another verdict is claim {_NUMBERS[nearest['claim']]}. Its condition “{nearest['condition']}”{at} "
+        f"asks for {asks} {nearest['limit']:g}, and we find {_found(nearest)}. Untrained networks can be asked "
+        f"{len(compared)} of the conditions, and meet {len(met)}{which}.{says}"
     )
 
 
@@ -140,7 +140,7 @@ def disclosure_texts(judged: Mapping[str, Mapping[str, Verdict]]) -> dict[str, s
         now = judged["v1"][claim].effect if "v1" in judged else None
         parts.append(f"claim {_NUMBERS[claim]} from {before:.2f}" + (f" to {now.mean:.2f}" if now else ""))
     return {
-        "disclosure_measured": f"That moved the numbers that decide {listed(parts)}, and turned no verdict.",
+        "disclosure_measured": f"That moved the numbers that decide {listed(parts)}, and changed no verdict.",
         "disclosure_late": f"{listed(f'{rule.what} ({_told(rule)})' for rule in SET_AFTER)}.",
         **{f"disclosure_{place}": f"{_told(step)}: {step.what}." for place, step in enumerate(HISTORY, start=1)},
     }

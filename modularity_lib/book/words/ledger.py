@@ -5,6 +5,7 @@ from itertools import pairwise
 from string import ascii_uppercase
 
 import pandas as pd
+from scipy.stats import norm
 
 from modularity_lib.book.words.prose import listed, markdown, markdown_of, percent
 from modularity_lib.book.words.verdicts import by_version
@@ -16,6 +17,8 @@ from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import MEASURE_LABELS, METRIC_LABELS, NETWORK_LABELS, SWEEP_NAMES, setting_text
 
 ONE_WAY = 0.8  # differences go nearly all one way where their mean is at least this share of their mean size
+
+_MET_BY_CHANCE = float(2 * norm.cdf(MET) - 1)  # share of numbers that are off by no more, if errors are all there is
 
 
 def short_text(numbers: pd.DataFrame, studies: Sequence[Results], judged: Mapping[str, Mapping[str, Verdict]]) -> str:
@@ -54,7 +57,10 @@ def head_text(numbers: pd.DataFrame) -> str:
     if compared.empty:
         return "This study has none of the published numbers."
     met = (compared["in_errors"].abs() <= MET).mean()
-    return f"Of the published numbers {percent(met)} lie within two errors of ours."
+    return (
+        f"Of the published numbers {percent(met)} lie within two standard errors of ours (by chance alone "
+        f"{percent(_MET_BY_CHANCE)} would)."
+    )
 
 
 def _limits_kept_text(groups: pd.DataFrame) -> str:
