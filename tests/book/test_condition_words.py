@@ -132,7 +132,7 @@ def test_the_disclosure_tells_both_pairs_of_numbers_and_every_date() -> None:
         f"That moved the numbers that decide claim 3 from 0.19 to {now[within]:.2f} and claim 4 from 0.13 to "
         f"{now[across]:.2f}, and changed no verdict."
     )
-    assert "and claim 4 from 0.13, and turned" in disclosure_texts({})["disclosure_measured"]
+    assert "and claim 4 from 0.13, and changed" in disclosure_texts({})["disclosure_measured"]
     assert told["disclosure_3"] == "24 November 2026, 13:03, commit 537f2bf: the first tables of v1 were complete."
     assert told["disclosure_late"].count("November 2026") == len(SET_AFTER)
 
