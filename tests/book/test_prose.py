@@ -73,6 +73,7 @@ NO_RESULTS = {
     "modules_rule",
     "trial_sentence",
     "largest_l1",
+    "protocol_rules",
     "null_entropy",
     "made_up_rises",
     "effects_tests",
@@ -81,7 +82,7 @@ NO_RESULTS = {
     "lesion_rule",
     "copies_rule",
     "rules_in_short",
-}  # they follow from the number of runs, from the grid, from limits, and from pilots
+}  # they follow from the number of runs, from the grid, from the protocols, from limits, and from pilots
 
 
 def without_fences(lines: Iterable[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from modularity_lib.findings.claims import CLAIMS, NOT_REPRODUCED, PARTLY, REPRO
 from modularity_lib.findings.ledger import GROUPS, published_beside_ours
 from modularity_lib.findings.search_quality import SEARCH
 from modularity_lib.studies.results import Results
+from modularity_lib.vocabulary import BASELINE
 
 
 def with_weights(**effects: float) -> Results:
@@ -31,16 +32,31 @@ def test_where_weights_go_is_told_beside_what_is_learned() -> None:
     text = networks.short_text(with_weights())
     n_trained = len(STUDY.trained_configs())
     assert text == (
-        f"Yes, all {n_trained} of them. Without regularisation they name 95% of the test digits. At a dropout of 0.6 "
-        "it is 95%, and the sum of all |w| is 3.0 times as large. The strongest penalties under which all runs learn "
-        "leave 50% of that sum (L2 penalty) and 20% of that sum (L1 penalty)."
+        f"Yes, all {n_trained} networks do. Compared with the baseline, the sum of all |w| is 3.0 times as large at "
+        "dropout 0.6, 50 % as large at L2 0.001 and 20 % as large at L1 0.001, the strongest settings under which all "
+        "runs learn."
     )
 
 
 def test_networks_that_are_left_out_are_counted_and_their_settings_not_told() -> None:
     text = networks.short_text(with_weights(low_accuracy_above=0.4))
-    assert text.startswith(f"Yes, but for {STUDY.runs} of {len(STUDY.trained_configs())} networks, which strong")
-    assert "At a dropout of 0.3 it is 95%, and the sum of all |w| is 1.0 times" in text
+    kept, trained = len(STUDY.trained_configs()) - STUDY.runs, len(STUDY.trained_configs())
+    assert text.startswith(
+        f"Yes, {kept} of {trained} networks do. The other {STUDY.runs}, under strong dropout, are left out of"
+    )
+    assert "the sum of all |w| is 1.0 times as large at dropout 0.3, " in text
+
+
+def test_one_network_that_is_left_out_is_told_in_the_singular_and_one_that_no_regulariser_explains_by_none() -> None:
+    results = with_weights()
+    one = results.networks["trained"] & (results.networks["run"] == 0)
+    for at, told in (
+        ({"l1": max(STUDY.l1)}, "The other one, under strong L1, is left out"),
+        ({"dropout": 0.0, "l1": 0.0, "l2": BASELINE.l2}, "The other one is left out"),
+    ):
+        rows = one & np.logical_and.reduce([results.networks[name] == value for name, value in at.items()])
+        assert rows.sum() == 1
+        assert told in networks.short_text(replace(results, networks=results.networks.assign(analysed=~rows)))
 
 
 def test_a_setting_that_some_runs_did_not_learn_is_not_the_strongest_that_is_told() -> None:
@@ -48,7 +64,43 @@ def test_a_setting_that_some_runs_did_not_learn_is_not_the_strongest_that_is_tol
     table = results.networks
     one = (table["dropout"] == max(STUDY.dropout)) & (table["run"] == 0)
     text = networks.short_text(replace(results, networks=table.assign(analysed=table["analysed"] & ~one)))
-    assert "At a dropout of 0.3" in text
+    assert "at dropout 0.3" in text
+    none = networks.short_text(replace(results, networks=table.assign(analysed=~table["trained"])))
+    assert none.endswith(" are left out of what follows.")
+
+
+def test_the_protocols_are_told_with_the_numbers_that_training_takes() -> None:
+    text = networks.protocols_text()
+    for told in (
+        "learning rate stays at 0.001 and the weights after epoch 500",
+        "multiplied by 0.25 whenever the validation loss has not improved for more than 3 epochs",
+        "stops after 6 epochs above the lowest validation loss, or after epoch 500",
+    ):
+        assert told in text
+
+
+def test_each_study_has_a_row_with_the_epochs_that_it_really_trained() -> None:
+    """Epochs, their ends and the accuracy of what is kept, each counted here by hand."""
+    results = with_weights(low_accuracy_above=0.4)
+    table = results.networks.copy()
+    trained = np.flatnonzero(table["trained"])
+    table["epochs"] = 500
+    fixed = replace(results, networks=table.copy(), study=replace(STUDY, name="v1", protocol="v1"))
+    table.iloc[trained, table.columns.get_loc("epochs")] = np.arange(len(trained)) + 7
+    falling = replace(results, networks=table, study=replace(STUDY, name="mine", protocol="final"))
+    first, second = networks.protocols_markdown([fixed, falling]).splitlines()[2:]
+    n, last = len(trained), len(trained) + 6
+    shape = "-".join(map(str, STUDY.hidden))
+    assert first == f"| `v1` | {shape} | {STUDY.runs} (9) | 500 | 95.0 % | {STUDY.runs} of {n} |"
+    middle = f"{(7 + last) / 2:.0f} (7 to {last})"
+    assert second == f"| `mine` | {shape} | {STUDY.runs} (–) | {middle} | 95.0 % | {STUDY.runs} of {n} |"
+    caption = networks.protocols_caption([fixed, falling])
+    assert f"trains for {(7 + last) / 2:.0f} epochs on average, the arXiv version's for 500.**" in caption
+    later = replace(falling, networks=table.assign(epochs=table["epochs"] + 10))
+    assert f"for {(7 + last) / 2:.0f} to {(27 + last) / 2:.0f} epochs" in networks.protocols_caption(
+        [falling, later, fixed]
+    )
+    assert networks.protocols_caption([fixed]).startswith("**How long networks were trained")
 
 
 GAPS = pd.DataFrame(

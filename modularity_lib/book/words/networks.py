@@ -1,53 +1,125 @@
-"""Words on what networks learn, and on what regularisation does to their weights."""
+"""Words on what networks learn, how they are trained, and what regularisation does to their weights."""
 
-from modularity_lib.book.words.prose import listed, markdown
+from collections.abc import Sequence
+
+import pandas as pd
+
+from modularity_lib.book.words.prose import listed, markdown, percent
 from modularity_lib.studies.results import Results, rows_at, sweep
-from modularity_lib.vocabulary import BASELINE, LABELS, REGULARISERS, Regulariser, strength_text
+from modularity_lib.training.config import FACTOR, PATIENCE, STOP_AFTER, TrainingConfig
+from modularity_lib.vocabulary import (
+    BASELINE,
+    LABELS,
+    REGULARISERS,
+    SWEEP_NAMES,
+    Regulariser,
+    setting_text,
+    strength_text,
+)
+
+PAPER_RUNS = {"v1": 9, "final-base": 9, "final-wide": 3, "final-deep": 3}  # of each setting (its Methods)
 
 
 def short_text(results: Results) -> str:
     """Whether networks learn, and where their weights go, in a few sentences."""
-    networks = results.networks[results.networks["trained"]]
-    means = networks[["test_accuracy", "sum_abs_weights"]]
-    plain = means.loc[rows_at(networks, **BASELINE._asdict()).index].mean()
-    along = {name: _last_analysed(results, name) for name in REGULARISERS}
-    left_out = int((~networks["analysed"]).sum())
-    learn = (
-        f"Yes, but for {left_out} of {len(networks)} networks, which strong penalties keep from learning."
-        if left_out
-        else f"Yes, all {len(networks)} of them."
+    networks = _trained(results)
+    plain = rows_at(networks, **BASELINE._asdict())["sum_abs_weights"].mean()
+    sizes = []
+    for name in ("dropout", "l2", "l1"):
+        if (found := _last_analysed(results, name)) is not None:
+            strength, weights = found
+            share = weights / plain
+            sizes.append(
+                f"{f'{share:.1f} times' if share >= 1 else percent(share)} as large at {setting_text(name, strength)}"
+            )
+    told = _learn_text(networks)
+    if sizes:
+        told += (
+            f" Compared with the baseline, the sum of all |w| is {listed(sizes)}, the strongest "
+            f"{'settings' if len(sizes) > 1 else 'setting'} under which all runs learn."
+        )
+    return told
+
+
+def _learn_text(networks: pd.DataFrame) -> str:
+    """How many networks learn, and what regularises the others."""
+    left_out = networks[~networks["analysed"]]
+    if left_out.empty:
+        return f"Yes, all {len(networks)} networks do."
+    why = [SWEEP_NAMES[name] for name in REGULARISERS if (left_out[name] != getattr(BASELINE, name)).any()]
+    under = f", under strong {' or '.join(why)}," if why else ""
+    are = "the other one" if len(left_out) == 1 else f"the other {len(left_out)}"
+    return (
+        f"Yes, {len(networks) - len(left_out)} of {len(networks)} networks do. {are.capitalize()}{under} "
+        f"{'is' if len(left_out) == 1 else 'are'} left out of what follows."
     )
-    told = [f"{learn} Without regularisation they name {plain['test_accuracy']:.0%} of the test digits."]
-    if along["dropout"] is not None:
-        strength, accuracy, weights = along["dropout"]
-        told.append(
-            f"At a dropout of {strength:g} it is {accuracy:.0%}, and the sum of all |w| is "
-            f"{weights / plain['sum_abs_weights']:.1f} times as large."
-        )
-    left = {name: found[2] / plain["sum_abs_weights"] for name in ("l2", "l1") if (found := along[name]) is not None}
-    if left:
-        told.append(
-            "The strongest penalties under which all runs learn leave "
-            + listed(f"{share:.0%} of that sum ({LABELS[name]})" for name, share in left.items())
-            + "."
-        )
-    return " ".join(told)
 
 
-def _last_analysed(results: Results, regulariser: Regulariser) -> tuple[float, float, float] | None:
-    """Of the strongest setting whose networks all enter the figures: strength, test accuracy, sum of |w|."""
-    networks = sweep(results.networks[results.networks["trained"]], results.study, regulariser)
+def _last_analysed(results: Results, regulariser: Regulariser) -> tuple[float, float] | None:
+    """Of the strongest setting whose networks all enter the figures: strength and sum of |w|."""
+    networks = sweep(_trained(results), results.study, regulariser)
     complete = networks.groupby("strength")["analysed"].all()
     strengths = [strength for strength in complete[complete].index if strength > getattr(BASELINE, regulariser)]
     if not strengths:
         return None
-    means = networks[networks["strength"] == strengths[-1]][["test_accuracy", "sum_abs_weights"]].mean()
-    return strengths[-1], means["test_accuracy"], means["sum_abs_weights"]
+    return strengths[-1], networks.loc[networks["strength"] == strengths[-1], "sum_abs_weights"].mean()
+
+
+def protocols_text() -> str:
+    """How both protocols train: learning rate, when it falls, when training stops, which weights are kept."""
+    config = TrainingConfig()
+    return (
+        f"In the arXiv version's protocol (study v1) Adam's learning rate stays at {config.learning_rate:g} and the "
+        f"weights after epoch {config.epochs} count. In the published version's protocol (studies final-base, "
+        f"final-wide and final-deep) the rate starts there. It is multiplied by {FACTOR:g} whenever the validation loss "
+        f"has not improved for more than {PATIENCE} epochs. Training stops after {STOP_AFTER} epochs above the lowest "
+        f"validation loss, or after epoch {config.epochs}, and the weights with the lowest loss count."
+    )
+
+
+def protocols_caption(studies: Sequence[Results]) -> str:
+    """The finding of `protocols_markdown`: how long each protocol trains."""
+    means = {
+        kind: [_trained(one)["epochs"].mean() for one in studies if one.study.protocol == kind]
+        for kind in ("v1", "final")
+    }
+    finding = "How long networks were trained, and how well they learned."
+    if all(means.values()):
+        arxiv, final = (
+            " to ".join(dict.fromkeys(f"{end(means[kind]):.0f}" for end in (min, max))) for kind in ("v1", "final")
+        )
+        finding = f"The published protocol trains for {final} epochs on average, the arXiv version's for {arxiv}."
+    return f"**{finding}** Accuracy is the mean over the networks that are not left out."
+
+
+def protocols_markdown(studies: Sequence[Results]) -> str:
+    """Markdown table, a row for each study: hidden units, runs, epochs really trained, accuracy, networks left out."""
+    rows = []
+    for results in studies:
+        study, networks = results.study, _trained(results)
+        epochs, accuracy = networks["epochs"], networks.loc[networks["analysed"], "test_accuracy"].mean()
+        least, most = epochs.min(), epochs.max()
+        rows.append(
+            [
+                f"`{study.name}`",
+                "-".join(map(str, study.hidden)),
+                f"{study.runs} ({PAPER_RUNS.get(study.name, '–')})",
+                f"{epochs.mean():.0f}" + ("" if least == most else f" ({least} to {most})"),
+                "–" if pd.isna(accuracy) else percent(accuracy, digits=1),
+                f"{int((~networks['analysed']).sum())} of {len(networks)}",
+            ]
+        )
+    heads = ["study", "hidden units", "runs (the paper's)", "epochs: mean (range)", "test accuracy", "left out"]
+    return markdown(heads, rows)
+
+
+def _trained(results: Results) -> pd.DataFrame:
+    return results.networks[results.networks["trained"]]
 
 
 def accuracy_markdown(results: Results) -> str:
     """Markdown table: test accuracy of every setting, mean and range over runs, and how many networks were left out."""
-    networks = results.networks[results.networks["trained"]]
+    networks = _trained(results)
     lines = []
     for regulariser in REGULARISERS:
         of_sweep = sweep(networks, results.study, regulariser)
