@@ -1,6 +1,5 @@
 """Words on the correlations of similarity scores between measures."""
 
-import numpy as np
 import pandas as pd
 
 from modularity_lib.book.words.prose import listed, markdown
@@ -10,35 +9,26 @@ from modularity_lib.vocabulary import KINDS, LABELS, REGULARISERS, SWEEP_NAMES
 def score_texts(means: pd.DataFrame) -> dict[str, str]:
     """What `mean_correlations` found, in sentences.
 
-    `score_short`: the answer of the page; `score_verdict`: whether the measures agree on how modular a layer is;
-    `score_fixed`: whether they still do among networks of one setting; `score_untrained`: and among untrained ones;
+    `score_short`: the answer of the page; `score_verdict`: whether the families agree over whole sweeps;
+    `score_untrained`: and among untrained ones;
     `score_head`, `score_fixed_head`: for captions.
     """
     trained, untrained = means[means["sweep"] != "untrained"], means[means["sweep"] == "untrained"]
     free, fixed = (trained[trained["strength"] == name] for name in ("free", "fixed"))
     across = free[free["kind"] == "across"]
-    agreeing = across["low"] > 0
-    names = [_panel(row) for _, row in across[agreeing].iterrows()]
     before, after = across["mean"].mean(), fixed.loc[fixed["kind"] == "across", "mean"].mean()
-    within = fixed.loc[fixed["kind"].isin(("upstream", "downstream")), "mean"].mean()
-    answer = _answer(agreeing.to_numpy()) if across["low"].notna().any() else _without_intervals(across)
     if after < before / 2:
-        follows = "At fixed strength less than half of the correlation across the families is left."
-        head = "What the families share is mostly that both follow the regulariser."
+        head = "Most of what the families share is that Q of both changes with the strength of the regulariser."
+        because = ", since Q of both families changes with the strength of the regulariser"
     else:
-        follows = "At fixed strength half of the correlation across the families or more is left."
-        head = "The families share more than that both follow the regulariser."
+        head = "The families share more than that Q of both changes with the strength of the regulariser."
+        because = ""
     return {
         "score_short": (
-            f"{answer} Across the families the mean rank correlation of Q is {before:.2f} over the networks of a "
-            f"sweep, and {after:.2f} among networks of the same setting. {head}"
+            f"{_answer(across, fixed)} Over the networks of a sweep the correlation is {before:z.2f}{because}."
         ),
-        "score_head": answer,
-        "score_verdict": (
-            f"Across the families the 95 % interval lies above 0 in {int(agreeing.sum())} of {len(across)} sweeps and "
-            f"layers{f' ({listed(names)})' if names else ''}."
-        ),
-        "score_fixed": f"{follows} Within the families the correlation is {within:.2f} there.",
+        "score_head": _head(across),
+        "score_verdict": _verdict(across),
         "score_fixed_head": head,
         "score_untrained": _untrained_text(untrained),
     }
@@ -61,17 +51,40 @@ def _panel(row: pd.Series) -> str:
     return f"{SWEEP_NAMES[row['sweep']]} layer {row['layer']}"
 
 
-def _answer(agreeing: np.ndarray) -> str:
+def _answer(across: pd.DataFrame, fixed: pd.DataFrame) -> str:
+    """Whether the families agree among networks of one setting, which is what the page asks."""
+    if across["low"].isna().all():
+        runs = int(across["runs"].max()) if len(across) else 0
+        return f"There is no interval over {runs} run{'' if runs == 1 else 's'}, and so no verdict."
+    means = fixed.groupby("kind")["mean"].mean()
+    within = means.reindex(["upstream", "downstream"])
+    answer = "Hardly, across the families" if means["across"] < within.min() / 2 else "Partly, across the families"
+    return (
+        f"{answer}: among networks of one setting the mean rank correlation of Q is {means['across']:z.2f} for two "
+        f"measures of different families, {within['upstream']:.2f} for two upstream ones and "
+        f"{within['downstream']:.2f} for two downstream ones."
+    )
+
+
+def _head(across: pd.DataFrame) -> str:
+    """Over whole sweeps, for the picture of all networks."""
+    agreeing = across["low"] > 0
     if agreeing.all():
-        return "A network that one family calls more modular, the other does too."
+        return "As a regulariser gets stronger, Q of both families changes alike."
     if not agreeing.any():
-        return "Which network is more modular depends on the family of the measure."
-    return "Whether the other family calls the same networks more modular depends on the regulariser and the layer."
+        return "As a regulariser gets stronger, Q of one family does not follow that of the other."
+    return "Whether Q of both families changes alike depends on the regulariser and the layer."
 
 
-def _without_intervals(across: pd.DataFrame) -> str:
-    runs = int(across["runs"].max()) if len(across) else 0
-    return f"There is no interval over {runs} run{'' if runs == 1 else 's'}, and so no verdict."
+def _verdict(across: pd.DataFrame) -> str:
+    """In how many sweeps and layers the families agree, and in which where these are not all."""
+    agreeing = across["low"] > 0
+    of = f"{int(agreeing.sum())} of {len(across)} sweeps and layers"
+    if agreeing.all():
+        of = f"all {len(across)} sweeps and layers"
+    elif agreeing.any():
+        of += f" ({listed(_panel(row) for _, row in across[agreeing].iterrows())})"
+    return f"Over whole sweeps the 95 % interval of the correlation across the families lies above 0 in {of}."
 
 
 def _untrained_text(untrained: pd.DataFrame) -> str:
@@ -79,5 +92,5 @@ def _untrained_text(untrained: pd.DataFrame) -> str:
         return "There are too few untrained networks to compare."
     return (
         f"The {untrained['networks'].max():,} untrained networks differ in nothing but their random weights. Across "
-        f"the families their correlation is {untrained.loc[untrained['kind'] == 'across', 'mean'].mean():.2f}."
+        f"the families their correlation is {untrained.loc[untrained['kind'] == 'across', 'mean'].mean():z.2f}."
     )
