@@ -135,6 +135,22 @@ def forward_markdown(example: WorkedExample) -> str:
     return markdown(["image", *columns], [*rows, ["mean", "", "", _tuple(example.activity.mean(axis=0)), "", "", ""]])
 
 
+def image_markdown(example: WorkedExample, name: str) -> str:
+    """Markdown table: what the four measures average, of one image: h, ∂h/∂x, ∂y/∂h and ∂²L/∂h∂h."""
+    image = IMAGE_NAMES.index(name)
+    values = {
+        r"activity $h$": example.activity[image],
+        r"derivative $\partial h / \partial x$": example.input_jacobians[image],
+        r"derivative $\partial y / \partial h$": example.output_jacobians[image],
+        r"derivative $\partial^2 L / \partial h \partial h$": example.hessians[image],
+    }
+    rows = [
+        [MEASURE_LABELS[measure], what, f"${matrix_latex(found)}$"]
+        for measure, (what, found) in zip(example.averages, values.items(), strict=True)
+    ]
+    return markdown(["measure", "is made of", f"on image {name}"], rows)
+
+
 def derivative_markdown(example: WorkedExample) -> str:
     """Markdown table: ∂h/∂x, ∂y/∂h and ∂²L/∂h∂h of each image."""
     columns = {
@@ -156,13 +172,12 @@ def similarity_markdown(example: WorkedExample) -> str:
 
 
 def closest_pair_text(example: WorkedExample) -> str:
-    """Which two units each raw measure has as the most similar, in a sentence."""
-    said = []
+    """Which two units are the most similar over all images, by each raw measure, in a sentence."""
+    by_pair: dict[tuple[int, int], list[str]] = {}
     for name in example.averages:
-        matrix = example.measures[name]
-        i, j = closest_pair(matrix)
-        said.append(f"{i + 1} and {j + 1} by {MEASURE_LABELS[name]} (${as_latex(matrix[i, j])}$)")
-    return f"The most similar two units are {listed(said)}."
+        by_pair.setdefault(closest_pair(example.measures[name]), []).append(MEASURE_LABELS[name])
+    said = listed(f"units {i + 1} and {j + 1} by {listed(names)}" for (i, j), names in by_pair.items())
+    return f"Over all {len(IMAGES)} images the most similar two are {said}."
 
 
 def closest_pair(matrix: np.ndarray) -> tuple[int, int]:

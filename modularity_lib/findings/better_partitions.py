@@ -27,6 +27,7 @@ from modularity_lib.vocabulary import BASELINE, MEASURES, REGULARISERS
 
 RESTARTS = 5
 PERMUTATIONS = 1000  # of a p-value
+NO_MODULES = 1e-9  # a Q up to here is 0 but for rounding: all units are in one module
 _NETWORK = ["trained", "run", *REGULARISERS]
 
 
@@ -113,13 +114,13 @@ def gaps(results: Results, table: pd.DataFrame) -> pd.DataFrame:
     """How far Q of the paper's search stays below that of the better partitions: a row per regulariser.
 
     Returns:
-        `networks` ("none", then the regularisers), `matrices`; `mean`, `largest` and `least` gap, 1 - Q / Q better; the
-        share of matrices in which the paper's search finds one `as_good`.
+        `networks` ("none", then the regularisers); `matrices`, those that have modules; `mean`, `largest` and `least`
+        gap, 1 - Q / Q better; the share of matrices in which the paper's search finds one `as_good`.
     """
     names = ["run", *REGULARISERS, "layer", "measure"]
     old = results.analysed("modules", trained=True)[[*names, "score"]]
     both = old.merge(table[table["trained"]][[*names, "score"]], on=names, suffixes=("", "_better"))
-    missed = 1.0 - both["score"] / both["score_better"].where(both["score_better"] > 0.0)
+    missed = 1.0 - both["score"] / both["score_better"].where(both["score_better"] > NO_MODULES)
     kind = np.select(
         [both["dropout"] > 0.0, both["l1"] > 0.0, both["l2"] > BASELINE.l2], ["dropout", "l1", "l2"], "none"
     )

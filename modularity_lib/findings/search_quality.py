@@ -12,6 +12,7 @@ from modularity_lib.alignment.scores import element_centric_similarity, expected
 from modularity_lib.clustering.bound import modularity_bound
 from modularity_lib.clustering.modularity import AllUnitsDead, dead_units, modularity_score, to_adjacency
 from modularity_lib.clustering.paper_search import paper_modules, spectral_modules
+from modularity_lib.findings.better_partitions import NO_MODULES
 from modularity_lib.findings.synthetic import noise, planted
 from modularity_lib.studies.archive import Archive
 from modularity_lib.studies.results import Results
@@ -20,7 +21,6 @@ from modularity_lib.vocabulary import FAMILY, MEASURES, Measure
 Method = Callable[[np.ndarray, int], np.ndarray]  # similarity matrix and seed -> labels
 Matrices = Mapping[str, Mapping[str, np.ndarray]]  # {kind: {name: similarity matrix}}
 
-NO_MODULES = 1e-9  # a Q up to here is 0 but for rounding: all units are in one module
 _SECONDS_OF_A_PROOF = 60.0
 
 

@@ -61,6 +61,85 @@ def test_the_tables_show_what_was_measured() -> None:
     assert len({line.count("|") for line in lines}) == 1
 
 
+OWN = {
+    **FACTS,
+    "rows": [
+        {"table": "torch_func", "network": name, "inputs": 1_500, "ours_s": ours, "torch_func_s": theirs}
+        | {"ratio": ours / theirs, "largest_difference": 4.5e-9}
+        for name, ours, theirs in (("middle", 0.3, 0.4), ("tanh MLP", 0.1, 0.2), ("ResNet block", 2.2, 2.0))
+    ]
+    + [{"table": "sequential", "ratio": 9.0}],
+}
+BEST = {
+    **FACTS,
+    "rows": [
+        {"kind": kind, "matrices": n, "gap": gap, "Leiden gap": theirs, "ms": ms, "Leiden ms": 2.0, "ratio": ms / 2.0}
+        for kind, n, gap, theirs, ms in (
+            ("karate club", 1, 0.03, 0.0, 1.0), ("v1, dropout 0", 16, 0.0, 1.862, 4.0), ("LFR", 1, 0.001, 0.0, 30.0),
+        )
+    ],
+}  # fmt: skip
+LATE = {
+    **FACTS,
+    "rows": [
+        {"l2": 1e-05, "early_ms": 5.11, "late_ms": 5.84, "late_by_early": 1.1427, "plain_early_ms": 31.2}
+        | {"plain_late_ms": 31.2, "plain_late_by_early": 1.0028}
+    ],
+}
+STARTS = {
+    **FACTS,
+    "rows": [{"what": "import click", "milliseconds": 42.2}, {"what": "import modularity_lib", "milliseconds": 21.1}],
+}
+
+
+def test_own_networks_the_best_search_late_epochs_and_starts_are_shown_as_measured() -> None:
+    own = speed_words.own_networks_markdown(OWN).splitlines()
+    assert own[3] == "| tanh MLP | 1,500 | 0.10 | 0.20 | 0.50 | 4e-09 |"
+    assert len(own) == 2 + 3  # without those of a Sequential
+    assert "| v1, dropout 0 | 16 | 0.00% | 1.86% | 4.0 | 2.0 | 2 |" in speed_words.best_search_markdown(BEST)
+    assert "| 1e-05 | 5.1 | 5.8 | 1.14 | 1.00 |" in speed_words.late_epochs_markdown(LATE)
+    assert "| import click | 42 |" in speed_words.imports_markdown(STARTS)
+
+
+def test_it_is_said_where_the_search_is_slower_and_where_it_misses_more() -> None:
+    assert speed_words.best_search_text(BEST) == (
+        "find_modules takes longer than Leiden's method on 2 of 3 kinds of graphs: v1, dropout 0 and LFR. It misses "
+        "more of Q on 1 (karate club)."
+    )
+    better = {**BEST, "rows": [{**row, "gap": 0.0, "ratio": 0.5} for row in BEST["rows"]]}
+    assert speed_words.best_search_text(better) == (
+        "find_modules takes longer than Leiden's method on 0 of 3 kinds of graphs. It misses more of Q on 0."
+    )
+
+
+def test_the_table_in_sight_has_each_step_beside_its_alternative_and_the_worst_case_too() -> None:
+    rows = [{**TRAINING["rows"][0]}]
+    rows += [
+        {**rows[0], "what": what, "ms_per_network_step": ms}
+        for what, ms in (("side by side, 1", 0.5), ("side by side, 8", 0.25), ("side by side, 8, no pixel 0", 0.1))
+    ]
+    test = {"modules": 4, "score": "permutation test", "ours_ms": 1.0, "other": "numpy loop", "other_ms": 1200.0}
+    agreement = {**FACTS, "rows": [AGREEMENT["rows"][0], test, {**test, "ours_ms": 3.0}]}
+    facts = {
+        "training": {**FACTS, "rows": rows}, "similarity": SIMILARITY, "own_networks": OWN, "best_search": BEST,
+        "agreement": agreement, "imports": STARTS,
+    }  # fmt: skip
+    assert speed_words.summary_markdown(facts).splitlines()[2:] == [
+        "| training step of one network | 0.25 ms | plain PyTorch loop | 1.5 ms | 6 |",
+        "| 8 similarities, 500 images | 10 ms | automatic differentiation | 2 s | 200 |",
+        "| input gradient of a tanh MLP | 100 ms | torch.func at its best | 200 ms | 2 |",
+        "| input gradient of a ResNet block | 2.2 s | torch.func at its best | 2 s | 0.91 |",
+        "| modules: v1, dropout 0 | 4 ms | Leiden of igraph | 2 ms | 0.5 |",
+        "| modules: karate club | 1 ms | Leiden of igraph | 2 ms | 2 |",
+        "| modules: LFR | 30 ms | Leiden of igraph | 2 ms | 0.067 |",
+        "| permutation test of agreement | 1 ms | loop of NumPy | 1.2 s | 1,200 |",
+        "| import modularity_lib | 21.1 ms | import click | 42.2 ms | 2 |",
+    ]
+    assert speed_words.summary_caption(facts).startswith("**3 of 9 are slower than what stands beside them.**")
+    fast = {**facts, "own_networks": {"rows": OWN["rows"][1:2]}, "best_search": {"rows": BEST["rows"][:1]}}
+    assert speed_words.summary_caption(fast).startswith("**None is slower.**")
+
+
 def test_one_network_and_its_overhead_are_one_table() -> None:
     analysis = {**FACTS, "rows": {"seconds": {"module searches": 0.05}, "memory_gb": 1.25}}
     overhead = {**FACTS, "rows": {"store_ms": 7.25, "store_and_engine_ms": 12.0}}
@@ -87,12 +166,12 @@ def test_growth_is_drawn_for_images_and_units_on_one_scale_of_images() -> None:
 
 def test_the_powers_of_growth_are_those_of_the_points() -> None:
     growth = speed_words.growth(SIMILARITY, SEARCH)
-    text = speed_words.growth_text(growth)
-    assert "* 8 matrices of 2 layers, with images: power 1.00 over all sizes, 1.00 at the two largest" in text
+    text = speed_words.growth_markdown(growth)
+    assert "| 8 matrices of 2 layers | images | 1.00 | 1.00 |" in text
     power = np.log2(9 / 4)
-    assert f"* one module search, with units: power {power:.2f} over all sizes" in text
+    assert f"| one module search | units | {power:.2f} | {power:.2f} |" in text
     steeper = {**SEARCH, "rows": {**SEARCH["rows"], "units": [{"units": n, "ms": float(n) ** 3} for n in (64, 128)]}}
-    assert "one module search, with units: power 3.00" in speed_words.growth_text(
+    assert "| one module search | units | 3.00 |" in speed_words.growth_markdown(
         speed_words.growth(SIMILARITY, steeper)
     )
     table = speed_words.growth_table(growth)

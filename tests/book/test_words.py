@@ -110,25 +110,28 @@ def test_the_facts_of_a_pair_say_how_far_one_measures_modules_explain_the_other(
     scores = {(x, y): modularity_score(matrices[x], modules[y].labels) for x in matrices for y in matrices}
     facts = pair_texts(matrices, modules, scores, ("input_gradient", "output_gradient"))
     assert facts["name_b"] == "output gradient"
-    assert f"Q = {modules['input_gradient'].score:.3f}" in facts["pair_verdict"]
+    assert f"Q = {modules['input_gradient'].score:.2f} under its own" in facts["pair_verdict"]
+    assert "clusterings agree by " in facts["pair_verdict"]
+    same = pair_texts(matrices, dict.fromkeys(modules, modules["input_gradient"]), scores, tuple(matrices))
+    assert "clusterings agree by 1.00, where 0 is chance" in same["pair_verdict"]
     assert scores["input_gradient", "input_gradient"] == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(
     ("noises", "course"),
     [
-        ((0.6, 0.0), "It rises from"),
-        ((0.0, 0.6), "It falls from"),
-        ((0.0, 0.6, 0.0), "It rises and falls"),
-        ((0,), "one"),
+        ((0.6, 0.0), "Q rises from each strength to the next, from "),
+        ((0.0, 0.6), "Q falls from each strength to the next, from "),
+        ((0.0, 0.6, 0.0), "Q rises and falls: it is "),
+        ((0,), "There is only one strength to show: Q is "),
     ],
 )
 def test_the_facts_of_a_series_follow_its_scores(noises: tuple[float, ...], course: str) -> None:
     blocks = np.kron(np.eye(2), np.ones((6, 6)))
     modules = {0.1 * i: paper_modules(blocks + noise, seed=0) for i, noise in enumerate(noises)}
     facts = series_texts(modules, "input_covariance_norm")
-    assert course in facts["series_verdict"]
-    assert f"{modules[0.0].score:.3f} at dropout 0" in facts["series_verdict"]
+    assert facts["series_verdict"].startswith(f"{course}{modules[0.0].score:.2f} at dropout 0")
+    assert f"{modules[0.0].score:.2f} at dropout 0" in facts["series_verdict"]
     assert facts["series_measure"] == "Input covariance (norm)"
 
 

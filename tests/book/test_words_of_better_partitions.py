@@ -16,7 +16,7 @@ def test_gaps_are_told_in_percent_by_what_networks_have() -> None:
     assert words.gaps_markdown(table).splitlines() == [
         "| networks | matrices | gap: mean, largest | as good as the better one |",
         "|---|---|---|---|",
-        "| no regularisation | 1,234 | 1.2%, 8.3% | 25% |",
+        "| baseline | 1,234 | 1.2%, 8.3% | 25% |",
         "| L2 penalty | 5 | 2.0%, 3.0% | 100% |",
     ]
 
@@ -31,15 +31,23 @@ def test_both_verdicts_of_a_claim_stand_in_their_columns() -> None:
     ]
 
 
-def test_a_verdict_turns_where_its_status_does() -> None:
+def test_a_verdict_changes_where_its_status_does() -> None:
     both = {claim.id: (BEFORE, AFTER) for claim in CLAIMS}
     text = words.verdicts_text(both)
-    assert text.startswith("Every matrix was searched once more by `find_modules` with 5 restarts, and")
-    assert text.endswith(" started from. No verdict turns.")
+    assert text.startswith("We searched every matrix once more with 5 restarts of find_modules and judged")
+    assert text.endswith(" again. All verdicts stay as they are.")
     first, *_, last = CLAIMS
     both |= {claim.id: (BEFORE, Verdict("not reproduced", None, None)) for claim in (first, last)}
     assert words.verdicts_text(both).endswith(
-        f" started from. “{first.statement}” and “{last.statement}” get another verdict."
+        f" again. “{first.statement}” and “{last.statement}” get another verdict."
     )
     both[last.id] = (BEFORE, AFTER)
-    assert words.verdicts_text(both).endswith(f" started from. “{first.statement}” gets another verdict.")
+    assert words.verdicts_text(both).endswith(f" again. “{first.statement}” gets another verdict.")
+
+
+def test_the_gap_over_all_networks_is_a_mean_over_matrices_and_the_worst_is_named() -> None:
+    rows = [("none", 1, 0.04, 0.05), ("l2", 3, 0.02, 0.123)]
+    table = pd.DataFrame(rows, columns=["networks", "matrices", "mean", "largest"])
+    assert words.missed_text(table) == (
+        "The paper's search stays 2.5 % below these partitions on average, and 12.3 % at worst (L2 penalty)."
+    )

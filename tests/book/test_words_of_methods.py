@@ -11,6 +11,7 @@ from modularity_lib.book.words import ledger, modules, networks, speed
 from modularity_lib.findings.claims import CLAIMS, NOT_REPRODUCED, PARTLY, REPRODUCED, Verdict, judge_all
 from modularity_lib.findings.ledger import GROUPS, published_beside_ours
 from modularity_lib.findings.search_quality import SEARCH
+from modularity_lib.findings.synthetic import SEARCHED, SHUFFLED
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import BASELINE
 
@@ -114,25 +115,55 @@ GAPS = pd.DataFrame(
 BOUNDED = pd.DataFrame({"proven": [3, 2], "search_reaches": [1, 0], "default_reaches": [3, 1]})
 
 
-def test_the_gap_of_the_search_is_that_on_networks_alone() -> None:
+FLOOR = pd.DataFrame(
+    [(8, 100, 0.3), (8, 1000, 0.1), (64, 100, 0.07), (64, 1000, 0.06)], columns=["units", "samples", "mean"]
+)
+
+
+def test_methods_that_end_closer_are_named_by_family() -> None:
     assert modules.gap_text(GAPS) == (
-        "A single run of the paper's search ends below the best Q that is known: by 3.0% for upstream measures and "
-        "1.0% for downstream measures, on average over the matrices, and by 4.0% at worst. Of the methods that run "
-        "once Leiden ends closer for upstream measures and no other method ends closer for downstream measures."
+        "Of the methods that run once, Leiden ends closer for upstream measures and no other method ends closer for "
+        "downstream measures."
     )
 
 
 @pytest.mark.parametrize(
     ("verdicts_stay", "told"),
-    [(True, " Better partitions turn no verdict."), (False, " turn a verdict."), (None, "4.")],
+    [(True, "all verdicts stay as they are. But"), (False, "a verdict changes. But"), (None, "that of 4. But")],
 )
 def test_what_the_search_is_worth_in_short(verdicts_stay: bool | None, told: str) -> None:
-    text = modules.short_text(GAPS, BOUNDED, verdicts_stay=verdicts_stay)
-    assert text.startswith("A single run of the paper's search ends 2.3% below the best Q that is known. Of 5 layers")
-    assert "it finds that one in 1, and the default of find_modules in 4." in text
+    """The gap is that on networks alone: of noise it is 50 %."""
+    text = modules.short_text(GAPS, BOUNDED, FLOOR, verdicts_stay=verdicts_stay)
+    assert text.startswith(
+        "One run of the paper's search ends 2.3 % below the best Q that is known, 4.0 % at worst. It finds the proven "
+        "best partition of 1 of 5 matrices, and our find_modules that of 4."
+    )
     assert told in text
-    unproven = modules.short_text(GAPS, BOUNDED.assign(proven=0), verdicts_stay=verdicts_stay)
-    assert "proven" not in unproven
+    assert text.endswith("But noise has a Q of 0.06 to 0.10: what a Q means, only a null model can say.")
+    assert "that of all 5." in modules.short_text(
+        GAPS, BOUNDED.assign(default_reaches=[3, 2]), FLOOR, verdicts_stay=verdicts_stay
+    )
+    assert "proven" not in modules.short_text(GAPS, BOUNDED.assign(proven=0), FLOOR, verdicts_stay=verdicts_stay)
+
+
+def test_the_captions_of_tables_begin_with_what_is_found() -> None:
+    exact = pd.DataFrame({"method": [SEARCH, SEARCH, "Leiden"], "gap": [0.0, 0.1, 0.0]})
+    tested = pd.DataFrame(
+        [("noise", SHUFFLED, 0.01), ("noise", SHUFFLED, 0.02), ("noise", SEARCHED, 0.01), ("noise", SEARCHED, 0.9)],
+        columns=["kind", "test", "p_value"],
+    )
+    said = modules.captions(GAPS, exact, BOUNDED, tested)
+    assert said["gaps"].startswith("**Of the methods that run once, the paper's search ends closest to the best Q")
+    closer = GAPS.assign(gap=GAPS["gap"].where(GAPS["method"] != "Leiden", 0.0))
+    assert "once, Leiden ends closest" in modules.captions(closer, exact, BOUNDED, tested)["gaps"]
+    assert said["exact"].startswith("**The paper's search finds the best of all partitions in 1 of 2 small matrices.**")
+    assert said["bounds"].startswith("**Of 5 proven best partitions the paper's search finds 1, find_modules 4.**")
+    assert said["rates"].startswith(
+        "**Of matrices of noise, shuffled labels call 100 % modular, and a null model that is"
+    )
+    assert "too, 50 %.** Share with p of 0.05 or less; a valid test has 5 % on noise." in said["rates"]
+    assert not any("`" in caption for caption in said.values())  # one would end the fence of the table
+    assert modules.rates_markdown(tested).splitlines()[-1].startswith("| noise | 100 % (34 % to 100 %) | 50 % (9 % to")
 
 
 def test_searches_that_are_nearly_as_good_are_compared_with_the_best() -> None:
@@ -141,18 +172,22 @@ def test_searches_that_are_nearly_as_good_are_compared_with_the_best() -> None:
         ("upstream", False, 0.9, 0.1, 0.2), ("noise", False, 1.0, 0.5, 0.25),
     ]  # fmt: skip
     near = pd.DataFrame(rows, columns=["kind", "is_best", "share", "alike", "chance"])
-    told = "Their similarity to the best one's is 0.80 for upstream (chance 0.25) and 0.50 for noise (chance 0.25)."
+    mean = (0.7 / 0.8 + 0.4 / 0.7) / 2  # of what is beyond chance
+    told = (
+        f"Their agreement with the best one is {mean:.2f} for upstream measures and 0.33 for noise, where 0 is chance "
+        "and 1 the same modules."
+    )
     assert modules.near_text(near) == told
     assert modules.near_text(near[near["is_best"]]) == "No other search comes so near."
 
 
 def test_noise_is_told_by_units_at_the_most_samples_and_by_samples_at_the_most_units() -> None:
-    rows = [(8, 100, 0.3), (8, 1000, 0.1), (64, 100, 0.07), (64, 1000, 0.06)]
-    text = modules.floor_text(pd.DataFrame(rows, columns=["units", "samples", "mean"]))
-    assert text == (
-        "Pure noise scores between 0.06 and 0.10, depending on the number of units. The number of samples hardly "
-        "matters: for 64 units Q lies between 0.060 and 0.070."
+    assert modules.floor_text(FLOOR) == (
+        "Q of pure noise is 0.06 to 0.10, depending on the number of units. The number of samples hardly matters: for "
+        "64 units Q is 0.060 to 0.070."
     )
+    alike = modules.floor_text(FLOOR.assign(mean=0.1))
+    assert "is 0.10, depending" in alike  # no range from a number to itself
 
 
 def test_the_ledger_in_short_counts_claims_by_version_and_numbers_within_two_errors(v1: Results) -> None:
@@ -206,10 +241,24 @@ def test_speed_in_short_is_the_best_of_training_and_the_range_of_the_others() ->
                 {"table": "units", "ratio": 99.0},
             ]
         },
-        "agreement": {"rows": [{"other": "numpy loop", "ratio": x} for x in (70.0, 130.0)] + [{"other": "clusim"}]},
+        "own_networks": {
+            "rows": [{"table": "torch_func", "ratio": 0.52}, {"table": "torch_func", "ratio": 1.04}]
+            + [{"table": "sequential", "ratio": 9.0}]
+        },
+        "best_search": {
+            "rows": [
+                {"matrices": 3, "gap": 0.1, "Leiden gap": 1.0, "ratio": 0.5},
+                {"matrices": 1, "gap": 0.9, "Leiden gap": 0.0, "ratio": 14.9},
+            ]
+        },
     }
-    facts["agreement"]["rows"][-1]["ratio"] = 2.0
     assert speed.short_text(facts) == (
-        "Training is 8 times as fast as a plain PyTorch loop. The similarity of units is computed 24 to 37 times as "
-        "fast as by automatic differentiation, and a permutation test is 70 to 130 times as fast as a loop of NumPy."
+        "Training is 8 times as fast as a plain PyTorch loop. The similarity of units in the paper's networks is 24 to "
+        "37 times as fast as automatic differentiation, and other networks take 0.5 to 1.0 times as long as with "
+        "torch.func. find_modules misses less Q than Leiden's method, but takes up to 15 times as long."
     )
+    easy, hard = facts["best_search"]["rows"]
+    facts["best_search"]["rows"] = [easy, {**hard, "gap": 9.0, "ratio": 1.0}]
+    assert speed.short_text(facts).endswith("find_modules misses no less Q than Leiden's method, and is never slower.")
+    facts["similarity"]["rows"][1]["ratio"] = 24.2
+    assert "is 24 times as fast" in speed.short_text(facts)

@@ -80,15 +80,23 @@ def test_upstream_and_downstream_name_different_units_as_the_closest(found: Work
     pairs = {name: closest_pair(matrix) for name, matrix in found.measures.items() if name != "output_hessian_norm"}
     assert {pair for name, pair in pairs.items() if name.startswith("input")} == {(0, 1)}
     assert {pair for name, pair in pairs.items() if name.startswith("output")} == {(1, 2)}
-    text = example.closest_pair_text(found)
-    assert r"1 and 2 by input covariance ($\tfrac{4}{9}$)" in text
-    assert r"and 2 and 3 by output Hessian ($\tfrac{3}{2}$)." in text
+    assert example.closest_pair_text(found) == (
+        "Over all 3 images the most similar two are units 1 and 2 by input covariance and input gradient and units 2 "
+        "and 3 by output gradient and output Hessian."
+    )
 
 
 def test_the_page_shows_these_numbers(found: WorkedExample) -> None:
     assert r"| B | $(0,\, 1)$ | $(3,\, 1,\, 1)$ |" in example.forward_markdown(found)
     assert r"| mean |  |  | $(\tfrac{4}{3},\, \tfrac{2}{3},\, \tfrac{4}{3})$ |" in example.forward_markdown(found)
     assert r"| A | $\begin{bmatrix} 0 & 0 \\ 0 & 0 \\ 1 & 1 \end{bmatrix}$ |" in example.derivative_markdown(found)
+    one = example.image_markdown(found, "B").splitlines()
+    assert one[2] == r"| input covariance | activity $h$ | $\begin{bmatrix} 3 & 1 & 1 \end{bmatrix}$ |"
+    gates = r"$\begin{bmatrix} -2 & 2 \\ 0 & 2 \\ 1 & 1 \end{bmatrix}$"
+    assert one[3] == rf"| input gradient | derivative $\partial h / \partial x$ | {gates} |"
+    assert one[4].endswith(r"$\begin{bmatrix} 0 & -2 & 1 \\ -1 & 1 & -1 \end{bmatrix}$ |")
+    assert one[5].startswith("| output Hessian |")
+    assert len(one) == 6
     similarity = example.similarity_markdown(found)
     assert (
         r"| upstream | input covariance | $\begin{bmatrix} \tfrac{14}{9} & \tfrac{4}{9} & -\tfrac{1}{9}" in similarity

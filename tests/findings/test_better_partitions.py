@@ -224,4 +224,9 @@ def test_gaps_are_shares_of_the_better_q() -> None:
     assert found["matrices"].sum() == len(rows)
     assert found["mean"].to_numpy() == pytest.approx(0.1)
     assert not found["as_good"].any()
+    # All units in one module: Q is 0 but for rounding, and a share of it would say nothing.
+    of_one, rounding = table["l1"] > 0, table["score"].where(table["l1"] == 0, 1e-16)
+    found = gaps(results, table.assign(score=rounding))
+    assert found["matrices"].sum() == len(rows) - of_one.sum()
+    assert "l1" not in set(found["networks"])
     assert better_partitions.FINDING.in_full

@@ -108,8 +108,7 @@ def test_the_summary_counts_the_rows() -> None:
     )
     told = modules_words.bounds_text(bounds.summary(table))
     assert told == (
-        "The best partition is proven for 3 of 4 matrices. Of the others Q can be larger by 25.0% at most. One search "
-        "of the paper finds it in 2 of them, one call of find_modules in 2."
+        "The best partition is proven for 3 of 4 matrices. Of the others Q can be larger by 25.0 % at most."
     )
     [_, _, without, strong] = modules_words.bounds_markdown(bounds.summary(table)).splitlines()
     assert without == "| 0 | 2 of 3 | 1 | 1 | 5.0% (10.0%) | 2 |"

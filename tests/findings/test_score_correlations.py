@@ -105,8 +105,7 @@ def test_the_sentences_follow_the_scores() -> None:
     assert "no interval over 1 run, and so no verdict" in scores_words.score_texts(no_interval)["score_short"]
     assert with_common_rise["score_fixed_head"].startswith("Most of what the families share is that Q of both")
     assert with_common_rise["score_short"].endswith(
-        ", since Q of both families changes with the strength of the "
-        "regulariser."
+        ", since Q of both families changes with the strength of the regulariser."
     )
     assert with_common_rise["score_untrained"].startswith("The 20 untrained networks differ in nothing but")
     effect = np.random.default_rng(0).normal(size=10_000)

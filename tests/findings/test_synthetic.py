@@ -66,25 +66,26 @@ def test_rates_count_matrices_at_the_level() -> None:
 def test_words_follow_the_tables(p_values: pd.DataFrame) -> None:
     rate = made_up.rate_table(p_values).iloc[0]
     assert rate["test"] == made_up.SHUFFLED
-    said = modules_words.rates_text(p_values)
-    assert f"the test by shuffled labels calls {rate['called']} of 30 modular" in said
+    head, _, first, *_ = modules_words.rates_markdown(p_values).splitlines()
+    assert head == f"| matrices | {made_up.SHUFFLED} | {made_up.SEARCHED} |"
+    assert first.startswith(f"| {rate['kind']} | {rate['called'] / 30:.0%}".replace("%", " % ("))
     floor = pd.DataFrame({"units": [8, 16] * 2, "samples": [10, 10, 1000, 1000], "mean": [0.3, 0.2, 0.1, 0.05]})
-    assert "between 0.05 and 0.10, depending on the number of units" in modules_words.floor_text(floor)
-    assert "for 16 units Q lies between 0.050 and 0.200" in modules_words.floor_text(floor)
+    assert "Q of pure noise is 0.05 to 0.10, depending on the number of units" in modules_words.floor_text(floor)
+    assert "for 16 units Q is 0.050 to 0.200" in modules_words.floor_text(floor)
 
 
 @pytest.mark.parametrize(
     ("recovered", "words"),
     [
-        ([1.0, 1.0, 1.0], "though the blocks are found throughout"),
-        ([1.0, 1.0, 0.3], "and the blocks are found up to 0.2"),
-        ([0.5, 1.0, 1.0], "and the blocks are found in none of these cases"),
+        ([1.0, 1.0, 1.0], "Yet the blocks are found throughout."),
+        ([1.0, 1.0, 0.3], "The blocks are found up to 0.2."),
+        ([0.5, 1.0, 1.0], "The blocks are found in none of these cases."),
     ],
 )
 def test_words_say_how_far_blocks_are_found(recovered: list[float], words: str) -> None:
     common = pd.DataFrame({"shared": 0.3, "common": [0.0, 0.2, 0.5], "score": [0.6, 0.2, 0.1], "recovered": recovered})
     said = modules_words.common_text(common)
-    assert said.startswith("With a correlation of 0.3 within blocks Q goes from 0.600 to 0.100")
+    assert said.startswith("Blocks of units with a correlation of 0.3 have a Q of 0.60 where all units share a")
     assert words in said
 
 

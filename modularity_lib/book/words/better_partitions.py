@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, markdown_of
+from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, markdown_of, percent
 from modularity_lib.findings.better_partitions import RESTARTS
 from modularity_lib.findings.claims import CLAIMS, Verdict
 from modularity_lib.vocabulary import LABELS
 
-_NETWORKS = {"none": "no regularisation", **{name: LABELS[name] for name in ("dropout", "l2", "l1")}}
+_NETWORKS = {"none": "baseline", **{name: LABELS[name] for name in ("dropout", "l2", "l1")}}
 
 Both = Mapping[str, tuple[Verdict, Verdict]]  # by the paper's search and by the better partitions
 
@@ -44,14 +44,20 @@ def _turned(both: Both) -> list[str]:
 
 
 def verdicts_text(both: Both) -> str:
-    """Whether a verdict turns with better partitions."""
+    """Whether a verdict changes with better partitions."""
+    how = f"We searched every matrix once more with {RESTARTS} restarts of find_modules and judged the claims again."
     turned = _turned(both)
-    how = (
-        f"Every matrix was searched once more by `find_modules` with {RESTARTS} restarts, and the rules of the claims "
-        "were applied to these modules; untrained networks are those that the networks without regularisation started "
-        "from."
-    )
     if not turned:
-        return f"{how} No verdict turns."
+        return f"{how} All verdicts stay as they are."
     get = "gets" if len(turned) == 1 else "get"
     return f"{how} {capitalised(listed(f'“{one}”' for one in turned))} {get} another verdict."
+
+
+def missed_text(table: pd.DataFrame) -> str:
+    """How far the paper's search stays below the better partitions over all networks, from `better_partitions.gaps`."""
+    mean = (table["mean"] * table["matrices"]).sum() / table["matrices"].sum()
+    worst = table.loc[table["largest"].idxmax()]
+    return (
+        f"The paper's search stays {percent(mean, digits=1)} below these partitions on average, and "
+        f"{percent(worst['largest'], digits=1)} at worst ({_NETWORKS[worst['networks']]})."
+    )

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from modularity_lib.alignment.scores import element_centric_similarity, expected_element_centric_similarity
-from modularity_lib.book.words.prose import capitalised
+from modularity_lib.book.words.prose import capitalised, listed
 from modularity_lib.clustering.clusterings import Clustering
 from modularity_lib.vocabulary import MEASURE_LABELS
 
@@ -24,11 +24,11 @@ def pair_texts(
         element_centric_similarity(labels_a, labels_b),
         expected_element_centric_similarity(labels_a, labels_b),
     )
+    agree = (alike - chance) / (1.0 - chance)
     verdict = (
-        f"Under its own modules the {MEASURE_LABELS[a]} matrix has Q = {scores[a, a]:.3f}, under those of the "
-        f"{MEASURE_LABELS[b]} {scores[a, b]:.3f}; the other way round it is {scores[b, b]:.3f} and {scores[b, a]:.3f}. "
-        f"The two clusterings have an element-centric similarity of {alike:.2f}, where shuffled units would give "
-        f"{chance:.2f} on average."
+        f"The {MEASURE_LABELS[a]} matrix has Q = {scores[a, a]:z.2f} under its own modules and {scores[a, b]:z.2f} "
+        f"under those of the {MEASURE_LABELS[b]}. The other way round Q is {scores[b, b]:z.2f} and "
+        f"{scores[b, a]:z.2f}. The two clusterings agree by {agree:z.2f}, where 0 is chance and 1 the same modules."
     )
     units = len(matrices[a])
     return {"name_a": MEASURE_LABELS[a], "name_b": MEASURE_LABELS[b], "n_units": str(units), "pair_verdict": verdict}
@@ -37,19 +37,15 @@ def pair_texts(
 def series_texts(modules: Mapping[float, Clustering], measure: str) -> dict[str, str]:
     """Q of one measure at several strengths of dropout."""
     scores = {dropout: modules[dropout].score for dropout in sorted(modules)}
-    listed = ", ".join(f"{score:.3f} at dropout {dropout:g}" for dropout, score in scores.items())
+    ends = [f"{scores[dropout]:.2f} at dropout {dropout:g}" for dropout in scores]
     found = list(scores.values())
     steps = [after - before for before, after in pairwise(found)]
     if not steps:
-        course = "There is only one strength to show."
+        course = f"There is only one strength to show: Q is {ends[0]}."
     elif min(steps) > 0:
-        course = "It rises from each strength to the next."
+        course = f"Q rises from each strength to the next, from {ends[0]} to {ends[-1]}."
     elif max(steps) < 0:
-        course = "It falls from each strength to the next."
+        course = f"Q falls from each strength to the next, from {ends[0]} to {ends[-1]}."
     else:
-        course = "It rises and falls from one strength to the next."
-    label = MEASURE_LABELS[measure]
-    return {
-        "series_measure": capitalised(label),
-        "series_verdict": f"Modularity of the {label} matrix, layer and run as in the picture: {listed}. {course}",
-    }
+        course = f"Q rises and falls: it is {listed(ends)}."
+    return {"series_measure": capitalised(MEASURE_LABELS[measure]), "series_verdict": course}

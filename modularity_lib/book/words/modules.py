@@ -2,12 +2,13 @@
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import listed, markdown
+from modularity_lib.book.words.prose import listed, markdown, percent
 from modularity_lib.findings.search_quality import METHODS, SEARCH
-from modularity_lib.findings.synthetic import BLOCKS_IN_TEST, LEVEL, TESTED, rate_table
+from modularity_lib.findings.synthetic import BLOCKS_IN_TEST, LEVEL, SEARCHED, SHUFFLED, TESTED, rate_table
 
 CLOSE = 0.99  # share of the best Q from which a search counts as nearly the best
 FOUND = 0.99  # element-centric similarity with the planted blocks from which they count as found
+REACHED = 1e-9  # Q missed up to here is rounding
 MADE_UP = ("noise", "planted blocks")  # kinds of matrices that come from no network
 
 
@@ -27,7 +28,7 @@ def exact_markdown(exact: pd.DataFrame) -> str:
     """Markdown table: how often each method reaches the largest Q of all partitions, and how far it stays below."""
     rows = []
     for method, found in exact.groupby("method", sort=False):
-        reached, missed = int((found["gap"] <= 1e-9).sum()), found["gap"].clip(lower=0.0)
+        reached, missed = int((found["gap"] <= REACHED).sum()), found["gap"].clip(lower=0.0)
         rows.append([method, f"{reached} of {len(found)}", f"{missed.mean():.4f}", f"{missed.max():.4f}"])
     return markdown(["method", "reaches the largest Q", "Q missed, mean", "Q missed, most"], rows)
 
@@ -46,24 +47,58 @@ def bounds_markdown(summary: pd.DataFrame) -> str:
         for row in summary.to_dict("records")
     )
     paper, default = "found by the paper's search", "found by `find_modules`"
-    return markdown(["dropout", "best proven", "in ten seconds", paper, "paper's search below it", default], rows)
+    return markdown(["dropout", "best proven", "in ten seconds", paper, "below it", default], rows)
 
 
 def bounds_text(summary: pd.DataFrame) -> str:
-    """For how many whole layers the best modules are proven, and how often two searches find these."""
-    matrices, proven, found, default = (
-        int(summary[column].sum()) for column in ("matrices", "proven", "search_reaches", "default_reaches")
-    )
-    which = f"all {matrices}" if proven == matrices else f"{proven} of {matrices}"
+    """For how many whole layers the best modules are proven, and how far Q of the others could be from it."""
+    matrices, proven = int(summary["matrices"].sum()), int(summary["proven"].sum())
+    if proven == matrices:
+        return f"The best partition is proven for all {matrices} matrices."
     if proven == 0:
         return f"The best partition is proven for none of {matrices} matrices."
-    open_ = (
-        "" if proven == matrices else f" Of the others Q can be larger by {summary['largest_gap'].max():.1%} at most."
-    )
     return (
-        f"The best partition is proven for {which} matrices.{open_} One search of the paper finds it in {found} of "
-        f"them, one call of find_modules in {default}."
+        f"The best partition is proven for {proven} of {matrices} matrices. Of the others Q can be larger by "
+        f"{percent(summary['largest_gap'].max(), digits=1)} at most."
     )
+
+
+def captions(gaps: pd.DataFrame, exact: pd.DataFrame, bounded: pd.DataFrame, p_values: pd.DataFrame) -> dict[str, str]:
+    """The finding of each table, in bold, and what is in it."""
+    of_networks = gaps[~gaps["kind"].isin(MADE_UP) & gaps["method"].isin(list(METHODS))]
+    closest = of_networks.groupby("method", sort=False)["gap"].mean().idxmin()
+    own = exact.loc[exact["method"] == SEARCH, "gap"]
+    found, default, proven = (int(bounded[name].sum()) for name in ("search_reaches", "default_reaches", "proven"))
+    rates = rate_table(p_values).set_index(["kind", "test"])["rate"]
+    shuffled, searched = (percent(rates["noise", test]) for test in (SHUFFLED, SEARCHED))
+    closest = "the paper's search" if closest == SEARCH else closest
+    return {
+        "gaps": (
+            f"**Of the methods that run once, {closest} ends closest to the best Q on matrices of networks.** Gap: "
+            "mean and, in brackets, the largest."
+        ),
+        "exact": (
+            f"**The paper's search finds the best of all partitions in {int((own <= REACHED).sum())} of {len(own)} "
+            "small matrices.** The last columns say how much Q a method misses."
+        ),
+        "bounds": (
+            f"**Of {proven} proven best partitions the paper's search finds {found}, find_modules {default}.** Below "
+            "it: how far Q of the paper's search stays below a proven best, mean and, in brackets, most."
+        ),
+        "rates": (
+            f"**Of matrices of noise, shuffled labels call {shuffled} modular, and a null model that is searched, too, "
+            f"{searched}.** Share with p of {LEVEL:g} or less; a valid test has {percent(LEVEL)} on noise."
+        ),
+    }
+
+
+def rates_markdown(p_values: pd.DataFrame) -> str:
+    """Markdown table: how often each test calls each kind of matrix modular, with its 95 % interval."""
+    rows = rate_table(p_values)
+    tests = list(dict.fromkeys(rows["test"]))
+    cells = rows.set_index(["kind", "test"])
+    lines = ([kind, *(_rate_text(cells.loc[(kind, test)]) for test in tests)] for kind in dict.fromkeys(rows["kind"]))
+    return markdown(["matrices", *tests], lines)
 
 
 def texts(
@@ -76,18 +111,14 @@ def texts(
     bounded: pd.DataFrame,
 ) -> dict[str, str]:
     """What `search_quality` and `synthetic` found, in words."""
-    kinds = gaps.groupby("kind", sort=False)["matrix"].nunique()
     return {
-        "n_matrices": ", ".join(f"{count} of {kind}" for kind, count in kinds.items()),
         "gap_sentence": gap_text(gaps),
         "exact_size": f"{exact['matrix'].nunique()} matrices",
         "near_sentence": near_text(near),
         "floor_sentence": floor_text(floor),
         "common_sentence": common_text(common),
-        "rates_sentence": rates_text(p_values),
         "close": f"{1 - CLOSE:.0%}",
         "bounds_sentence": bounds_text(bounded),
-        "level": f"{LEVEL:.0%}",
         "draws": f"{floor['draws'].iloc[0]}",
         "draws_common": f"{common['draws'].iloc[0]}",
         "n_tested": f"{p_values['matrix'].nunique()}",
@@ -96,67 +127,77 @@ def texts(
     }
 
 
-def short_text(gaps: pd.DataFrame, bounded: pd.DataFrame, *, verdicts_stay: bool | None) -> str:
-    """How good both searches are, and whether it matters, in a few sentences.
+def short_text(gaps: pd.DataFrame, bounded: pd.DataFrame, floor: pd.DataFrame, *, verdicts_stay: bool | None) -> str:
+    """How good both searches are, whether it matters, and what Q alone does not say, in a few sentences.
 
     Args:
         gaps: of `search_quality.gap_table`.
         bounded: of `bounds.summary`.
+        floor: of `synthetic.floor_table`.
         verdicts_stay: whether better partitions leave all verdicts as they are; None: that was not measured.
     """
-    of_networks = gaps[~gaps["kind"].isin(MADE_UP) & (gaps["method"] == SEARCH)]
+    gap = gaps.loc[~gaps["kind"].isin(MADE_UP) & (gaps["method"] == SEARCH), "gap"]
     proven, paper, default = (int(bounded[name].sum()) for name in ("proven", "search_reaches", "default_reaches"))
-    told = f"A single run of the paper's search ends {of_networks['gap'].mean():.1%} below the best Q that is known."
+    told = (
+        f"One run of the paper's search ends {percent(gap.mean(), digits=1)} below the best Q that is known, "
+        f"{percent(gap.max(), digits=1)} at worst."
+    )
     if proven:
         told += (
-            f" Of {proven} layers whose best partition is proven, it finds that one in {paper}, and the default of "
-            f"find_modules in {default}."
+            f" It finds the proven best partition of {paper} of {proven} matrices, and our find_modules that of "
+            f"{f'all {proven}' if default == proven else default}."
         )
     if verdicts_stay is not None:
-        told += " Better partitions turn no verdict." if verdicts_stay else " Better partitions turn a verdict."
-    return told + " A high Q by itself proves nothing: noise has one, too."
+        told += (
+            " With better partitions all verdicts stay as they are."
+            if verdicts_stay
+            else " With better partitions a verdict changes."
+        )
+    return f"{told} But noise has a Q of {_noise_range(floor)}: what a Q means, only a null model can say."
 
 
 def gap_text(gaps: pd.DataFrame) -> str:
-    """How far one search of the paper ends below the best on the matrices of networks, and what ends closer."""
+    """Which methods that run once end closer than one search of the paper, on the matrices of networks."""
     kinds = dict(list(gaps[~gaps["kind"].isin(MADE_UP)].groupby("kind", sort=False)))
-    own = {str(kind): rows.loc[rows["method"] == SEARCH, "gap"] for kind, rows in kinds.items()}
-    means = listed(f"{gap.mean():.1%} for {kind} measures" for kind, gap in own.items())
-    most = max(gap.max() for gap in own.values())
     closer = []
     for kind, rows in kinds.items():
         by_method = rows.groupby("method", sort=False)["gap"].mean()
         ahead = [name for name in by_method.index if name in METHODS and by_method[name] < by_method[SEARCH]]
         ends = f"{listed(ahead)} end{'s' * (len(ahead) == 1)}" if ahead else "no other method ends"
         closer.append(f"{ends} closer for {kind!s} measures")
-    return (
-        f"A single run of the paper's search ends below the best Q that is known: by {means}, on average over the "
-        f"matrices, and by {most:.1%} at worst. Of the methods that run once {listed(closer)}."
-    )
+    return f"Of the methods that run once, {listed(closer)}."
 
 
 def near_text(near: pd.DataFrame) -> str:
-    """How alike the modules of nearly equally good searches are."""
+    """How alike the modules of nearly equally good searches are, corrected for chance."""
     close = near[~near["is_best"] & (near["share"] >= CLOSE)]
+    corrected = (close["alike"] - close["chance"]) / (1.0 - close["chance"])
     found = [
-        f"{rows['alike'].mean():.2f} for {kind} (chance {rows['chance'].mean():.2f})"
-        for kind, rows in close.groupby("kind", sort=False)
+        f"{mean:.2f} for {kind}{'' if kind in MADE_UP else ' measures'}"
+        for kind, mean in corrected.groupby(close["kind"], sort=False).mean().items()
     ]
     if not found:
         return "No other search comes so near."
-    return f"Their similarity to the best one's is {listed(found)}."
+    return f"Their agreement with the best one is {listed(found)}, where 0 is chance and 1 the same modules."
 
 
 def floor_text(floor: pd.DataFrame) -> str:
     """Q of noise, and what it depends on."""
-    most, largest = floor["samples"].max(), floor["units"].max()
-    by_units = floor.loc[floor["samples"] == most, "mean"]
+    largest = floor["units"].max()
     by_samples = floor.loc[floor["units"] == largest, "mean"]
     return (
-        f"Pure noise scores between {by_units.min():.2f} and {by_units.max():.2f}, depending on the number of units. "
-        f"The number of samples hardly matters: for {largest} units Q lies between {by_samples.min():.3f} and "
-        f"{by_samples.max():.3f}."
+        f"Q of pure noise is {_noise_range(floor)}, depending on the number of units. The number of samples hardly "
+        f"matters: for {largest} units Q is {_range(by_samples, digits=3)}."
     )
+
+
+def _noise_range(floor: pd.DataFrame) -> str:
+    """Q of noise by the number of units, at the largest number of samples."""
+    return _range(floor.loc[floor["samples"] == floor["samples"].max(), "mean"], digits=2)
+
+
+def _range(values: pd.Series, *, digits: int) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (values.min(), values.max())))
 
 
 def common_text(common: pd.DataFrame) -> str:
@@ -164,32 +205,22 @@ def common_text(common: pd.DataFrame) -> str:
     return " ".join(_common_text(within, rows) for within, rows in common.groupby("shared"))
 
 
-def rates_text(p_values: pd.DataFrame) -> str:
-    """How often each test calls each kind of matrix modular."""
-    return " ".join(
-        f"On {kind}, {listed(_rate_text(row) for _, row in rows.iterrows())}."
-        for kind, rows in rate_table(p_values).groupby("kind", sort=False)
-    )
-
-
 def _common_text(within: object, rows: pd.DataFrame) -> str:
     first, last = rows.iloc[0], rows.iloc[-1]
     found = rows["recovered"] >= FOUND
     still = rows.loc[found.cummin(), "common"]
     if found.all():
-        recovered = "though the blocks are found throughout"
+        recovered = "Yet the blocks are found throughout."
     elif still.empty:
-        recovered = "and the blocks are found in none of these cases"
+        recovered = "The blocks are found in none of these cases."
     else:
-        recovered = f"and the blocks are found up to {still.iloc[-1]:g}"
+        recovered = f"The blocks are found up to {still.iloc[-1]:g}."
     return (
-        f"With a correlation of {within:g} within blocks Q goes from {first['score']:.3f} to {last['score']:.3f} as "
-        f"the correlation shared by all units goes from {first['common']:g} to {last['common']:g}, {recovered}."
+        f"Blocks of units with a correlation of {within:g} have a Q of {first['score']:.2f} where all units share a "
+        f"correlation of {first['common']:g}, and of {last['score']:.2f} where they share {last['common']:g}. "
+        f"{recovered}"
     )
 
 
 def _rate_text(row: pd.Series) -> str:
-    return (
-        f"the test by {row['test']} calls {row['called']} of {row['matrices']} modular "
-        f"({row['rate']:.0%}, 95 % interval {row['low']:.0%} to {row['high']:.0%})"
-    )
+    return f"{percent(row['rate'])} ({percent(row['low'])} to {percent(row['high'])})"

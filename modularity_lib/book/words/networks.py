@@ -72,8 +72,8 @@ def protocols_text() -> str:
         f"In the arXiv version's protocol (study v1) Adam's learning rate stays at {config.learning_rate:g} and the "
         f"weights after epoch {config.epochs} count. In the published version's protocol (studies final-base, "
         f"final-wide and final-deep) the rate starts there. It is multiplied by {FACTOR:g} whenever the validation "
-        f"loss has not improved for more than {PATIENCE} epochs. Training stops after {STOP_AFTER} epochs above the lowest "
-        f"validation loss, or after epoch {config.epochs}, and the weights with the lowest loss count."
+        f"loss has not improved for more than {PATIENCE} epochs. Training stops after {STOP_AFTER} epochs above the "
+        f"lowest validation loss, or after epoch {config.epochs}, and the weights with the lowest loss count."
     )
 
 

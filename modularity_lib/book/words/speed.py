@@ -1,7 +1,7 @@
 """The benchmarks that come with the project, as tables: written by `make bench JSON=data/benchmarks`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,20 @@ from modularity_lib.studies.catalogue import STUDIES
 from modularity_lib.vocabulary import MEASURES
 
 BENCHMARKS_FOLDER = checkout() / "data" / "benchmarks"
+LEAST_GAP = 0.005  # % of Q; less is 0 in the table
 IMAGES_OF_A_ROW = 1_000  # benchmarks/similarity.py gives seconds against units for so many images
-NAMES = ("training", "module_search", "similarity", "agreement", "analysis", "overhead")
+NAMES = (
+    "training",
+    "module_search",
+    "best_search",
+    "similarity",
+    "own_networks",
+    "agreement",
+    "analysis",
+    "overhead",
+    "late_epochs",
+    "imports",
+)
 
 
 def benchmark(name: str, folder: Path | str = BENCHMARKS_FOLDER) -> dict[str, Any]:
@@ -46,19 +58,91 @@ def origin(facts: Mapping[str, Any], *names: str) -> list[str]:
 
 
 def short_text(facts: Mapping[str, Mapping[str, Any]]) -> str:
-    """How fast training, similarity and comparing are beside the obvious alternatives, in a sentence.
+    """How fast training, similarity and the search are beside the obvious alternatives, in a few sentences.
 
     Args:
         facts: {name of a benchmark: of `benchmark`}.
     """
     training = max(row["times_plain_loop"] for row in facts["training"]["rows"])
-    similarity = [row["ratio"] for row in facts["similarity"]["rows"] if row["table"] == "differentiation"]
-    tests = [row["ratio"] for row in facts["agreement"]["rows"] if row["other"] == "numpy loop"]
+    similarity = [row["ratio"] for row in _of(facts["similarity"], "differentiation")]
+    own = [row["ratio"] for row in _of(facts["own_networks"], "torch_func")]
+    search = pd.DataFrame(facts["best_search"]["rows"])
+    gap, leiden = (np.average(search[name], weights=search["matrices"]) for name in ("gap", "Leiden gap"))
+    slowest = search["ratio"].max()
+    misses = "less" if gap < leiden else "no less"
+    takes = f"but takes up to {slowest:.0f} times as long" if slowest > 1 else "and is never slower"
     return (
-        f"Training is {training:.0f} times as fast as a plain PyTorch loop. The similarity of units is computed "
-        f"{min(similarity):.0f} to {max(similarity):.0f} times as fast as by automatic differentiation, and a "
-        f"permutation test is {min(tests):.0f} to {max(tests):.0f} times as fast as a loop of NumPy."
+        f"Training is {training:.0f} times as fast as a plain PyTorch loop. The similarity of units in the paper's "
+        f"networks is {_range(similarity, digits=0)} times as fast as automatic differentiation, and other networks "
+        f"take {_range(own, digits=1)} times as long as with torch.func. find_modules misses {misses} Q than Leiden's "
+        f"method, {takes}."
     )
+
+
+def summary_markdown(facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Markdown table: what is done, in what time, and beside what."""
+    rows = (
+        [what, _milliseconds(ours), beside, _milliseconds(theirs), _times(theirs / ours)]
+        for what, ours, beside, theirs in _summary(facts)
+    )
+    return markdown(["what", "ours", "beside", "takes", "times as fast"], rows)
+
+
+def summary_caption(facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Its finding: how many of these are slower than what stands beside them."""
+    rows = list(_summary(facts))
+    slower = sum(theirs < ours for _, ours, _, theirs in rows)
+    finding = f"{slower} of {len(rows)} are slower than what stands beside them." if slower else "None is slower."
+    return (
+        f"**{finding}** Medians of several repeats, one thread. Of networks and matrices: where we compare best, and "
+        "where worst."
+    )
+
+
+def _summary(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, float, str, float]]:
+    """What is done, in how many ms, beside what, and in how many ms that does it."""
+    steps = {row["what"]: row["ms_per_network_step"] for row in facts["training"]["rows"]}
+    alike = [ms for what, ms in steps.items() if what.startswith("side by side") and "no pixel" not in what]
+    yield "training step of one network", min(alike), "plain PyTorch loop", steps["plain PyTorch loop"]
+    row = _of(facts["similarity"], "differentiation")[-1]
+    ours, theirs = (1e3 * row[name] for name in ("closed_form_s", "differentiation_s"))
+    yield f"8 similarities, {row['images']:,} images", ours, "automatic differentiation", theirs
+    for row in _extremes(_of(facts["own_networks"], "torch_func")):
+        ours, theirs = (1e3 * row[name] for name in ("ours_s", "torch_func_s"))
+        yield f"input gradient of a {row['network']}", ours, "torch.func at its best", theirs
+    searched = facts["best_search"]["rows"]
+    of_the_paper = [row for row in searched if row["kind"].startswith("v1")][:1]
+    for row in [*of_the_paper, *_extremes(searched)]:
+        yield f"modules: {row['kind']}", row["ms"], "Leiden of igraph", row["Leiden ms"]
+    row = next(row for row in facts["agreement"]["rows"] if row["other"] == "numpy loop")
+    yield "permutation test of agreement", row["ours_ms"], "loop of NumPy", row["other_ms"]
+    starts = {row["what"]: row["milliseconds"] for row in facts["imports"]["rows"]}
+    yield "import modularity_lib", starts["import modularity_lib"], "import click", starts["import click"]
+
+
+def _of(facts: Mapping[str, Any], table: str) -> list[dict[str, Any]]:
+    """The rows of one of the tables that a benchmark writes."""
+    return [row for row in facts["rows"] if row["table"] == table]
+
+
+def _extremes(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The row in which we compare best, and that in which we compare worst."""
+    ordered = sorted(rows, key=lambda row: row["ratio"])
+    return [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
+
+
+def _milliseconds(value: float) -> str:
+    """A time with three digits, in ms or in s."""
+    return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
+
+
+def _times(ratio: float) -> str:
+    """A ratio with two digits, from ten on as a whole number."""
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+def _range(values: Sequence[float], *, digits: int) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values))))
 
 
 def setup_texts() -> dict[str, str]:
@@ -80,16 +164,16 @@ def setup_texts() -> dict[str, str]:
     }
 
 
-def growth_text(growth: Mapping[str, pd.DataFrame]) -> str:
-    """Markdown list: the power of images or units with which each time grows, overall and at the largest sizes."""
-    lines = []
-    for what, table in growth.items():
-        for name, rows in table.groupby("what", sort=False):
-            x, seconds = np.log(rows["x"]), np.log(rows["seconds"])
+def growth_markdown(growth: Mapping[str, pd.DataFrame]) -> str:
+    """Markdown table: the power of images or units with which each time grows, overall and at the largest sizes."""
+    rows = []
+    for against, table in growth.items():
+        for name, of in table.groupby("what", sort=False):
+            x, seconds = np.log(of["x"]), np.log(of["seconds"])
             overall = np.polyfit(x, seconds, 1)[0]
             last = (seconds.iloc[-1] - seconds.iloc[-2]) / (x.iloc[-1] - x.iloc[-2])
-            lines.append(f"* {name}, with {what}: power {overall:.2f} over all sizes, {last:.2f} at the two largest")
-    return "\n".join(lines)
+            rows.append([name, against, f"{overall:.2f}", f"{last:.2f}"])
+    return markdown(["time of", "grows with", "power, all sizes", "power, two largest"], rows)
 
 
 def machine_text(facts: Mapping[str, Any]) -> str:
@@ -131,7 +215,7 @@ def similarity_markdown(facts: Mapping[str, Any]) -> str:
         "ratio": "{ratio:.0f}",
         "largest difference / largest entry": "{largest_difference:.0e}",
     }
-    return markdown_of((row for row in facts["rows"] if row["table"] == "differentiation"), cells)
+    return markdown_of(_of(facts, "differentiation"), cells)
 
 
 def agreement_markdown(facts: Mapping[str, Any]) -> str:
@@ -152,6 +236,62 @@ def analysis_markdown(analysis: Mapping[str, Any], overhead: Mapping[str, Any]) 
         ["memory of a process of v1", f"{analysis['rows']['memory_gb']:.2f} GB"],
     ]
     return markdown(["part", "one core"], rows)
+
+
+def own_networks_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: the input gradient of networks of any kind, beside torch.func at its best."""
+    cells = {
+        "network": "{network}",
+        "inputs": "{inputs:,}",
+        "ours, s": "{ours_s:.2f}",
+        "torch.func, s": "{torch_func_s:.2f}",
+        "ours / torch.func": "{ratio:.2f}",
+        "largest difference / largest entry": "{largest_difference:.0e}",
+    }
+    return markdown_of(_of(facts, "torch_func"), cells)
+
+
+def best_search_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: what `find_modules` and Leiden's method miss of the best known Q, and their times."""
+    cells = {
+        "matrices": "{kind}",
+        "number": "{matrices}",
+        "find_modules misses": "{gap:.2f}%",
+        "Leiden misses": "{Leiden gap:.2f}%",
+        "find_modules, ms": "{ms:.1f}",
+        "Leiden, ms": "{Leiden ms:.1f}",
+        "ours / Leiden's time": "{ratio:.2g}",
+    }
+    return markdown_of(facts["rows"], cells)
+
+
+def best_search_text(facts: Mapping[str, Any]) -> str:
+    """On which kinds of graphs `find_modules` takes longer than Leiden's method, and on which it misses more of Q."""
+    rows = facts["rows"]
+    slower = [row["kind"] for row in rows if row["ratio"] > 1]
+    misses = [row["kind"] for row in rows if row["gap"] > row["Leiden gap"] + LEAST_GAP]
+    return (
+        f"find_modules takes longer than Leiden's method on {len(slower)} of {len(rows)} kinds of graphs"
+        f"{f': {listed(slower)}' if slower else ''}. It misses more of Q on {len(misses)}"
+        f"{f' ({listed(misses)})' if misses else ''}."
+    )
+
+
+def late_epochs_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: epochs at the end of training beside those at its start, ours and those of a plain loop."""
+    cells = {
+        "L2": "{l2:g}",
+        "early epoch, ms": "{early_ms:.1f}",
+        "late epoch, ms": "{late_ms:.1f}",
+        "late / early": "{late_by_early:.2f}",
+        "plain loop: late / early": "{plain_late_by_early:.2f}",
+    }
+    return markdown_of(facts["rows"], cells)
+
+
+def imports_markdown(facts: Mapping[str, Any]) -> str:
+    """Markdown table: what it takes to start."""
+    return markdown_of(facts["rows"], {"start of Python and": "{what}", "ms": "{milliseconds:.0f}"})
 
 
 def growth(similarity: Mapping[str, Any], module_search: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
