@@ -310,7 +310,7 @@ def test_the_prose_counts_what_is_there(v1: Results, networks, digits: Digits) -
     told = explorer.texts(v1, 0, networks[:5], Digits(digits.images[:70], digits.labels[:70]), CHOSEN, asked="v1")
     assert told["n_networks"] == "5"
     assert told["n_digits"] == "70"
-    assert "54,000 of the 60,000" in told["digits_are"]
+    assert told["digits_are"].endswith("54,000 of the 60,000 training images of MNIST")
     assert told["chosen_matrix"] == "Input gradient of the units of layer 1, dropout 0.3"
     other = CHOSEN | {"measure": "output_hessian"}
     told = explorer.texts(v1, 0, networks[:5], digits, other, asked="v1")

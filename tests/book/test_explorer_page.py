@@ -93,6 +93,7 @@ def test_pointing_at_a_square_names_its_units_modules_and_similarity(page: Page,
     measure, by = (layer["measures"][data["chosen"][name]] for name in ("measure", "sorted_by"))
     order = order_of(by["labels"])
     assert page.inner_text(PAIR) == ""
+    assert "stands here" in page.evaluate(f"getComputedStyle(document.querySelector('{PAIR}'), '::before').content")
     said = set()
     for row, column in ((0, 3), (5, 1), (layer["units"] - 1, layer["units"] - 2)):
         point(page, row, column, layer["units"])
@@ -395,7 +396,7 @@ def test_a_layer_of_dead_units_says_so(page: Page, data: dict[str, Any]) -> None
     assert "there are no modules" in page.locator('[data-part="modules-note"]').inner_text()
     assert "left out" in page.locator('[data-part="network"]').inner_text()
     point(page, 0, 3, chosen_layer(page, data)["units"])
-    assert "(dead)" in page.inner_text(PAIR)
+    assert "(silent)" in page.inner_text(PAIR)
 
 
 def test_it_fits_a_phone_and_redraws_there(page: Page) -> None:

@@ -242,8 +242,11 @@ def test_speed_in_short_is_the_best_of_training_and_the_range_of_the_others() ->
             ]
         },
         "own_networks": {
-            "rows": [{"table": "torch_func", "ratio": 0.52}, {"table": "torch_func", "ratio": 1.04}]
-            + [{"table": "sequential", "ratio": 9.0}]
+            "rows": [
+                {"table": "torch_func", "ratio": 0.52},
+                {"table": "torch_func", "ratio": 1.04},
+                {"table": "sequential", "ratio": 9.0},
+            ]
         },
         "best_search": {
             "rows": [

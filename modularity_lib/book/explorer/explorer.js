@@ -99,7 +99,7 @@ function showModules() {
   part("modules-title").textContent = `Modules of ${nameOf(shown.other)}`;
   part("modules-note").textContent = modules.length
     ? "The digits that excite each module most, its mean input weights or gradient, and its mean activity on each digit."
-    : "All units of this layer are dead: there are no modules.";
+    : "All units of this layer are silent for this measure: there are no modules.";
   const what = place("layer") === 0 ? "Mean input weights" : "Mean input gradient";
   const look = { what, data, digits, pictures, colours: weightColours, style: getComputedStyle(root) };
   const cards = modules.map((index, number) => {
@@ -130,8 +130,8 @@ function draw() {
   const middleOfNames = (margin - BAND) / 2;
   for (const block of blocks) {
     const middle = margin + ((block.from + block.to) / 2) * cell;
-    const text = block.label < 0 ? "dead" : String(block.label);
-    if ((block.to - block.from) * cell >= (block.label < 0 ? 28 : 10)) {
+    const text = block.label < 0 ? "silent" : String(block.label);
+    if ((block.to - block.from) * cell >= (block.label < 0 ? 36 : 10)) {
       context.fillText(text, middle, middleOfNames);
       context.save();
       context.translate(middleOfNames, middle);
@@ -159,7 +159,7 @@ function draw() {
 
 function unitText(unit) {
   const label = shown.labels[unit];
-  return label < 0 ? `unit ${unit} (dead)` : `unit ${unit} of module ${label}`;
+  return label < 0 ? `unit ${unit} (silent)` : `unit ${unit} of module ${label}`;
 }
 
 function tellPair(row, column) {

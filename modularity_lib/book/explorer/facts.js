@@ -17,7 +17,7 @@ function factsOf({ layer, measure, own, other, nameOf }) {
     ["sizes", ({ view }) => sizesOf(view.labels).join(", ") || "none", "sizes"],
     ["soft number", ({ view }) => view.soft.toFixed(2), "soft"],
     ["live units", ({ view }) => String(view.labels.filter(isLive).length), "live"],
-    ["dead units", ({ view }) => String(view.labels.filter((label) => !isLive(label)).length), "dead"],
+    ["silent units", ({ view }) => String(view.labels.filter((label) => !isLive(label)).length), "dead"],
   ];
   const head = element("tr");
   head.append(element("td"));

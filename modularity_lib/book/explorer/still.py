@@ -110,7 +110,7 @@ def texts(
         "n_digits": f"{len(digits.images):,}",
         "digits_are": (
             f"training images of MNIST. Each network was trained on {n_trained_on:,} of the "
-            f"{source.n_train_images:,} training images of {study.dataset}"
+            f"{source.n_train_images:,} training images of {study.dataset.replace('mnist', 'MNIST')}"
         ),
         "weights_are": (
             f"The weights that come with the project are rounded to half precision, but for {len(EXAMPLES)} networks "
