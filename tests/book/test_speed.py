@@ -135,9 +135,9 @@ def test_the_table_in_sight_has_each_step_beside_its_alternative_and_the_worst_c
         "| permutation test of agreement | 1 ms | loop of NumPy | 1.2 s | 1,200 |",
         "| import modularity_lib | 21.1 ms | import click | 42.2 ms | 2 |",
     ]
-    assert speed_words.summary_caption(facts).startswith("**3 of 9 are slower than what stands beside them.**")
+    assert speed_words.summary_caption(facts).startswith("**We are slower in 3 of 9 comparisons.**")
     fast = {**facts, "own_networks": {"rows": OWN["rows"][1:2]}, "best_search": {"rows": BEST["rows"][:1]}}
-    assert speed_words.summary_caption(fast).startswith("**None is slower.**")
+    assert speed_words.summary_caption(fast).startswith("**We are slower in none of these.**")
 
 
 def test_one_network_and_its_overhead_are_one_table() -> None:

@@ -92,7 +92,7 @@ def summary_caption(facts: Mapping[str, Mapping[str, Any]]) -> str:
     """Its finding: how many of these are slower than what stands beside them."""
     rows = list(_summary(facts))
     slower = sum(theirs < ours for _, ours, _, theirs in rows)
-    finding = f"{slower} of {len(rows)} are slower than what stands beside them." if slower else "None is slower."
+    finding = f"We are slower in {slower} of {len(rows)} comparisons." if slower else "We are slower in none of these."
     return (
         f"**{finding}** Medians of several repeats, one thread. Of networks and matrices: where we compare best, and "
         "where worst."
