@@ -56,7 +56,7 @@ def verdicts_text(both: Both) -> str:
 def missed_text(table: pd.DataFrame) -> str:
     """How far the paper's search stays below the better partitions over all networks, from `better_partitions.gaps`."""
     mean = (table["mean"] * table["matrices"]).sum() / table["matrices"].sum()
-    worst = table.loc[table["largest"].idxmax()]
+    worst = table.sort_values("largest").to_dict("records")[-1]
     return (
         f"The paper's search stays {percent(mean, digits=1)} below these partitions on average, and "
         f"{percent(worst['largest'], digits=1)} at worst ({_NETWORKS[worst['networks']]})."

@@ -104,9 +104,9 @@ def _summary(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, floa
     steps = {row["what"]: row["ms_per_network_step"] for row in facts["training"]["rows"]}
     alike = [ms for what, ms in steps.items() if what.startswith("side by side") and "no pixel" not in what]
     yield "training step of one network", min(alike), "plain PyTorch loop", steps["plain PyTorch loop"]
-    row = _of(facts["similarity"], "differentiation")[-1]
-    ours, theirs = (1e3 * row[name] for name in ("closed_form_s", "differentiation_s"))
-    yield f"8 similarities, {row['images']:,} images", ours, "automatic differentiation", theirs
+    most = _of(facts["similarity"], "differentiation")[-1]
+    ours, theirs = (1e3 * most[name] for name in ("closed_form_s", "differentiation_s"))
+    yield f"8 similarities, {most['images']:,} images", ours, "automatic differentiation", theirs
     for row in _extremes(_of(facts["own_networks"], "torch_func")):
         ours, theirs = (1e3 * row[name] for name in ("ours_s", "torch_func_s"))
         yield f"input gradient of a {row['network']}", ours, "torch.func at its best", theirs
@@ -114,8 +114,8 @@ def _summary(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, floa
     of_the_paper = [row for row in searched if row["kind"].startswith("v1")][:1]
     for row in [*of_the_paper, *_extremes(searched)]:
         yield f"modules: {row['kind']}", row["ms"], "Leiden of igraph", row["Leiden ms"]
-    row = next(row for row in facts["agreement"]["rows"] if row["other"] == "numpy loop")
-    yield "permutation test of agreement", row["ours_ms"], "loop of NumPy", row["other_ms"]
+    test = next(row for row in facts["agreement"]["rows"] if row["other"] == "numpy loop")
+    yield "permutation test of agreement", test["ours_ms"], "loop of NumPy", test["other_ms"]
     starts = {row["what"]: row["milliseconds"] for row in facts["imports"]["rows"]}
     yield "import modularity_lib", starts["import modularity_lib"], "import click", starts["import click"]
 
