@@ -197,6 +197,7 @@ def test_words_turn_at_their_limits() -> None:
     reached = {"matrices": 2, "proven": 2, "search_reaches": 1, "default_reaches": 2, "largest_gap": 0.0}
     bounded = pd.DataFrame([reached])
     said = modules_words.texts(gaps, near, exact.assign(matrix="m"), floor, common, tested, bounded)
+    agree = (0.9 - 0.2) / (1.0 - 0.2)
     assert said["near_sentence"] == (
-        f"Their agreement with the best one is {(0.9 - 0.2) / (1.0 - 0.2):.2f} for a measures, where 0 is chance and 1 the same modules."
+        f"Their agreement with the best one is {agree:.2f} for a measures, where 0 is chance and 1 the same modules."
     )
