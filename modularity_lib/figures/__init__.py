@@ -13,8 +13,8 @@ from modularity_lib.figures.agreement import agreement_against_dropout, chance_t
 from modularity_lib.figures.agreement_maps import agreement_by_strength, agreement_maps, metric_agreement
 from modularity_lib.figures.claims import claims_across_studies
 from modularity_lib.figures.common_mode import (
+    q_beside_nulls,
     q_of_rotated_units,
-    q_with_as_much_in_common,
     similarity_within_and_across,
 )
 from modularity_lib.figures.explorer import both_sides_looked_at, modules_looked_at
@@ -69,8 +69,8 @@ __all__ = [
     "p_values_of_tests",
     "performance_and_norms",
     "published_against_ours",
+    "q_beside_nulls",
     "q_of_rotated_units",
-    "q_with_as_much_in_common",
     "scatter_of_scores",
     "score_correlation_matrices",
     "score_correlations_by_kind",

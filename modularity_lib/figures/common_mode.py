@@ -11,10 +11,13 @@ from modularity_lib.vocabulary import FAMILY, NORMALISED
 
 # As on every page: dropout in its colour, what is made up on purpose in black, chance in grey.
 _Q_CURVES: Curves = {
-    "score": ("Q", {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker, "linewidth": 1.6}),
-    "score_equal": ("with as much in common as without dropout", {"color": "black", "marker": "P", "markersize": 5}),
-    "score_shuffled": ("similarities shuffled", {"color": UNTRAINED_COLOUR, "marker": "v", "linestyle": "--"}),
-    "score_directions": ("random directions", {"color": UNTRAINED_COLOUR, "marker": "x", "linestyle": ":"}),
+    "score": ("Q as found", {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker, "linewidth": 1.6}),
+    "score_null": ("rotated units (upstream only)", {"color": "black", "marker": "s", "markersize": 3}),
+    "score_equal": (
+        "as much in common as without dropout",
+        {"color": LOOKS["dropout"].colour, "marker": "", "linestyle": "--", "linewidth": 1.0},
+    ),
+    "score_chance": ("shuffled, or random directions", {"color": UNTRAINED_COLOUR, "marker": "", "linestyle": "-"}),
 }
 _ROTATED_CURVES: Curves = {
     "score": _Q_CURVES["score"],
@@ -39,9 +42,30 @@ def along_dropout(results: Results, measured: pd.DataFrame | None) -> pd.DataFra
     return pd.DataFrame(columns=["layer"]) if measured is None else sweep(measured, results.study, "dropout")
 
 
-@drawn_from(along_dropout)
-def q_with_as_much_in_common(table: pd.DataFrame) -> Figure:
-    """Q along dropout: as it is, with as much in common, and of both nulls."""
+def beside_nulls(results: Results, measured: pd.DataFrame, turned: pd.DataFrame | None = None) -> pd.DataFrame:
+    """`along_dropout` with two columns more, each the larger Q of two nulls.
+
+    Args:
+        measured: `common_mode.common_mode_table`.
+        turned: the table of the finding `rotated`, if it is at hand.
+    Returns:
+        `score_chance`: of shuffled similarities and of random directions; `score_null`: of rotated units as they are
+        and at the same firing rates, NaN where there are none.
+    """
+    table, null = along_dropout(results, measured), along_dropout(results, turned)
+    if table.empty:
+        return table
+    table = table.assign(score_chance=table[["score_shuffled", "score_directions"]].max(axis=1))
+    if null.empty:
+        return table.assign(score_null=float("nan"))
+    null = null.assign(score_null=null[["score_rotated", "score_matched"]].max(axis=1))
+    place = ["strength", "run", "layer", "measure"]
+    return table.merge(null[[*place, "score_null"]], how="left", on=place, validate="one_to_one")
+
+
+@drawn_from(beside_nulls)
+def q_beside_nulls(table: pd.DataFrame) -> Figure:
+    """Q along dropout: as found, of rotated units, with as much in common, and by chance."""
     return panels_along_dropout(table, _Q_CURVES, label="modularity Q", absent=_ABSENT)
 
 

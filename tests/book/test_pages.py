@@ -164,7 +164,7 @@ def test_the_code_below_a_figure_runs_as_it_stands_and_gives_the_same_picture(
     pages.show("fig-maps", figures.agreement_maps, results, layer=2)
     some = ["input_gradient", "output_gradient"]
     pages.show("fig-q", figures.modularity_against_regularisation, results, by_layer=True, measures=some)
-    pages.show("fig-common", figures.q_with_as_much_in_common, results, pages.made(common_mode.table_at_hand, results))
+    pages.show("fig-common", figures.q_beside_nulls, results, pages.made(common_mode.table_at_hand, results))
     if study == "v1":  # whose matrices come with the project
         layer = pages.made(layers.searched_layer, results, dropout=0.3, layer=2)
         scores = pages.made(layers.scores_of_pair, layer, *some)

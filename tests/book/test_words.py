@@ -72,6 +72,9 @@ def test_the_facts_of_a_study_count_its_tables() -> None:
     results = made_up_results(low_accuracy_above=0.4)
     facts = study_texts(results)
     assert facts["n_trained"] == str(len(STUDY.trained_configs())) == "24"
+    published = replace(results, study=replace(results.study, protocol="final"))
+    said = [study_texts(of)["protocol"] for of in (results, published)]
+    assert said == ["the arXiv version's protocol", "the published version's protocol"]
     assert facts["n_analysed"] == "20"
     assert facts["n_left_out"].startswith(
         "Left out of every analysis, as in the paper: 4 with a test accuracy under 80%"
@@ -191,18 +194,22 @@ def test_modules_of_untrained_networks_and_at_the_strongest_regularisation_are_t
     results.modules.loc[strong & (results.modules["measure"] == "input_gradient"), "n_modules"] = 2.5
     live = replace(results, modules=results.modules.assign(n_modules=results.modules["n_modules"] + 1))
     facts = module_texts(results, live)
-    assert (
-        "Over live units: Untrained networks have 5.0 to 5.0 modules, depending on the measure"
-        in facts["module_counts"]
+    assert facts["module_counts_short"] == (
+        "Depending on the measure, there are 4.0 in untrained networks, 2.5 to 4.0 with dropout 0.6, 4.0 with L1 0.001 "
+        "and 4.0 with L2 0.001. Under dropout there are fewer than in untrained networks by 1 of 8 measures. Under L1 "
+        "and L2 there are no fewer than in untrained networks."
     )
-    assert "3.5 to 5.0 at dropout 0.6 (fewer than untrained in 1 of 8)" in facts["module_counts"]
-    assert "Over all units: Untrained networks have 4.0 to 4.0 modules, depending" in facts["module_counts"]
-    assert "fewer" not in facts["module_counts_short"]
-    assert "At the strongest regularisation it is 2.5 to 4.0 at dropout 0.6, " in facts["module_counts_short"]
-    assert "2.5 to 4.0 at dropout 0.6 (fewer than untrained in 1 of 8)" in facts["module_counts"]
+    assert facts["module_counts"].startswith(
+        "Over live units: Depending on the measure, there are 5.0 in untrained networks, 3.5 to 5.0 with dropout 0.6, "
+    )
+    all_fewer = replace(results, modules=results.modules.assign(n_modules=4.0 - results.modules["trained"]))
+    assert (
+        "Under dropout, L1 and L2 there are fewer than in untrained networks."
+        in (module_texts(all_fewer, live)["module_counts_short"])
+    )
     untrained = results.modules.query("not trained").groupby("measure")["score"].mean()
-    assert f"from {untrained.min():.3f} (" in facts["untrained_scores"]
-    assert f"to {untrained.max():.3f} (" in facts["untrained_scores"]
+    assert f"from {untrained.min():.2f} (" in facts["untrained_scores"]
+    assert f"to {untrained.max():.2f} (" in facts["untrained_scores"]
     assert facts["untrained_short"] == f"{untrained.min():.2f} to {untrained.max():.2f}, depending on the measure"
     none = module_texts(replace(results, modules=results.modules.query("trained")), live)
     assert none.keys() == facts.keys()

@@ -150,8 +150,8 @@ DRAWN: dict[str, Callable[[Results], Figure]] = {
     "q_of_rotated_units": lambda _: figures.q_of_rotated_units.draw(
         some_rows(PANELS, "score", "score_rotated", "score_matched")
     ),
-    "q_with_as_much_in_common": lambda _: figures.q_with_as_much_in_common.draw(
-        some_rows(PANELS, "score", "score_equal", "score_shuffled", "score_directions")
+    "q_beside_nulls": lambda _: figures.q_beside_nulls.draw(
+        some_rows(PANELS, "score", "score_null", "score_equal", "score_chance")
     ),
     "scatter_of_scores": lambda _: figures.scatter_of_scores(made_up_results()),
     "score_correlation_matrices": lambda _: figures.score_correlation_matrices(made_up_results()),

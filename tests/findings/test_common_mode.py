@@ -12,7 +12,7 @@ from modularity_lib import figures
 from modularity_lib.book.words import is_it_modules as words_on_rises
 from modularity_lib.clustering.paper_search import paper_modules
 from modularity_lib.figures.style import LOOKS
-from modularity_lib.findings import common_mode, made_up_blocks
+from modularity_lib.findings import common_mode, made_up_blocks, rotated
 from modularity_lib.findings import rises as rule
 from modularity_lib.findings.synthetic import planted
 from modularity_lib.studies.archive import stored_matrices
@@ -173,7 +173,7 @@ def test_a_study_without_matrices_has_an_empty_table_and_says_so(v1: Results) ->
         == words_on_rises.texts(rises([0.2]), NO_ROTATIONS, made_up_blocks.made_up_table(draws=1), v1).keys()
     )
     assert "not at hand" in words_on_rises.confounds_markdown(table, absent)
-    figure = figures.q_with_as_much_in_common(absent, table)
+    figure = figures.q_beside_nulls(absent, table)
     assert "nothing at hand to show" in {text.get_text() for text in figure.texts}
 
 
@@ -283,9 +283,14 @@ def test_the_table_of_confounds_shows_no_dropout_and_the_strongest(v1: Results, 
 
 
 def test_the_figures_show_the_table_in_a_panel_per_layer_and_measure(v1: Results, table: pd.DataFrame) -> None:
-    rows = sweep(table, v1.study, "dropout")
+    place = ["run", "l2", "l1", "dropout", "layer", "measure"]
+    turned = table.loc[table["measure"].isin(rotated.MEASURES), place].assign(score_rotated=0.05, score_matched=0.06)
+    turned.loc[turned["dropout"] > 0, "score_rotated"] = 0.1
+    chance = table[["score_shuffled", "score_directions"]].max(axis=1)
+    rows = sweep(table.assign(score_chance=chance, score_null=0.1), v1.study, "dropout")
+    rows.loc[rows["dropout"] == 0, "score_null"] = 0.06
     for figure, columns in (
-        (figures.q_with_as_much_in_common(v1, table), ["score", "score_equal", "score_shuffled", "score_directions"]),
+        (figures.q_beside_nulls(v1, table, turned), ["score", "score_null", "score_equal", "score_chance"]),
         (figures.similarity_within_and_across(v1, table), ["within", "mean", "across"]),
     ):
         assert len(figure.axes) == 2 * len(common_mode.NORMALISED)
@@ -295,6 +300,16 @@ def test_the_figures_show_the_table_in_a_panel_per_layer_and_measure(v1: Results
         for curve, column in zip(panel.containers, columns, strict=True):
             np.testing.assert_allclose(curve.lines[0].get_xydata(), here[["strength", column]])
         assert panel.lines[0].get_color() == LOOKS["dropout"].colour
+
+
+def test_without_rotated_units_and_for_other_measures_the_figure_has_no_curve_of_them(
+    v1: Results, table: pd.DataFrame
+) -> None:
+    assert figures.q_beside_nulls.table(v1, table)["score_null"].isna().all()
+    turned = table[table["measure"] == "input_gradient_norm"].assign(score_rotated=0.05, score_matched=0.06)
+    beside = figures.q_beside_nulls.table(v1, table, turned)
+    assert set(beside.loc[beside["score_null"].notna(), "measure"]) == {"input_gradient_norm"}
+    assert len(beside) == len(figures.q_beside_nulls.table(v1, table))
 
 
 def test_rises_are_taken_within_each_run_and_averaged_over_runs(v1: Results) -> None:
@@ -330,7 +345,9 @@ def test_the_strongest_strength_is_one_at_which_every_measure_was_analysed(v1: R
 
 def test_curves_are_means_over_runs() -> None:
     table = pd.concat([rises([0.3]), rises([0.5], score=0.5).assign(run=1)], ignore_index=True)
-    panel = figures.q_with_as_much_in_common.draw(table.assign(strength=table["dropout"])).axes[0]
+    panel = figures.q_beside_nulls.draw(table.assign(strength=table["dropout"], score_null=0.1, score_chance=0.1)).axes[
+        0
+    ]
     assert panel.containers[0].lines[0].get_ydata() == pytest.approx([0.1, 0.4])
 
 

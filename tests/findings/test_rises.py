@@ -86,18 +86,20 @@ def test_the_front_page_names_all_strengths_and_the_exception(v1: Results) -> No
     said = words.front_text(rises.split_table(table, v1, "dropout"), v1.study)
     label = rotated_words.MEASURE_LABELS[NORMALISED[1]]
     assert said == (
-        "At the strongest dropout (3 of 9 runs) it depends on measure, layer and strength: 3 of 7 rises of Q count as "
-        f"modules. Over all strengths 50 % do. The exception is the {label} in layer 1, where 0 of 3 do, and more "
-        "often units have less in common."
+        "At the strongest dropout (3 of 9 runs) it depends on measure, layer and strength. By our rule 3 of 7 rises "
+        "are modules (1 cannot be compared). At all strengths 50 % are."
+    )
+    assert words._all_text(rises.split_table(table, v1, "dropout")).endswith(
+        f"In the {label} in layer 1 it is 0 of 3, and more often units have less in common."
     )
     counts = words._counts_text(rises.split_table(table, v1, "dropout"), v1.study)
     assert "Q rises by 0.02 or more in 7 of 7 combinations" in counts
     assert "; 1 of them are not compared" in counts
-    assert "The 6 rises that are taken apart count as modules in 3, less in common in 3." in counts
+    assert "The 6 rises that can be compared count as modules in 3, less in common in 3." in counts
     alone = words.front_text(rises.split_table(table_of_rises(), v1, "dropout"), v1.study)
     assert alone == (
-        "At the strongest dropout (run 0 alone, of 9) units form modules: 1 of 1 rises of Q count as modules. Over all "
-        "strengths 100 % do."
+        "At the strongest dropout (run 0 alone, of 9) units form modules. By our rule 1 of 1 rises are modules. "
+        "At all strengths 100 % are."
     )
     none = rises.split_table(table_of_rises().assign(score=0.1), v1, "dropout")
     assert words.front_text(none, v1.study) == "There is no rise of Q that could be taken apart."
@@ -199,17 +201,14 @@ def test_the_words_count_false_positives_and_power() -> None:
     assert called["right"].to_dict() == {"ReLU units": 8, "a ring": 10, "groups": 9, "blocks": 9}
     assert called.loc["blocks", "risen"] == 9
     said = rotated_words.made_up_text(table)
-    assert (
-        "Of 20 pairs without modules the other two nulls alone call 40 % modules; with rotated units besides 10 %"
-        in said
-    )
-    assert "Of those of random ReLU units it is 80 % and 20 %." in said
-    assert "Of 10 pairs with planted modules 90 % are found" in said
+    assert "Of 20 pairs without modules the rule calls 10 % modules with rotated units, and 40 % without them." in said
+    assert "Of those of random ReLU units it is 20 % with rotated units, and 80 % without them." in said
+    assert "Of 10 pairs with planted modules it finds 90 %." in said
     assert "in one of twenty tries or more in 0 of the 2 cases" in said  # 6 or more of 9 at a rate of 1/5: 0.3 %
     assert said.endswith("The rule errs most for ReLU units: 20 %.")
     assert rotated_words.made_up_short(table) == (
-        "The rule calls 10 % of the pairs without modules modules, and 90 % of those with planted ones. In the worst "
-        "of the made-up cases without modules it errs in 20 %."
+        "Where there are no modules, the rule says “modules” in 10 % of the pairs, and in the worst case in 20 %. "
+        "Without rotated units, as downstream, it says so in 40 %. Where modules were planted, it finds them in 90 %."
     )
     assert "| ReLU units | no modules | 10 | +0.100 | 8 | 2 (6 % to 51 %) |" in rotated_words.made_up_markdown(table)
 
@@ -224,7 +223,7 @@ def test_a_case_fools_the_answer_where_two_thirds_of_nine_are_called_modules_in_
     said = rotated_words.made_up_text(table)
     assert "Of 9 pairs without modules so many would be called modules" in said
     assert "in one of twenty tries or more in 1 of the 3 cases" in said
-    assert "Of 10 pairs with planted modules 80 % are found" in said
+    assert "Of 10 pairs with planted modules it finds 80 %" in said
 
 
 def test_what_is_written_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,9 +201,9 @@ def test_words_give_share_excess_and_what_the_pilot_had(v1: Results) -> None:
     turned = many_runs(rise=0.2, null=0.08)
     said = words.texts(turned, "", v1)
     shares = np.array([0.08 / (0.2 * (1 + run / 100)) for run in range(9)])
-    assert f"They show {percent(shares.mean())} [" in said["rotated_places"]
-    assert f"show {percent(shares.mean())} of the rise of Q upstream" in said["rotated_answer"]
-    assert said["rotated_places"].startswith("At dropout 0.7 Q of upstream measures lies 0.128 [0.12")
+    assert said["rotated_places"].startswith(f"Rotated units show {percent(shares.mean())} [")
+    assert said["rotated_caption"] == f"Rotated units show {percent(shares.mean())} of the rise of Q upstream"
+    assert " At dropout 0.7 Q of upstream measures lies 0.128 [0.12" in said["rotated_places"]
     assert said["rotated_n"] == "18 networks of 9 of 9 runs"
     beside = rotated.pilots_beside(rotated.rises(turned, v1)).set_index(["what", "strength"])
     assert len(beside) == 5  # there is no dropout 0.3 or 0.5 here
@@ -237,21 +237,22 @@ def by_hand() -> pd.DataFrame:
 def test_words_have_the_numbers_of_the_strongest_dropout(v1: Results) -> None:
     # Excess of Q: 0.18 and 0.17; share of the rise: 0.48 / 1.2 and 0.52 / 1.2. Student's t of two runs is 12.706.
     said = words.texts(by_hand(), "", v1)
-    short = "Rotated units, which have no modules of their own, show 42 % of the rise of Q upstream"
-    assert (said["rotated_answer"], said["rotated_caption"]) == (f"{short}.", short)
+    assert said["rotated_caption"] == "Rotated units show 42 % of the rise of Q upstream"
     assert said["rotated_places"] == (
-        "At dropout 0.7 Q of upstream measures lies 0.175 [0.111, 0.239] above that of rotated units. They show 42 % "
-        "[20 %, 63 %] of the rise: least for the input covariance (norm) in layer 2 (25 %), most for the input "
-        "covariance (norm) in layer 1 (75 %)."
+        "Rotated units show 42 % [20 %, 63 %] of the upstream rise: 25 % for the input covariance (norm) in layer 2, "
+        "25 % for the input gradient (norm) in layer 1, 50 % for the input gradient (norm) in layer 2 and 75 % for the "
+        "input covariance (norm) in layer 1. At dropout 0.7 Q of upstream measures lies 0.175 [0.111, 0.239] above "
+        "that of rotated units."
     )
     assert said["rotated_n"] == "6 networks of 2 of 9 runs"
     one_place = by_hand().query("measure == 'input_covariance_norm' and layer == 1 and run == 0")
     assert words.texts(one_place, "", v1)["rotated_places"] == (
-        "At dropout 0.7 Q of upstream measures lies 0.050 above that of rotated units. They show 75 % of the rise."
+        "Rotated units show 75 % of the upstream rise. At dropout 0.7 Q of upstream measures lies 0.050 above that of "
+        "rotated units."
     )
     flat = words.texts(many_runs(rise=0.01, null=0.0, runs=1), "", v1)
     assert flat["rotated_places"] == "At dropout 0.7 Q of upstream measures lies 0.010 above that of rotated units."
-    assert flat["rotated_answer"] == "Rotated units show no rise of Q, since there is none."
+    assert flat["rotated_caption"] == "Rotated units show no rise of Q, since there is none"
 
 
 def test_rows_of_the_table_have_the_numbers_of_their_place(v1: Results) -> None:
@@ -278,10 +279,10 @@ def test_pilots_are_beside_v1_alone_and_where_there_is_an_interval(v1: Results) 
 
 def test_words_say_why_there_is_nothing(v1: Results) -> None:
     said = words.texts(None, "The weights are missing.", v1)
-    assert said["rotated_answer"] == "The weights are missing."
+    assert said["rotated_places"] == "The weights are missing."
     assert said.keys() == words.texts(many_runs(rise=0.2, null=0.1), "", v1).keys()
     without = words.texts(many_runs(rise=0.2, null=0.1).query("dropout == 0"), "", v1)
-    assert "No network with dropout was analysed" in without["rotated_answer"]
+    assert "No network with dropout was analysed" in without["rotated_places"]
     assert "no numbers of rotated units" in words.scores_markdown(None, v1)
 
 

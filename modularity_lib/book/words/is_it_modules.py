@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -30,7 +31,7 @@ from modularity_lib.vocabulary import LABELS, MEASURE_LABELS, NORMALISED, REGULA
 _ANSWERS = {
     MODULES: "units form modules",
     IN_COMMON: "units have less in common",
-    CHANCE: "Q rises as it does by chance",
+    CHANCE: "Q rises as much in a control",
     MIXED: "units form modules and have less in common",
     NOT_COMPARABLE: "the layers cannot be compared, since other numbers of their units are live",
 }
@@ -68,12 +69,12 @@ def texts(table: pd.DataFrame, turned: pd.DataFrame | None, made_up: pd.DataFram
         turned: the table of the finding `rotated`, if it is at hand.
         made_up: `made_up_blocks.made_up_table`.
     """
-    known = {"modules_rule": _rule_text(), "common_check": _check_text(made_up)}
+    known = {"modules_rule": _rule_text(), "rule_short": _rule_short(), "common_check": _check_text(made_up)}
     told = ("modules_counts", "modules_course", "common_shared", "common_chance", "common_penalties", "common_held")
     if table.empty:
         absent = f"The similarity matrices of {results.study.name} are not at hand, so this could not be asked of it."
         asked = {"common_n": "no network", "modules_answer": absent, "common_caption": "Not at hand for this study"}
-        return known | dict.fromkeys((*told, "penalties_short"), "") | asked
+        return known | dict.fromkeys((*told, "modules_all", "penalties_short"), "") | asked
     networks, runs = len(table[["run", *REGULARISERS]].drop_duplicates()), table["run"].nunique()
     splits = dropout_splits(table, turned, results)
     last = strongest(splits)
@@ -81,6 +82,7 @@ def texts(table: pd.DataFrame, turned: pd.DataFrame | None, made_up: pd.DataFram
     return known | {
         "common_n": f"{networks:,} networks of {runs} of {results.study.runs} runs, {len(table):,} matrices",
         "modules_answer": front_text(splits, results.study),
+        "modules_all": _all_text(splits),
         "modules_counts": _counts_text(splits, results.study),
         "common_caption": _caption(last),
         "penalties_short": _penalties_text(penalties),
@@ -98,37 +100,124 @@ def dropout_splits(table: pd.DataFrame, turned: pd.DataFrame | None, results: Re
 
 
 def front_text(splits: pd.DataFrame, study: Study) -> str:
-    """In short: what the rises are at the strongest dropout, how many are modules, and where fewest are."""
-    last = strongest(splits)
-    rises, fit = last.loc[last["kind"] != "", "kind"], _comparable(splits)
+    """In short: what rotated units show of the rise, how many rises are modules at the strongest dropout, and at all.
+
+    Args:
+        splits: of `dropout_splits`.
+    """
+    last, fit = strongest(splits), _comparable(splits)
+    rises = last.loc[last["kind"] != "", "kind"]
     if fit.empty:
         return "There is no rise of Q that could be taken apart."
     all_runs = last["run"].nunique() == study.runs
-    start = f"At the strongest dropout{'' if all_runs else f' ({_runs_text(last, study)})'} {_answer(rises)}"
+    where = f"At the strongest dropout{'' if all_runs else f' ({_runs_text(last, study)})'}"
+    share = rotated.share_of_rise(last[last["rise_rotated"].notna()])
+    but = ", but the rise of Q is not all due to them" if share is not None and prevailing(rises) == MODULES else ""
+    start = f"{where} {_answer(rises)}{but}."
+    if share is not None:
+        start += (
+            f" Units mixed by a random rotation lose their modules, and still show {percent(share.mean)} of "
+            f"{'it' if but else 'the rise of Q'} upstream."
+        )
+    unfit = int((rises == NOT_COMPARABLE).sum())
     return (
-        f"{start}: {(rises == MODULES).sum()} of {len(rises)} rises of Q count as modules. Over all strengths "
-        f"{percent((fit['kind'] == MODULES).mean())} do.{_exception_text(fit)}"
+        f"{start} By our rule {(rises == MODULES).sum()} of {len(rises)} rises are modules"
+        f"{f' ({unfit} cannot be compared)' if unfit else ''}. At all strengths {_shares_text(fit)}."
+    )
+
+
+def _shares_text(fit: pd.DataFrame) -> str:
+    """The share of rises that are modules; apart where only some of them could be asked of rotated units."""
+    modules, asked = fit["kind"] == MODULES, fit["rise_rotated"].notna()
+    if asked.all() or not asked.any():
+        return f"{percent(modules.mean())} are"
+    return (
+        f"{percent(modules[asked].mean())} of the upstream rises are, and {percent(modules[~asked].mean())} of the "
+        "downstream ones, which lack this control"
     )
 
 
 def _comparable(splits: pd.DataFrame) -> pd.DataFrame:
-    """The rises that are taken apart."""
+    """The rises that can be compared."""
     return splits[~splits["kind"].isin(["", NOT_COMPARABLE])]
 
 
-def _exception_text(fit: pd.DataFrame) -> str:
-    """The measure and layer with the smallest share of modules, if it is half or less, and what is there instead."""
-    rates = (fit["kind"] == MODULES).groupby([fit["measure"], fit["layer"]]).agg(["sum", "size", "mean"]).reset_index()
-    least = rates.iloc[int(rates["mean"].argmin())]
-    measure, layer = str(least["measure"]), int(least["layer"])
-    if least["mean"] > 0.5:
+LESS = 0.1  # of what units of different modules share: a fall beyond it leaves something to take away
+
+
+class FewModules(NamedTuple):
+    """A measure and layer in which at most half of the rises of Q under dropout count as modules."""
+
+    measure: str
+    layer: int
+    modules: int
+    of: int  # rises that can be compared
+    instead: str  # what more of them are than anything else
+
+    @property
+    def label(self) -> str:
+        """Measure and layer in words."""
+        return f"{MEASURE_LABELS[self.measure]} in layer {self.layer}"
+
+
+def where_few_are_modules(splits: pd.DataFrame) -> list[FewModules]:
+    """The measures and layers with few modules, those with fewest first.
+
+    Args:
+        splits: of `dropout_splits`.
+    """
+    found = []
+    for (measure, layer), kinds in _comparable(splits).groupby(["measure", "layer"])["kind"]:
+        modules = int((kinds == MODULES).sum())
+        if modules <= len(kinds) / 2:
+            found.append(
+                FewModules(str(measure), int(str(layer)), modules, len(kinds), str(kinds.value_counts().index[0]))
+            )
+    return sorted(found, key=lambda one: one.modules / one.of)
+
+
+def few_at_hand(table: pd.DataFrame, turned: pd.DataFrame | None, results: Results) -> list[FewModules]:
+    """`where_few_are_modules` from the two tables of `texts`; nothing where they are not at hand."""
+    return [] if table.empty else where_few_are_modules(dropout_splits(table, turned, results))
+
+
+def _all_text(splits: pd.DataFrame) -> str:
+    """How many rises at all strengths are modules, what the rule answers, by family, and where few are."""
+    fit = _comparable(splits)
+    if fit.empty:
         return ""
-    kinds = fit.loc[(fit["measure"] == measure) & (fit["layer"] == layer), "kind"]
-    most = kinds.value_counts()
-    instead = f", and more often {_ANSWERS[str(most.index[0])]}" if most.iloc[0] > least["sum"] else ""
+    modules, asked = fit["kind"] == MODULES, fit["rise_rotated"].notna()
+    apart = ""
+    if asked.any() and not asked.all():
+        last = fit["strength"] == strongest(splits)["strength"].iloc[0]
+        up, down, up_last, down_last = (
+            f"{modules[which].sum()} of {which.sum()}" for which in (asked, ~asked, asked & last, ~asked & last)
+        )
+        apart = (
+            f" Upstream it is {up} ({up_last} at the strongest). Downstream it is {down} ({down_last}), but without "
+            "rotated units the rule is weaker."
+        )
+    exceptions = "".join(
+        f" In the {one.label} it is {one.modules} of {one.of}"
+        f"{'' if one.instead == MODULES else f', and more often {_ANSWERS[one.instead]}'}."
+        for one in where_few_are_modules(splits)
+    )
     return (
-        f" The exception is the {MEASURE_LABELS[measure]} in layer {layer}, where {least['sum']:.0f} of "
-        f"{least['size']:.0f} do{instead}."
+        f"Over all strengths {modules.sum()} of the {len(fit)} rises that can be compared are modules "
+        f"({percent(modules.mean())}). The rule asks for {_share(MOST)}, and so it says: {_answer(fit['kind'])}."
+        f"{apart}{exceptions}"
+    )
+
+
+def _share(of: float) -> Fraction:
+    return Fraction(of).limit_denominator(10)
+
+
+def _rule_short() -> str:
+    """The rule in a sentence, with its limits."""
+    return (
+        f"A rise of Q by {CLEAR:g} or more counts as modules if at least {_share(MOST)} of it stays with as much "
+        f"in common, and if it is larger by at least {CLEAR:g} than the rise in each of the other controls."
     )
 
 
@@ -143,10 +232,8 @@ def _counts_text(splits: pd.DataFrame, study: Study) -> str:
     start += f"; {unfit} of them are not compared, as the number of live units has changed." if unfit else "."
     if fit.empty:
         return start
-    return (
-        f"{start} The {len(fit)} rises that are taken apart count as {counted(fit['kind'])}. The answer over all "
-        f"strengths: {_answer(fit['kind'])}. {_last_text(strongest(splits), study)}"
-    )
+    kinds = f"The {len(fit)} rises that can be compared count as {counted(fit['kind'])}."
+    return f"{start} {kinds} {_last_text(strongest(splits), study)}"
 
 
 def _last_text(last: pd.DataFrame, study: Study) -> str:
@@ -161,7 +248,7 @@ def _last_text(last: pd.DataFrame, study: Study) -> str:
 
 
 def _rule_text() -> str:
-    most, least = (Fraction(share).limit_denominator(10) for share in (MOST, LEAST))
+    most, least = map(_share, (MOST, LEAST))
     return (
         f"A rise of Q by {CLEAR:g} or more is called (a) {NOT_COMPARABLE}, if the number of live units has changed by "
         f"more than {percent(MOST_LIVE_CHANGE)}; otherwise (b) {IN_COMMON}, if at most {least} of it is left with as "
@@ -227,12 +314,18 @@ def counted(kinds: pd.Series) -> str:
 
 
 def _caption(last: pd.DataFrame) -> str:
-    """How much of the rise is left with as much in common, at the strongest dropout."""
+    """How much of the rise rotated units show, if that is known, and how much is left with as much in common."""
     fit = _comparable(last)
     if fit.empty:
         return "There is no rise of Q that could be taken apart"
-    left = fit["remains"].sum() / fit["rise"].sum()
-    return f"At the strongest dropout {percent(left)} of the rise of Q is left with as much in common as without"
+    share = rotated.share_of_rise(last[last["rise_rotated"].notna()])
+    if share is None:
+        return f"At the strongest dropout {percent(_left(fit))} of the rise of Q stays with as much in common"
+    return f"At the strongest dropout rotated units show {percent(share.mean)} of the rise of Q upstream"
+
+
+def _left(fit: pd.DataFrame) -> float:
+    return float(fit["remains"].sum() / fit["rise"].sum())
 
 
 def _penalties_text(penalties: Sequence[tuple[pd.DataFrame, str]]) -> str:
@@ -244,8 +337,13 @@ def _penalties_text(penalties: Sequence[tuple[pd.DataFrame, str]]) -> str:
             continue
         modules, unfit = ((kinds == kind).sum() for kind in (MODULES, NOT_COMPARABLE))
         parts.append(
-            f"Under the {LABELS[name]} {modules} of {len(kinds)} rises count as modules, and {unfit} cannot be "
+            f"At the strongest {LABELS[name]} {modules} of {len(kinds)} rises count as modules, and {unfit} cannot be "
             "compared."
+        )
+    if any(not last.empty and (last["kind"] == NOT_COMPARABLE).any() for last, _ in penalties):
+        parts.append(
+            "Penalties silence units, and Q depends on how many units there are. So we do not compare layers whose "
+            f"number of live units has changed by more than {percent(MOST_LIVE_CHANGE)}."
         )
     return " ".join(parts)
 
@@ -277,22 +375,32 @@ def _course_text(splits: pd.DataFrame) -> str:
 
 
 def _shared_text(last: pd.DataFrame) -> str:
-    """Whether units have less in common at all: mean similarity, overall and between modules."""
-    means, across = last["mean_change"], last["across_change"]
-    return (
-        f"At the strongest dropout the mean similarity of two units is {_relative(means)} than without, and that of "
-        f"units in different modules {_relative(across)}. "
-        + (
-            "So units have more in common there, not less: the rescaling has nothing to take away, and could not have "
-            "spoken against modules. It speaks where units share less, as at weaker dropout."
-            if across.mean() >= 0
-            else "So there is something for the rescaling to take away."
+    """What stays with as much in common, from which place to which, and whether the control could have failed."""
+    fit, across = _comparable(last), last["across_change"]
+    left = "" if fit.empty else f"On average {percent(_left(fit))} of the rise stays at the strongest dropout. "
+    if across.mean() < 0:
+        return (
+            f"{left}On average units of different modules are {_relative(across)} than without dropout, so there is "
+            "something for the rescaling to take away."
         )
+    where = ""
+    if not fit.empty:
+        means = fit.groupby(["measure", "layer"])[["across_change", "remains", "rise"]].mean().reset_index()
+        least = means.iloc[int(means["across_change"].argmin())]
+        if least["across_change"] < -LESS:
+            changes = fit.loc[(fit["measure"] == least["measure"]) & (fit["layer"] == least["layer"]), "across_change"]
+            where = (
+                f" It could in the {MEASURE_LABELS[str(least['measure'])]} in layer {least['layer']}, where they are "
+                f"{_relative(changes)}: there {percent(least['remains'] / least['rise'])} stays."
+            )
+    return (
+        f"{left}But it could hardly have failed there. On average units of different modules are {_relative(across)} "
+        f"than without dropout, so there is little to take away.{where}"
     )
 
 
 def _relative(changes: pd.Series) -> str:
-    return f"{percent(abs(changes.mean()))} {'higher' if changes.mean() >= 0 else 'lower'}"
+    return f"{percent(abs(changes.mean()))} {'more' if changes.mean() >= 0 else 'less'} similar"
 
 
 def _chance_text(last: pd.DataFrame) -> str:

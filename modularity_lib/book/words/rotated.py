@@ -5,7 +5,7 @@ from fractions import Fraction
 import pandas as pd
 from scipy import stats
 
-from modularity_lib.book.words.prose import interval_text, markdown, markdown_of, percent
+from modularity_lib.book.words.prose import interval_text, listed, markdown, markdown_of, percent
 from modularity_lib.findings import made_up_rises, rotated
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.rises import CLEAR, MODULES, MOST, strongest
@@ -22,31 +22,27 @@ def texts(turned: pd.DataFrame | None, missing: str, results: Results) -> dict[s
         turned: the table of the finding `rotated`, if it is at hand.
         missing: what is missing, if it is not.
     """
-    absent = {"rotated_n": "no network", "rotated_pilots": "", "rotated_places": ""}
-    absent["rotated_caption"] = "Not at hand for this study"
+    absent = {"rotated_n": "no network", "rotated_pilots": "", "rotated_caption": "Not at hand for this study"}
     if turned is None:
-        return absent | {"rotated_answer": missing}
+        return absent | {"rotated_places": missing}
     found = rotated.rises(turned, results)
     last = strongest(found)
     excess, share = rotated.excess_over_runs(last), rotated.share_of_rise(last)
     if excess is None:
         none = "No network with dropout was analysed, so there is no rise for rotated units to show."
-        return absent | {"rotated_answer": none}
+        return absent | {"rotated_places": none}
     networks, runs = len(turned[["run", *REGULARISERS]].drop_duplicates()), turned["run"].nunique()
     above = (
         f"At dropout {strength_text(last['strength'].iloc[0])} Q of upstream measures lies {excess.mean:.3f}"
-        f"{interval_text(excess, before=' ')} above that of rotated units"
+        f"{interval_text(excess, before=' ')} above that of rotated units."
     )
-    rise = "Rotated units show no rise of Q, since there is none"
+    shown, rise = "Rotated units show no rise of Q, since there is none", ""
     if share is not None:
-        rise = (
-            f"Rotated units, which have no modules of their own, show {percent(share.mean)} of the rise of Q upstream"
-        )
-        above += f". They show {share_text(share)} of the rise{_extremes_text(last)}"
+        shown = f"Rotated units show {percent(share.mean)} of the rise of Q upstream"
+        rise = f"Rotated units show {share_text(share)} of the upstream rise{_places_text(last)}. "
     return {
-        "rotated_answer": f"{rise}.",
-        "rotated_caption": rise,
-        "rotated_places": f"{above}.",
+        "rotated_caption": shown,
+        "rotated_places": f"{rise}{above}",
         "rotated_n": f"{networks:,} networks of {runs} of {results.study.runs} runs",
         "rotated_pilots": _pilots_text(found) if results.study.name == "v1" else "",
     }
@@ -60,18 +56,17 @@ def share_text(effect: Effect | None) -> str:
     return percent(effect.mean) + (f" [{', '.join(map(percent, effect.bounds))}]" if known else "")
 
 
-def _extremes_text(last: pd.DataFrame) -> str:
-    """In which measure and layer rotated units show least and most of the rise, if there is more than one."""
+def _places_text(last: pd.DataFrame) -> str:
+    """The share in each measure and layer, smallest first, if there is more than one."""
     shares: dict[str, float] = {}
     for measure in rotated.MEASURES:
         for layer in sorted(last["layer"].unique()):
             share = rotated.share_of_rise(last[(last["measure"] == measure) & (last["layer"] == layer)])
             if share is not None:
-                shares[f"{MEASURE_LABELS[measure]} in layer {layer}"] = share.mean
+                shares[f"the {MEASURE_LABELS[measure]} in layer {layer}"] = share.mean
     if len(shares) < 2:
         return ""
-    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    return f": least for the {least} ({percent(shares[least])}), most for the {most} ({percent(shares[most])})"
+    return ": " + listed(f"{percent(shares[place])} for {place}" for place in sorted(shares, key=shares.__getitem__))
 
 
 def scores_markdown(turned: pd.DataFrame | None, results: Results) -> str:
@@ -139,26 +134,27 @@ def made_up_text(table: pd.DataFrame) -> str:
     needed = Fraction(MOST).limit_denominator(10)
     fooled = stats.binom.sf(-(-RUNS * needed // 1) - 1, RUNS, without["modules"] / without["pairs"]) >= 1 / 20
     return (
-        f"Of {without['pairs'].sum():,} pairs without modules the other two nulls alone call "
-        f"{_rate(without, 'modules_by_weak_nulls')} modules; with rotated units besides {_rate(without, 'modules')} "
-        f"are called so. Of those of random ReLU units it is {_rate(rectified, 'modules_by_weak_nulls')} and "
-        f"{_rate(rectified, 'modules')}. Of {planted['pairs'].sum():,} pairs with planted modules "
-        f"{_rate(planted, 'modules')} are found. A single pair is no test, as Q of so few units scatters by about the "
-        f"limit of {CLEAR:g}; so the answer asks for {needed} of the rises. Of {RUNS} pairs without modules so many "
-        f"would be called modules in one of twenty tries or more in {int(fooled.sum())} of the {len(without)} cases. "
-        f"The rule errs most for {worst['case']}: {percent(worst['modules'] / worst['pairs'])}."
+        f"Of {without['pairs'].sum():,} pairs without modules the rule calls {_rate(without, 'modules')} modules with "
+        f"rotated units, and {_rate(without, 'modules_by_weak_nulls')} without them. Of those of random ReLU units it "
+        f"is {_rate(rectified, 'modules')} with rotated units, and {_rate(rectified, 'modules_by_weak_nulls')} without "
+        f"them. Of {planted['pairs'].sum():,} pairs with planted modules it finds {_rate(planted, 'modules')}. One "
+        f"pair is no test, as Q of so few units scatters by about the limit of {CLEAR:g}. So the answer asks for "
+        f"{needed} of the rises. Of {RUNS} pairs without modules so many would be called modules in one of twenty "
+        f"tries or more in {int(fooled.sum())} of the {len(without)} cases. The rule errs most for {worst['case']}: "
+        f"{percent(worst['modules'] / worst['pairs'])}."
     )
 
 
 def made_up_short(table: pd.DataFrame) -> str:
-    """False positives and power in a sentence or two."""
+    """False positives and power in a few sentences."""
     called = made_up_rises.called_table(table)
     without, planted = (called[called["truth"] == truth] for truth in (made_up_rises.NOTHING, MODULES))
     worst = (without["modules"] / without["pairs"]).max()
     return (
-        f"The rule calls {_rate(without, 'modules')} of the pairs without modules modules, and "
-        f"{_rate(planted, 'modules')} of those with planted ones. In the worst of the made-up cases without modules it "
-        f"errs in {percent(worst)}."
+        f"Where there are no modules, the rule says “modules” in {_rate(without, 'modules')} of the pairs, and in the "
+        f"worst case in {percent(worst)}. Without rotated units, as downstream, it says so in "
+        f"{_rate(without, 'modules_by_weak_nulls')}. Where modules were planted, it finds them in "
+        f"{_rate(planted, 'modules')}."
     )
 
 

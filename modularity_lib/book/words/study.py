@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from modularity_lib.book.words.prose import listed, markdown
+from modularity_lib.book.words.verdicts import VERSIONS
 from modularity_lib.findings.inference import smallest_sign_flip_p
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
@@ -25,6 +26,7 @@ def study_texts(results: Results) -> dict[str, str]:
     n_dead = int((of_analysed["status"] != "ok").sum())
     return {
         "study": study.name,
+        "protocol": f"the {VERSIONS[study.protocol]}'s protocol",
         "dataset": study.dataset,
         "hidden": listed(study.hidden),
         "epochs": f"{study.epochs:,}",

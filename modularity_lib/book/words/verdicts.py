@@ -29,7 +29,7 @@ def by_version(studies: Iterable[Study]) -> dict[str, list[str]]:
     """Names of studies by the version of the paper that they repeat, in the order in which they come."""
     versions: dict[str, list[str]] = {}
     for study in studies:
-        versions.setdefault(_VERSIONS[study.protocol], []).append(study.name)
+        versions.setdefault(VERSIONS[study.protocol], []).append(study.name)
     return versions
 
 
@@ -191,7 +191,7 @@ def detail_text(claim_id: str, verdict: Verdict) -> str:
 
 
 _INTERVAL = ", 95 % interval "
-_VERSIONS = {"v1": "arXiv version", "final": "published version"}  # of the paper, by protocol
+VERSIONS = {"v1": "arXiv version", "final": "published version"}  # of the paper, by protocol
 
 
 def _in_short(verdict: Verdict) -> str:
