@@ -28,6 +28,9 @@ from modularity_lib.vocabulary import FAMILY, MEASURE_LABELS, PANEL_ORDER, REGUL
 
 _PUBLISHED = {"score": "q_vs_regularisation", "n_modules": "n_modules_vs_regularisation"}
 QUANTITY_LABELS = {"score": "modularity Q", "n_modules": "number of modules"}
+_STRENGTH_LABEL = (
+    "rate of dropout, or strength of a penalty\nfrom its weakest (0%) to its strongest (100%), logarithmic"
+)
 ALL_LAYERS = "all"  # in the column `layer`: the mean over the hidden layers
 
 
@@ -114,11 +117,7 @@ def modularity_against_regularisation(table: pd.DataFrame) -> Figure:
         )
         if not by_layer:
             axes.xaxis.set_tick_params(labelbottom=True)
-    if by_layer:
-        for axes in panels[-1]:
-            axes.set_xlabel("% regularisation")
-    else:
-        figure.supxlabel("% regularisation")
+    figure.supxlabel(_STRENGTH_LABEL)
     figure.supylabel(_quantity_label(table))
     _legend(figure, table)
     return figure
@@ -135,7 +134,7 @@ def modularity_of_measure(table: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(figsize=(NARROW, 3.9), layout="constrained")
     _draw_sweeps(axes, table)
     [measure] = set(table["measure"])
-    axes.set(xlabel="% regularisation", ylabel=f"{_quantity_label(table)}, {MEASURE_LABELS[measure]}")
+    axes.set(xlabel=_STRENGTH_LABEL, ylabel=f"{_quantity_label(table)}, {MEASURE_LABELS[measure]}")
     _legend(figure, table)
     return figure
 

@@ -1,14 +1,17 @@
 """The answer in short and the verdicts on modularity follow the claims: other rises, other words."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from made_up_results import made_up_results
-from modularity_lib.book.words.modularity import claims_texts
+from modularity_lib.book.words.is_it_modules import FewModules
+from modularity_lib.book.words.modularity import axis_text, claims_texts
 from modularity_lib.findings.claims import DropoutEvidence, PenaltyEvidence, Verdict, judge_all
 from modularity_lib.findings.inference import Effect
-from modularity_lib.vocabulary import MEASURES
+from modularity_lib.studies.catalogue import STUDIES
+from modularity_lib.vocabulary import MEASURE_LABELS, MEASURES
 
 EFFECT = Effect(0.159, 0.149, 0.173, 0.153, 0.166, 0.004, 0.004, 9)
 FACTORS = dict.fromkeys(MEASURES, 2.0) | {MEASURES[0]: 4.12, MEASURES[-1]: 1.83}
@@ -40,21 +43,72 @@ def judged(status: str = "reproduced", *, exception: bool = False, evidence: boo
 def test_the_answer_in_short_follows_the_verdicts(status: str, dropout: str, penalties: str) -> None:
     said = claims_texts(judged(status))
     assert said["modularity_short"] == (
-        f"{dropout} The strongest dropout multiplies Q by 1.8 to 4.1, depending on the measure. {penalties} Averaged "
-        "over the measures Q rises by up to 0.16 under dropout, and by up to 0.04 under a penalty."
+        f"{dropout} At its strongest it multiplies modularity Q by 1.8 to 2.0 in the four measures of what units "
+        f"receive (upstream), and by 2.0 to 4.1 in the four of what they do (downstream). {penalties} On average Q "
+        "rises by up to 0.16 under dropout, by 0.04 under a penalty."
     )
-    assert said["modularity_caption"] == "Q rises by up to 0.16 under dropout, 0.04 under L1 and 0.03 under L2"
+
+
+def test_the_caption_names_what_the_panels_show() -> None:
+    verdicts = judged(exception=True)
+    verdicts["penalties-are-modest"].evidence.by_measure["input_gradient"]["dropout"] = 0.31
+    assert claims_texts(verdicts)["modularity_caption"] == (
+        "Under dropout Q rises most in the input gradient (by 0.31) and least in the output gradient (by 0.09)"
+    )
+
+
+def test_factors_that_are_the_same_are_told_once() -> None:
+    same = judged()
+    factors = dict.fromkeys(MEASURES, 2.0)
+    same["dropout-raises-modularity"] = replace(
+        same["dropout-raises-modularity"], evidence=DropoutEvidence(0.7, factors)
+    )
+    assert "multiplies modularity Q by 2.0 in the four measures of what" in claims_texts(same)["modularity_short"]
+
+
+def test_rises_that_are_not_modules_are_told_with_the_largest_factor() -> None:
+    few = [FewModules(MEASURES[0], 1, 6, 124, "less in common"), FewModules(MEASURES[2], 2, 3, 9, "chance")]
+    [largest, other] = [MEASURE_LABELS[one.measure] for one in few]
+    said = claims_texts(judged(), few)
+    assert (
+        f"The largest rise, that of the {largest.removesuffix(' (norm)')}, is not all modules."
+        in said["modularity_short"]
+    )
+    assert said["dropout_verdict"].endswith(
+        f"But not all rises are modules: only 6 of 124 rises of the {largest} in layer 1 and 3 of 9 rises of the "
+        f"{other} in layer 2 are, over all strengths."
+    )
+    assert "not all modules" not in claims_texts(judged(), few[1:])["modularity_short"]  # of another measure
+
+
+def test_the_axis_of_penalties_ends_where_the_paper_looks() -> None:
+    assert axis_text(STUDIES["v1"]) == "The axis spans L2 of 1e-5 to 0.1 and L1 of 1e-5 to 0.01."
+    assert axis_text(replace(STUDIES["v1"], l1=(0.0,), l2=())) == "There are no penalties."
 
 
 def test_the_verdicts_have_size_paper_and_exceptions() -> None:
     said = claims_texts(judged(exception=True))
-    assert said["dropout_verdict"].startswith("Reproduced. From no dropout to 0.7, Q is multiplied by ")
-    assert said["dropout_verdict"].endswith("On average it rises by 0.16 [0.15, 0.17]; the paper's figures give 0.15.")
-    assert said["penalties_verdict"] == (
-        "Reproduced. Dropout's rise minus the larger one of a penalty is 0.16 [0.15, 0.17]. Measure by measure "
-        "dropout's rise is the largest in 7 of 8, but not in the output gradient (L1 +0.11, dropout +0.09)."
+    assert said["dropout_verdict"] == (
+        "Reproduced. In all 8 measures Q rises by a factor of 1.5 or more, to more than 3 standard deviations above "
+        "the untrained networks. On average it rises by 0.16 [0.15, 0.17] (the paper's figures give 0.15)."
     )
-    assert claims_texts(judged())["penalties_verdict"].endswith("rise is the largest in 8 of 8.")
+    assert said["penalties_verdict"] == (
+        "Reproduced. On average dropout raises Q by 0.16 [0.15, 0.17] more than the better penalty. Dropout's rise is "
+        "the largest in 7 of 8 measures, but not in the output gradient (L1 +0.11, dropout +0.09)."
+    )
+    assert claims_texts(judged())["penalties_verdict"].endswith("rise is the largest in all 8 measures.")
+
+
+def test_conditions_that_fewer_measures_meet_are_told_one_by_one() -> None:
+    verdicts = judged()
+    seen = verdicts["dropout-raises-modularity"]
+    rises, factor, above = seen.conditions
+    fewer = (rises, replace(factor, found=factor.found[:3]), replace(above, found=above.found[:5]))
+    verdicts["dropout-raises-modularity"] = replace(seen, conditions=fewer)
+    assert claims_texts(verdicts)["dropout_verdict"].startswith(
+        "Reproduced. Q rises in all 8 measures, by a factor of 1.5 or more in 3. In 5 it comes to lie more than 3 "
+        "standard deviations above the untrained networks. On"
+    )
 
 
 def test_what_could_not_be_tested_says_why() -> None:

@@ -69,7 +69,7 @@ def test_a_sweep_whose_left_end_is_not_usable_is_left_out() -> None:
     table = effect_table(results)
     assert table.empty
     assert "No sweep" in effect_markdown(table)
-    assert effects_markdown(table) == sure_text(table) == "No sweep could be tested in every run."
+    assert effects_markdown(table) == sure_text(table, results) == "No sweep could be tested in every run."
     assert correction_text(table) == ""
 
 
@@ -100,8 +100,8 @@ def test_certain_rises_and_falls_are_counted_apart() -> None:
     dropout, _, l2 = effects_markdown(table).splitlines()[2:]
     assert dropout.endswith(" | 16 | 16 | 0 | 16 | 0 |")
     assert l2.endswith(" | 16 | 0 | 16 | 0 | 16 |")
-    assert sure_text(table).endswith(
-        "Q rises in 16 under dropout, in 16 under L1 and in 0 under L2, where it falls in 16."
+    assert "By it Q rises in 16 under dropout, 16 under L1 and 0 under L2, and falls in 16 under L2." in (
+        sure_text(table, made_up_results())
     )
 
 
@@ -109,9 +109,22 @@ def test_certain_rises_and_falls_are_counted_apart() -> None:
 def test_a_rise_is_certain_below_five_percent(p_joint: float, sure: int) -> None:
     table = effect_table(made_up_results()).assign(p_joint=p_joint)
     assert effects_markdown(table).count(f" | 16 | 16 | 0 | {sure} | 0 |") == 3
-    assert sure_text(table) == (
-        f"Of 16 combinations of measure and layer, and corrected for their number, Q rises in {sure} under dropout, in "
-        f"{sure} under L1 and in {sure} under L2."
+    assert sure_text(table, made_up_results()) == (
+        "We compare each curve's left end with the strongest setting at which all runs learn: dropout 0.6, L1 0.001 "
+        "and L2 0.001. A joint sign-flip test (n = 4 runs) corrects for 16 pairs of measure and layer. By it Q rises "
+        f"in {sure} under dropout, {sure} under L1 and {sure} under L2. Holm's correction cannot decide with 4 runs."
+    )
+    assert "Holm's" not in sure_text(table.assign(smallest_p=0.003), made_up_results())
+
+
+def test_curves_that_go_on_where_only_some_runs_learn_are_named() -> None:
+    results = made_up_results()
+    modules = results.modules.copy()
+    lost = (modules["run"] == 1) & (modules["l1"] == modules["l1"].max())
+    modules.loc[lost, ["status", "score"]] = ["all_units_dead", np.nan]
+    fewer = replace(results, modules=modules)
+    assert " In the figure L1 goes on to 0.001, where only some runs learn. A joint" in (
+        sure_text(effect_table(fewer), fewer)
     )
 
 
@@ -123,7 +136,7 @@ def test_holm_can_reach_the_level_with_runs_enough() -> None:
 
 def test_what_interval_and_test_do_without_an_effect_is_told() -> None:
     assert trial_text(Trial(0.95, 0.04, 200), 9) == (
-        "tried on 200 made-up effects (normal, mean 0, 9 runs), the 95 % interval holds the true mean in 95 %, and the "
-        "sign-flip test calls 4.0 % at the level of 5 %."
+        "We tried both on 200 made-up effects (normal, mean 0, 9 runs). The 95 % interval holds the true mean in 95 % "
+        "of them. At the level of 5 % the sign-flip test calls 4.0 % of them effects."
     )
     assert "interval" not in trial_text(Trial(None, 0.0, 200), 1)
