@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modularity_lib.figures.plot import drawn_from
-from modularity_lib.figures.style import LOOKS, NARROW, UNTRAINED_COLOUR, WIDTH, band, legend_above, measure_title
+from modularity_lib.figures.style import LOOKS, NARROW, WIDTH, band, legend_above, measure_title
 from modularity_lib.findings.why_dropout_effects import FOLLOWED, followed
 from modularity_lib.studies.results import Results, rows_at
 from modularity_lib.vocabulary import BASELINE, REGULARISERS, Regularisation, setting_text
 
 _FOUND = {"color": LOOKS["dropout"].colour, "marker": LOOKS["dropout"].marker, "linewidth": 1.6}
-_CHANCE = {"color": UNTRAINED_COLOUR, "marker": "v", "linestyle": "--"}
+_CHANCE = {"color": "0.35", "marker": "v", "linestyle": "--"}  # darker than what is untrained
 _OTHER = {"color": "black", "marker": "P", "linestyle": ":"}
 
 # Panels of the figure of copies: title, limits of y, and its curves by column.
@@ -24,7 +24,7 @@ _PANELS: list[tuple[str, tuple[float | None, float | None], dict[str, tuple[str,
     (
         "share of units\nwith a twin",
         (-0.03, 1.0),
-        {"twins": ("as trained", _FOUND), "rotated_twins": ("units turned at random", _CHANCE)},
+        {"twins": ("as trained", _FOUND), "rotated_twins": ("rotated units", _CHANCE)},
     ),
     (
         "correlation\nwith the most\nsimilar unit",
@@ -32,7 +32,7 @@ _PANELS: list[tuple[str, tuple[float | None, float | None], dict[str, tuple[str,
         {"twin_correlation": ("", _FOUND), "rotated_twin_correlation": ("", _CHANCE)},
     ),
     (
-        "cosines of the\npair nearest in\nincoming weights",
+        "cosine of weights\nof the nearest\npair of units",
         (0.0, 1.0),
         {"input_cosine": ("incoming weights", _FOUND), "output_cosine": ("their outgoing weights", _OTHER)},
     ),
@@ -113,7 +113,7 @@ def linear_table(results: Results, linear: pd.DataFrame | None) -> pd.DataFrame:
 
 @drawn_from(linear_table)
 def linear_against_rectified(table: pd.DataFrame) -> Figure:
-    """Q without dropout and at the strongest, of linear units and of ReLUs, as trained and turned; a line per run."""
+    """Q without dropout and at the strongest, of linear units and of ReLUs, as trained and rotated; a line per run."""
     if table.empty:
         return _absent()
     places = list(dict.fromkeys(zip(table["layer"], table["measure"], strict=True)))
@@ -125,7 +125,7 @@ def linear_against_rectified(table: pd.DataFrame) -> Figure:
             part = own[own["rectified"] == rectified].set_index(["run", "dropout"]).sort_index()
             for column, look, label in (
                 ("score", _FOUND, "as trained"),
-                ("rotated", _CHANCE, "units turned at random"),
+                ("rotated", _CHANCE, "rotated units"),
             ):
                 by_run = part[column].unstack("dropout")
                 places_of = left + np.arange(len(strengths))
@@ -177,7 +177,7 @@ def _of_setting(setting: Regularisation) -> tuple[dict[str, Any], str]:
     for name, strength in strengths.items():
         look = LOOKS[name]
         return {"color": look.colour, "marker": look.marker}, setting_text(name, strength)
-    return {"color": "black", "marker": "D"}, "no regularisation"
+    return {"color": "black", "marker": "D"}, "baseline"
 
 
 def _curve(axes: Axes, rows: Any, look: dict[str, Any], label: str) -> None:

@@ -29,7 +29,7 @@ FOLLOWED = {
     "accuracy": "test accuracy",
     "participation": "dimensions of activity",
     "twin_correlation": "correlation with the most similar unit",
-    "copies": "the same, beyond turned units",
+    "copies": "the same, beyond rotated units",
     "score": "Q",
     "across": "agreement across the families",
 }

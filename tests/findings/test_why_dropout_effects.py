@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from made_up_results import made_up_results
 from modularity_lib import figures
+from modularity_lib.book.words import linear_control as linear_words
+from modularity_lib.book.words import training_course as course_words
 from modularity_lib.book.words import why_dropout as words
 from modularity_lib.findings import why_dropout, why_dropout_effects
 from modularity_lib.findings.inference import effect_over_runs
@@ -301,7 +303,7 @@ def test_what_does_not_move_has_no_half_time() -> None:
     assert times[0.7, "across"].notna().all()
     [order] = [o for o in orders(table) if o.setting.dropout == 0 and o.quantity == "across"]
     assert (order.answer, order.ratio) == ("", None)
-    assert "hardly moves" in words.course_markdown(table)
+    assert "hardly moves" in course_words.course_markdown(table)
 
 
 def test_words_follow_the_tables(results: Results) -> None:
@@ -312,13 +314,15 @@ def test_words_follow_the_tables(results: Results) -> None:
     assert "have no more twins" in words.texts(few, results, missing="")["copies_answer"]
     assert "one thing" in words.texts(near_copies(kept=0.97), results, missing="")["copies_answer"]
     assert "twin, layer 1" in told["copies_pilot"]
-    basis, none = (words.linear_texts(linear_control(excess=excess), missing="") for excess in (0.1, 0.0))
-    assert "So dropout prefers some units to their mixtures without any ReLU." in basis["linear_answer"]
-    assert "without the ReLU dropout prefers no units" in none["linear_answer"]
+    basis, none = (
+        linear_words.linear_texts(linear_control(excess=excess), results, missing="") for excess in (0.1, 0.0)
+    )
+    assert "So dropout makes a privileged basis even without a ReLU." in basis["linear_answer"]
+    assert "without the ReLU dropout makes no privileged basis." in none["linear_answer"]
     assert "25 % less" in basis["linear_facts"]
-    order = words.course_texts(course(), missing="")["course_answer"]
-    assert "No regularisation: before Q: accuracy" in order
-    assert "after Q: agreement across the families" in order
+    order = course_words.course_texts(course(), missing="")["course_answer"]
+    assert "Under the baseline accuracy is halfway before Q" in order
+    assert "agreement across the families is halfway after Q" in order
 
 
 def copies_by_hand(*, same_rank: tuple[float, ...] = (0.4,)) -> pd.DataFrame:
@@ -341,33 +345,37 @@ def copies_by_hand(*, same_rank: tuple[float, ...] = (0.4,)) -> pd.DataFrame:
 
 def test_words_on_copies_have_the_numbers_of_the_table(results: Results) -> None:
     told = words.texts(copies_by_hand(), results, missing="")
-    both = "dropout makes near-copies, and half of the twins or more are due to fewer dimensions"
+    both = "dropout makes near-copies, but most twins are due to fewer dimensions"
     assert told["copies_caption"] == f"In layer 1 dropout makes near-copies; in layer 2 {both}"
     assert told["copies_answer"] == (
-        f"In layer 1 dropout makes near-copies; in layer 2 {both}. At the strongest dropout 62 % and 50 % of the units "
-        "in layers 1 and 2 have a twin, another unit whose activity is almost the same. Of units that are turned at "
-        "random 12 % and 35 % would have one. In layer 1 a module is more than one unit copied, since one signal per "
-        "module does not keep the accuracy; in layer 2 a module says one thing, as one unit copied would."
+        f"In layer 1 dropout makes near-copies; in layer 2 {both}. At its strongest 62 % and 50 % of the units in "
+        "layers 1 and 2 have a twin: another unit's activity correlates with theirs above 0.9. If a random rotation "
+        "mixes units, 12 % and 35 % do. So 16 % of the rise in layer 1 and 75 % of the rise in layer 2 come with fewer "
+        "dimensions. In layer 1 a module is more than one unit copied, as one signal for it does not keep the "
+        "accuracy; in layer 2 a module says one thing, as one unit copied would."
     )
     one = words.texts(copies_by_hand().query("layer == 1"), results, missing="")
-    assert "dropout 62 % of the units in layer 1 have a twin" in one["copies_answer"]
+    assert "At its strongest 62 % of the units in layer 1 have a twin" in one["copies_answer"]
+    assert "So 16 % of the rise in layer 1 comes with fewer dimensions." in one["copies_answer"]
     third = copies_by_hand().query("layer == 1").assign(layer=3, rotated_twins=0.5)
     many = words.texts(pd.concat([copies_by_hand(), third], ignore_index=True), results, missing="")
-    assert "dropout 50 % to 62 % of the units have a twin" in many["copies_answer"]
-    assert "turned at random 12 % to 50 % would have one" in many["copies_answer"]
+    assert "strongest 50 % to 62 % of the units have a twin" in many["copies_answer"]
+    assert "mixes units, 12 % to 50 % do." in many["copies_answer"]
     assert told["signal_caption"] == (
         "Of the accuracy above guessing one signal per module keeps 50 % in layer 1 and 96 % in layer 2"
     )
     assert told["copies_detail"] == (
-        "In layer 1 the share of units with a twin changes by 62 % [62 %, 62 %], and that of units turned at random by "
-        "10 % [10 %, 10 %]. The difference is 52 % [52 %, 52 %], 84 % of the rise. In layer 2 the share of units with "
-        "a twin changes by 40 % [40 %, 40 %], and that of units turned at random by 30 % [30 %, 30 %]. The difference "
-        "is 10 % [10 %, 10 %], 25 % of the rise."
+        "In layer 1 the share of units with a twin goes from 0 % to 62 %. Among rotated units it ends at 12 %. The "
+        "rise beyond theirs is 52 points [52, 52]: 84 % of the rise is copies, and the rest comes with fewer "
+        "dimensions. In layer 2 the share of units with a twin goes from 10 % to 50 %. Among rotated units it ends at "
+        "35 %. The rise beyond theirs is 10 points [10, 10]: 25 % of the rise is copies, and the rest comes with fewer "
+        "dimensions."
     )
     assert told["signal_short"] == (
-        "Of the accuracy above guessing one signal per module keeps 50 % in layer 1 and 96 % in layer 2. In layer 1 "
-        "that is as much as the same number of signals for the whole layer keep, or more; in layer 2 that is less than "
-        "the same number of signals for the whole layer keep."
+        "Of the accuracy above guessing one signal per module keeps 50 % in layer 1 and 96 % in layer 2. As many "
+        "principal components of the whole layer keep no more in layer 1 and more in layer 2. From no dropout to the "
+        "strongest, the accuracy with one signal per module goes from 0.53 to 0.53 in layer 1 and from 0.92 to 0.92 in "
+        "layer 2."
     )
     assert told["signal_detail"] == (
         "In layer 1 one signal per module keeps 50 % [50 %, 50 %] of the accuracy above guessing. Its accuracy minus "
@@ -388,25 +396,42 @@ def test_words_on_copies_have_the_numbers_of_the_table(results: Results) -> None
 @pytest.mark.parametrize(
     ("same_rank", "said"),
     [
-        ((0.57, 0.57), "as much as the same number of signals for the whole layer keep, or more"),  # 0.045 less
-        ((0.58, 0.58), "less than the same number of signals for the whole layer keep"),  # 0.055 less
-        ((0.4, 0.6, 0.8), "about what the same number of signals for the whole layer keep"),
-        ((0.565, 0.585) * 3, "about what the same number of signals for the whole layer keep"),  # 0.04 and 0.06 less
+        ((0.57, 0.57), "no more"),  # 0.045 more
+        ((0.58, 0.58), "more"),  # 0.055 more
+        ((0.4, 0.6, 0.8), "about as much"),
+        ((0.565, 0.585) * 3, "about as much"),  # 0.04 and 0.06 more
     ],
 )
 def test_signals_of_modules_are_as_good_within_a_twentieth_of_accuracy(
     same_rank: tuple[float, ...], said: str, results: Results
 ) -> None:
-    first = words.texts(copies_by_hand(same_rank=same_rank), results, missing="")["signal_short"].split("; in layer 2")[
-        0
-    ]
-    assert said in first
+    told = words.texts(copies_by_hand(same_rank=same_rank), results, missing="")["signal_short"]
+    assert f"As many principal components of the whole layer keep {said} in layer 1 and more in layer 2." in told
+
+
+def test_a_signal_that_keeps_less_than_without_dropout_speaks_against_copies(results: Results) -> None:
+    against = (
+        "speaks against plain copies: what tells the units of a module apart matters more there than without dropout."
+    )
+    fallen = copies_by_hand()
+    fallen.loc[(fallen["dropout"] == 0) & (fallen["layer"] == 2), "one_signal"] = 0.95  # and 0.916 with dropout
+    told = words.texts(fallen, results, missing="")["signal_short"]
+    assert told.endswith(f"from 0.95 to 0.92 in layer 2. The fall in layer 2 {against}")
+    fallen.loc[fallen["dropout"] == 0, "one_signal"] = 0.95
+    assert f"The fall in layers 1 and 2 {against}" in words.texts(fallen, results, missing="")["signal_short"]
+
+
+def test_copies_that_rotated_units_do_not_have_are_all_of_the_rise(results: Results) -> None:
+    told = words.texts(copies_by_hand().assign(rotated_twins=0.0), results, missing="")
+    assert "100 % of the rise is copies, and hardly any comes with fewer dimensions." in told["copies_detail"]
+    assert "fewer dimensions" not in told["copies_answer"]
 
 
 def test_twins_of_fewer_dimensions_are_told_without_a_share(results: Results) -> None:
     told = words.texts(copies_by_hand().assign(rotated_twins=lambda rows: rows["twins"]), results, missing="")
     assert told["copies_caption"] == "Units use fewer dimensions, which explains their twins"
-    assert "The difference is 0 % [0 %, 0 %]. In layer 2" in told["copies_detail"]
+    assert "The rise beyond theirs is 0 points [0, 0]. In layer 2" in told["copies_detail"]
+    assert "come with fewer dimensions" not in told["copies_answer"]
 
 
 def test_the_pilot_of_copies_is_counted_and_what_it_missed_is_named(results: Results) -> None:
@@ -455,109 +480,170 @@ def linear_by_hand(excess: dict[bool, tuple[float, ...]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_words_on_linear_units_have_the_numbers_of_the_table() -> None:
+def test_words_on_linear_units_have_the_numbers_of_the_table(results: Results) -> None:
     table = linear_by_hand({False: (0.10, 0.03, 0.01, -0.02), True: (0.2, 0.2, 0.19, 0.01)})
-    assert words.linear_texts(table, missing="") == {
-        "linear_caption": "Beyond that of turned units Q rises by 0.03 with linear units, by 0.15 with ReLUs",
+    assert linear_words.linear_texts(table, results, missing="") == {
+        "linear_epochs": f"15 epochs, where those of the study have {results.study.epochs}",
+        "linear_caption": "Beyond that of rotated units Q rises by 0.03 with linear units, by 0.15 with ReLUs",
+        "linear_without": "Without dropout Q of linear units lies within 0.05 of that of the same units rotated.",
         "linear_answer": (
-            "With linear units and dropout 0.7 Q rises beyond that of turned units in 2 of 4 combinations of layer and "
-            "measure, by 0.03 on average; with ReLUs it does in 3 of 4, by 0.15. So dropout in part prefers some units "
-            "to their mixtures without any ReLU."
+            "With dropout 0.7 Q of linear units rises beyond that of rotated ones in 2 of 4 pairs of layer and "
+            "measure, by 0.03 on average. So dropout makes a privileged basis in part of these even without a ReLU. "
+            "With ReLUs it rises in 3 of 4, by 0.15 on average. It does not in the input gradient (norm) in layer 2."
         ),
         "linear_facts": (
-            "Dropout 0.7 is compared with none in 1 runs. At that dropout 91 % of the test digits are right with "
-            "linear units and 95 % with ReLUs. The cosines of incoming and of outgoing weights of linear units "
-            "correlate by 0.60 without dropout and 0.85 with it. What dropout adds to the loss is 25 % less than for "
-            "turned units, which compute the same; without dropout it would be 10 % less."
+            "Dropout 0.7 is compared with none in 1 run. At that dropout 91 % of the test digits are right with linear "
+            "units and 95 % with ReLUs. The cosines of incoming and of outgoing weights of linear units correlate by "
+            "0.60 without dropout and 0.85 with it. What dropout adds to the loss is 25 % less than for rotated units, "
+            "which compute the same. In networks that were trained without dropout it would be 10 % less."
         ),
-        "linear_pilot": "The pilot, one run, does not lie within the intervals of the mean; the table shows by how "
-        "much.",
+        "linear_pilot": (
+            "A pilot of one run had Q of linear units in layer 1, input covariance (norm), at 0.109 without dropout "
+            "and 0.180 with it, and of rotated units at 0.114 without dropout and 0.117 with it. Not all four lie "
+            "within the intervals of the table."
+        ),
     }
+    alike = table.assign(rotated=table["rotated"] + 0.042)
+    assert linear_words.linear_texts(alike, results, missing="")["linear_without"] == (
+        "Without dropout Q of linear units lies within 0.01 of that of the same units rotated. So neither Adam nor the "
+        "initial weights make modules here."
+    )
+    one = linear_by_hand({False: (0.1,) * 4, True: (0.4, 0.01, 0.02, 0.03)})
+    assert (
+        "by 0.12 on average, most of it in the input covariance (norm) in layer 1 (0.40). It does not in the"
+        in (linear_words.linear_texts(one, results, missing="")["linear_answer"])
+    )
     assert (
         "| linear | 1 | input gradient (norm) | 0.150 (0.150 to 0.150), 0.100 | 0.200 (0.200 to 0.200), 0.120 | +0.030 "
-        "(0.030 to 0.030) | a basis |" in words.linear_markdown(table).splitlines()
+        "(0.030 to 0.030) | a basis |" in linear_words.linear_markdown(table).splitlines()
     )
-    assert words.linear_markdown(table).count("| ReLU |") == 4
+    assert linear_words.linear_markdown(table).count("| ReLU |") == 4
 
 
 @pytest.mark.parametrize(
     ("linear", "rectified", "said"),
     [
-        (0.1, 0.2, "So dropout prefers some units to their mixtures without any ReLU."),
-        (0.0, 0.2, "So without the ReLU dropout prefers no units to their mixtures."),
+        (
+            0.1,
+            0.2,
+            "So dropout makes a privileged basis even without a ReLU. "
+            "With ReLUs it rises in 4 of 4, by 0.20 on average.",
+        ),
+        (
+            0.0,
+            0.0,
+            "So without the ReLU dropout makes no privileged basis. With ReLUs it rises in 0 of 4, by 0.00 on average.",
+        ),
     ],
 )
-def test_the_verdict_on_linear_units_is_by_how_many_choose_a_basis(linear: float, rectified: float, said: str) -> None:
+def test_the_verdict_on_linear_units_is_by_how_many_choose_a_basis(
+    linear: float, rectified: float, said: str, results: Results
+) -> None:
     table = linear_by_hand({False: (linear,) * 4, True: (rectified,) * 4})
-    assert words.linear_texts(table, missing="")["linear_answer"].endswith(said)
+    assert linear_words.linear_texts(table, results, missing="")["linear_answer"].endswith(said)
 
 
-def test_a_linear_pilot_that_holds_is_said_to_hold() -> None:
+def test_a_linear_pilot_that_holds_is_said_to_hold(results: Results) -> None:
     table = linear_by_hand({False: (0.1,) * 4, True: (0.1,) * 4})
     for name, (first, last) in why_dropout.LINEAR_PILOT.items():
         table[name] = np.where(table["dropout"] == 0, first, last)
-    assert words.linear_texts(table, missing="")["linear_pilot"] == "The pilot, one run, lies within the intervals."
+    assert linear_words.linear_texts(table, results, missing="")["linear_pilot"].endswith(
+        "All four lie within the intervals of the table."
+    )
 
 
 def test_the_order_is_told_by_setting_and_the_caption_is_of_most_dropout() -> None:
     table = course()
     late = table["dropout"] == 0
     table.loc[late, "accuracy"] = table.loc[late, "epoch"] / (table.loc[late, "epoch"] + 200)
-    told = words.course_texts(table, missing="")
-    with_q = "the number of dimensions, the likeness of units and their likeness beyond that of turned units"
-    assert told == {
-        "course_answer": (
-            f"No regularisation: with Q, or not to be told: {with_q}; after Q: accuracy and agreement across the "
-            f"families. Dropout 0.7: before Q: accuracy; with Q, or not to be told: {with_q}; after Q: agreement "
-            "across the families."
-        ),
-        "course_caption": "With dropout 0.7, accuracy makes half of its change before Q does",
-        "course_n": "18 networks of 9 runs",
-    }
+    with_q = "the number of dimensions, the likeness of units and their likeness beyond that of rotated units"
+    told = course_words.course_texts(table, missing="")
+    assert told["course_answer"] == (
+        f"Under the baseline {with_q} are halfway about when Q does; accuracy and agreement across the families are "
+        f"halfway after Q. Under dropout 0.7 accuracy is halfway before Q; {with_q} are halfway about when Q does; "
+        "agreement across the families is halfway after Q."
+    )
+    assert told["course_caption"] == (
+        "With dropout 0.7 1 of 5 other quantities change before Q, and units stay as alike as they soon are"
+    )
+    assert told["course_short"] == (
+        "With dropout 0.7 accuracy makes half of its change before Q does. Q still rises at the end, so in longer "
+        "training its half would come later."
+    )
+    assert told["course_n"] == "18 networks of 9 runs"
     early = ~late
     table.loc[early, "across"] = table.loc[early, "accuracy"]
-    caption = words.course_texts(table, missing="")["course_caption"]
-    assert caption == (
-        "With dropout 0.7, accuracy and agreement across the families make half of their change before Q does"
+    two = course_words.course_texts(table, missing="")["course_short"]
+    assert two.startswith(
+        "With dropout 0.7 accuracy and agreement across the families make half of their change before Q does."
     )
-    table.loc[early, ["accuracy", "across"]] = table.loc[early, ["score", "score"]].to_numpy()
-    nothing = words.course_texts(table, missing="")["course_caption"]
-    assert nothing == "With dropout 0.7 nothing that is followed makes half of its change before Q"
+    for name in ("participation", "twin_correlation"):
+        table.loc[early, name] = 29 * (name == "participation") + table.loc[early, "accuracy"]
+    everything = course_words.course_texts(table, missing="")
+    assert everything["course_caption"].startswith("With dropout 0.7 Q is the last to change")
+    assert everything["course_short"].startswith(
+        "With dropout 0.7 all 5 other quantities make half of their change before Q"
+    )
+    for name in ("accuracy", "across", "participation", "twin_correlation"):
+        table.loc[early, name] = 29 * (name == "participation") + table.loc[early, "score"]
+    table.loc[table["epoch"] == 500, "score"] = table.loc[table["epoch"] == 300, "score"].to_numpy()
+    nothing = course_words.course_texts(table, missing="")["course_short"]
+    assert nothing == "With dropout 0.7 nothing that we follow makes half of its change before Q."
     table["score"] = 0.2
-    assert words.course_texts(table, missing="")["course_answer"].startswith(
-        "No regularisation: Q hardly moves in some run, so nothing is said."
+    assert course_words.course_texts(table, missing="")["course_answer"].startswith(
+        "Under the baseline Q hardly moves in some run, so nothing is said."
     )
+
+
+def test_units_that_stay_alike_are_told_apart_from_those_that_do_not() -> None:
+    table = course()
+    none = table["dropout"] == 0
+    start = table["epoch"].map(lambda epoch: 0.3 if epoch == 0 else 0.8)
+    later = 0.001 * table["epoch"] + 1e-4 * table["run"] * (table["epoch"] > 1)
+    table["twin_correlation"] = start + np.where(none, -later, later / 10)
+    told = course_words.course_texts(table, missing="")
+    assert told["course_alike"] == (
+        "After epoch 1 a unit's correlation with its most similar one is 0.80 in all settings. Units then grow less "
+        "alike under the baseline (0.30). They stay alike, or grow more so, under dropout 0.7 (0.85)."
+    )
+    assert told["course_caption"].endswith("and units stay as alike as they soon are")
+    table["twin_correlation"] = start - later
+    told = course_words.course_texts(table, missing="")
+    assert "stay" not in told["course_alike"] + told["course_caption"]
 
 
 def test_half_times_stand_in_the_table_with_their_answer() -> None:
-    [_, _, none, most] = words.course_markdown(course()).splitlines()
+    [_, _, none, most] = course_words.course_markdown(course()).splitlines()
     times = {one.quantity: one.half_time for one in orders(course()) if one.setting.dropout == 0}
-    assert none.startswith(
-        f"| no regularisation | {times['accuracy']:.2g} (before) | {times['participation']:.2g} (tog"
-    )
+    assert none.startswith(f"| the baseline | {times['accuracy']:.2g} (before) | {times['participation']:.2g} (tog")
     assert f"| {times['score']:.2g} |" in none
     assert most.startswith("| dropout 0.7 |")
-    assert words.setting_text(Regularisation(l2=1e-3)) == "L2 penalty 0.001"
+    assert course_words.setting_text(Regularisation(l2=1e-3)) == "L2 penalty 0.001"
 
 
 def test_a_page_without_tables_says_what_is_missing(results: Results) -> None:
     for told in (
         words.texts(None, results, missing="There is none."),
-        words.linear_texts(None, missing="There is none."),
-        words.course_texts(None, missing="There is none."),
+        linear_words.linear_texts(None, results, missing="There is none."),
+        course_words.course_texts(None, missing="There is none."),
     ):
         assert "There is none." in told.values()
     full = [
         words.texts(near_copies(), results, missing=""),
-        words.linear_texts(linear_control(excess=0.1), missing=""),
-        words.course_texts(course(), missing=""),
+        linear_words.linear_texts(linear_control(excess=0.1), results, missing=""),
+        course_words.course_texts(course(), missing=""),
     ]
     assert [set(told) for told in full] == [
         set(words.texts(None, results, missing="")),
-        set(words.linear_texts(None, missing="")),
-        set(words.course_texts(None, missing="")),
+        set(linear_words.linear_texts(None, results, missing="")),
+        set(course_words.course_texts(None, missing="")),
     ]
-    assert words.quantities_markdown(None) == words.linear_markdown(None) == words.course_markdown(None) == ""
+    assert (
+        words.quantities_markdown(None)
+        == linear_words.linear_markdown(None)
+        == course_words.course_markdown(None)
+        == ""
+    )
 
 
 @pytest.mark.parametrize("is_there", [True, False])

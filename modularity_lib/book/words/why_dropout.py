@@ -1,4 +1,4 @@
-"""Words on why dropout makes modules: near-copies, what a module says, linear networks, and the order in training."""
+"""Words on why dropout makes modules: near-copies, and what a module says."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,10 +8,7 @@ from modularity_lib.book.words.prose import capitalised, effect_text, listed, ma
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.near_copies import TWIN
 from modularity_lib.findings.why_dropout import (
-    AFTER,
     AS_MUCH,
-    BASIS,
-    BEFORE,
     BOTH,
     COPIES,
     COPIES_CLEAR,
@@ -22,23 +19,16 @@ from modularity_lib.findings.why_dropout import (
     ONE,
     Q_CLEAR,
     SEVERAL,
-    TOGETHER,
     UNDECIDED,
 )
 from modularity_lib.findings.why_dropout_effects import (
-    FOLLOWED,
     LayerAnswer,
-    Order,
     Quantity,
-    bases,
     layer_answers,
-    linear_pilot_holds,
-    orders,
     quantities,
     strongest_dropout,
 )
 from modularity_lib.studies.results import Results
-from modularity_lib.vocabulary import BASELINE, LABELS, MEASURE_LABELS, Regularisation, strength_text
 
 _NAMES = {
     "twin_correlation": "correlation with the most similar unit",
@@ -53,24 +43,16 @@ _NAMES = {
 }
 _COPIES = {
     COPIES: "dropout makes near-copies",
-    BOTH: "dropout makes near-copies, and half of the twins or more are due to fewer dimensions",
+    BOTH: "dropout makes near-copies, but most twins are due to fewer dimensions",
     DIMENSIONS: "units use fewer dimensions, which explains their twins",
     NO_COPIES: "units have no more twins than without dropout",
 }
+_SOME = 0.05  # of the rise of twins: what is told to be due to fewer dimensions
 _SHORT = 2  # layers that are named one by one in short; of more the extremes are told
 _SIGNALS = {
     ONE: "a module says one thing, as one unit copied would",
-    SEVERAL: "a module is more than one unit copied, since one signal per module does not keep the accuracy",
+    SEVERAL: "a module is more than one unit copied, as one signal for it does not keep the accuracy",
     UNDECIDED: "whether a module says one thing is undecided",
-}
-
-# Of what is followed in training, as it is called in sentences.
-_FOLLOWED = {
-    "accuracy": "accuracy",
-    "participation": "the number of dimensions",
-    "twin_correlation": "the likeness of units",
-    "copies": "their likeness beyond that of turned units",
-    "across": "agreement across the families",
 }
 
 
@@ -95,7 +77,7 @@ def texts(near: pd.DataFrame | None, results: Results, *, missing: str) -> dict[
         "signal_caption": _signal_caption(answers),
         "copies_detail": " ".join(map(_copies_detail, answers)),
         "copies_pilot": _pilot_text(quantities(near)),
-        "signal_short": _signal_short(answers),
+        "signal_short": _signal_short(answers, quantities(near)),
         "signal_detail": " ".join(map(_signal_detail, answers)),
         "copies_n": f"{networks:,} networks of {which}",
     }
@@ -106,25 +88,35 @@ def rule_text() -> str:
     return (
         f"A unit has a twin if another one's activity correlates with it above {TWIN:g}. There are more twins if their "
         f"share rises by {COPIES_CLEAR:g} or more from no dropout to the strongest. They are due to {DIMENSIONS} if it "
-        f"does not rise by as much beyond that of units turned at random, to {COPIES} if that is {percent(MOST_OF_IT)} "
+        f"does not rise by as much beyond that of rotated units, to {COPIES} if that is {percent(MOST_OF_IT)} "
         f"of the rise or more, and otherwise to both. A module says one thing if one signal per module keeps "
         f"{percent(ENOUGH)} of the accuracy above guessing or more. Dropout chooses a basis if Q rises by "
-        f"{Q_CLEAR:g} or more beyond that of turned units. Each of these must hold for the interval over runs. One "
+        f"{Q_CLEAR:g} or more beyond that of rotated units. Each of these must hold for the interval over runs. One "
         "quantity comes before another in training if the interval of the ratio of their half-times says so."
     )
 
 
 def _answer(answers: Sequence[LayerAnswer]) -> str:
-    """In short: copies or not, units with a twin beside those of turned units, and what a module says."""
-    _, after, turned = zip(*(answer.shares for answer in answers), strict=True)
+    """In short: copies or not, units with a twin beside those of rotated units, and what a module says."""
+    _, after, rotated = zip(*(answer.shares for answer in answers), strict=True)
     many = len(answers) > _SHORT
     where = "" if many else f" in layer{'s' if len(answers) > 1 else ''} {listed(answer.layer for answer in answers)}"
     signals = _by_layer(answers, lambda answer: _SIGNALS[answer.signal])
     return (
-        f"{capitalised(_copies(answers))}. At the strongest dropout {_shares(after)} of the units{where} have a twin, "
-        f"another unit whose activity is almost the same. Of units that are turned at random {_shares(turned)} would "
-        f"have one. {capitalised(signals)}."
+        f"{capitalised(_copies(answers))}. At its strongest {_shares(after)} of the units{where} have a twin: another "
+        f"unit's activity correlates with theirs above {TWIN:g}. If a random rotation mixes units, "
+        f"{_shares(rotated)} do.{_dimensions_text(answers)} {capitalised(signals)}."
     )
+
+
+def _dimensions_text(answers: Sequence[LayerAnswer]) -> str:
+    """How much of the rise of twins is due to fewer dimensions, in the layers of copies where it is some of it."""
+    parts = []
+    for answer in answers:
+        share = 1 - answer.beyond.mean / answer.found.mean if answer.copies in (COPIES, BOTH) else 0.0
+        if share >= _SOME:
+            parts.append(f"{percent(share)} of the rise in layer {answer.layer}")
+    return f" So {listed(parts)} come{'s' if len(parts) == 1 else ''} with fewer dimensions." if parts else ""
 
 
 def _shares(values: Sequence[float]) -> str:
@@ -152,27 +144,45 @@ def _signal_caption(answers: Sequence[LayerAnswer]) -> str:
 
 
 def _copies_detail(answer: LayerAnswer) -> str:
-    part = ""
-    if answer.copies in (COPIES, BOTH):  # how much of the rise of the twins lies beyond that of turned units
-        part = f", {percent(answer.beyond.mean / answer.found.mean)} of the rise"
+    """From where to where the share of units with a twin goes, beside rotated units, and what that leaves to copies."""
+    before, after, rotated = map(percent, answer.shares)
+    low, high = (f"{100 * end:.0f}" for end in answer.beyond.bounds)
+    end = ""
+    if answer.copies in (COPIES, BOTH):
+        share = answer.beyond.mean / answer.found.mean
+        rest = "the rest comes with" if share <= 1 - _SOME else "hardly any comes with"
+        end = f": {percent(share)} of the rise is copies, and {rest} fewer dimensions"
     return (
-        f"In layer {answer.layer} the share of units with a twin changes by {_share(answer.found)}, and that of units "
-        f"turned at random by {_share(answer.rotated)}. The difference is {_share(answer.beyond)}{part}."
+        f"In layer {answer.layer} the share of units with a twin goes from {before} to {after}. Among rotated units it "
+        f"ends at {rotated}. The rise beyond theirs is {100 * answer.beyond.mean:.0f} points [{low}, {high}]{end}."
     )
 
 
-def _signal_short(answers: Sequence[LayerAnswer]) -> str:
-    return f"{_signal_caption(answers)}. {capitalised(_by_layer(answers, lambda one: f'that is {_beside(one)}'))}."
+def _signal_short(answers: Sequence[LayerAnswer], found: Sequence[Quantity]) -> str:
+    """What one signal per module keeps, beside as many for the whole layer, and whether dropout makes that more."""
+    signals = {quantity.layer: quantity for quantity in found if quantity.name == "one_signal"}
+    changes = [
+        f"from {signals[one.layer].without.mean:.2f} to {signals[one.layer].strongest.mean:.2f} in layer {one.layer}"
+        for one in answers
+    ]
+    fall = [one.layer for one in answers if signals[one.layer].change.bounds[1] < 0]
+    against = ""
+    if fall:
+        against = (
+            f" The fall in layer{'s' if len(fall) > 1 else ''} {listed(fall)} speaks against plain copies: what tells "
+            "the units of a module apart matters more there than without dropout."
+        )
+    beside = listed(f"{_beside(answer)} in layer {answer.layer}" for answer in answers)
+    return (
+        f"{_signal_caption(answers)}. As many principal components of the whole layer keep {beside}. From no dropout "
+        f"to the strongest, the accuracy with one signal per module goes {listed(changes)}.{against}"
+    )
 
 
 def _beside(answer: LayerAnswer) -> str:
-    """One signal per module beside as many signals for the whole layer."""
-    rank = answer.over_rank
-    if rank.bounds[0] > -AS_MUCH:
-        return "as much as the same number of signals for the whole layer keep, or more"
-    if rank.bounds[1] < -AS_MUCH:
-        return "less than the same number of signals for the whole layer keep"
-    return "about what the same number of signals for the whole layer keep"
+    """What as many signals for the whole layer keep beside one signal per module."""
+    low, high = answer.over_rank.bounds
+    return "no more" if low > -AS_MUCH else "more" if high < -AS_MUCH else "about as much"
 
 
 def _signal_detail(answer: LayerAnswer) -> str:
@@ -249,148 +259,3 @@ def trials_text(made_up: pd.DataFrame) -> str:
         f"{percent(right['called'].min())} of the sets, and call what is not there in "
         f"{percent(wrong['called'].median())} (median over cases).{but}"
     )
-
-
-def linear_texts(linear: pd.DataFrame | None, *, missing: str) -> dict[str, str]:
-    """What `linear_control` shows, in sentences."""
-    found = [] if linear is None else bases(linear)
-    if linear is None or not found:
-        absent = missing or "This study has no network with the dropout that is asked."
-        told = {"linear_answer": absent, "linear_caption": "Not at hand for this study"}
-        return told | dict.fromkeys(("linear_facts", "linear_pilot"), "")
-    both = {rectified: [basis for basis in found if basis.rectified == rectified] for rectified in (False, True)}
-    chosen = [basis for basis in both[False] if basis.answer == BASIS]
-    means = {rectified: sum(basis.excess.mean for basis in of) / len(of) for rectified, of in both.items()}
-    strongest, runs = linear["dropout"].max(), linear["run"].nunique()
-    accuracy = linear[(linear["dropout"] == strongest)].groupby("rectified")["accuracy"].mean()
-    balance = linear[~linear["rectified"]].groupby("dropout")["balance"].mean()
-    penalty = linear[~linear["rectified"]].groupby("dropout")[["penalty", "rotated_penalty"]].mean()
-    less = 1 - penalty["penalty"] / penalty["rotated_penalty"]
-    return {
-        "linear_caption": (
-            f"Beyond that of turned units Q rises by {means[False]:.2f} with linear units, by {means[True]:.2f} with "
-            "ReLUs"
-        ),
-        "linear_answer": (
-            f"With linear units and dropout {strongest:g} Q rises beyond that of turned units in {len(chosen)} of "
-            f"{len(both[False])} combinations of layer and measure, by {means[False]:.2f} on average; with ReLUs it "
-            f"does in {sum(basis.answer == BASIS for basis in both[True])} of {len(both[True])}, by {means[True]:.2f}. "
-            + _linear_verdict(len(chosen), len(both[False]))
-        ),
-        "linear_facts": (
-            f"Dropout {strongest:g} is compared with none in {runs} runs. At that dropout {percent(accuracy[False])} "
-            f"of the test digits are right with linear units and {percent(accuracy[True])} with ReLUs. The cosines of "
-            "incoming and of outgoing weights of linear units correlate by "
-            f"{balance.iloc[0]:.2f} without dropout and {balance.iloc[-1]:.2f} with it. What dropout adds to the loss "
-            f"is {percent(less.iloc[-1])} less than for turned units, which compute the same; without dropout it would "
-            f"be {percent(less.iloc[0])} less."
-        ),
-        "linear_pilot": {
-            None: "",
-            True: "The pilot, one run, lies within the intervals.",
-            False: "The pilot, one run, does not lie within the intervals of the mean; the table shows by how much.",
-        }[linear_pilot_holds(found)],
-    }
-
-
-def _linear_verdict(chosen: int, of: int) -> str:
-    if chosen == 0:
-        return "So without the ReLU dropout prefers no units to their mixtures."
-    scope = "" if chosen == of else "in part "
-    return f"So dropout {scope}prefers some units to their mixtures without any ReLU."
-
-
-def linear_markdown(linear: pd.DataFrame | None) -> str:
-    """Markdown table: Q of linear units and of ReLUs, as trained and turned."""
-    found = [] if linear is None else bases(linear)
-    if linear is None or not found:
-        return ""
-    rows = [
-        {
-            "units": "ReLU" if basis.rectified else "linear",
-            "layer": basis.layer,
-            "measure": MEASURE_LABELS[basis.measure],
-            "without": f"{effect_text(basis.without)}, {basis.without_rotated.mean:.3f}",
-            "strongest": f"{effect_text(basis.strongest)}, {basis.strongest_rotated.mean:.3f}",
-            "excess": effect_text(basis.excess, sign="+"),
-            "answer": basis.answer,
-        }
-        for basis in found
-    ]
-    cells = {
-        "units": "{units}",
-        "layer": "{layer}",
-        "measure": "{measure}",
-        "Q without dropout, turned": "{without}",
-        f"Q at {linear['dropout'].max():g}, turned": "{strongest}",
-        "rise beyond turned": "{excess}",
-        "dropout chooses": "{answer}",
-    }
-    return markdown_of(rows, cells)
-
-
-def course_texts(course: pd.DataFrame | None, *, missing: str) -> dict[str, str]:
-    """What `training_course` shows, in sentences."""
-    if course is None:
-        return {"course_answer": missing, "course_n": "no network", "course_caption": "Not at hand for this study"}
-    found, runs = orders(course), course["run"].nunique()
-    settings = list(dict.fromkeys(order.setting for order in found))
-    sentences = [_order_text([order for order in found if order.setting == setting]) for setting in settings]
-    networks = len(course[["run", "l2", "l1", "dropout"]].drop_duplicates())
-    return {
-        "course_answer": " ".join(sentences),
-        "course_caption": _course_caption(found),
-        "course_n": f"{networks} networks of {runs} runs",
-    }
-
-
-def _course_caption(found: Sequence[Order]) -> str:
-    """What comes before Q in the networks with most dropout."""
-    last = max(order.setting.dropout for order in found)
-    first = [_FOLLOWED[o.quantity] for o in found if o.setting.dropout == last and o.answer == BEFORE]
-    if not first:
-        return f"With dropout {last:g} nothing that is followed makes half of its change before Q"
-    makes = "makes half of its" if len(first) == 1 else "make half of their"
-    return f"With dropout {last:g}, {listed(first)} {makes} change before Q does"
-
-
-def setting_text(setting: Regularisation) -> str:
-    """A setting by what it has beside the baseline.
-
-    >>> setting_text(Regularisation(dropout=0.7))
-    'dropout 0.7'
-    """
-    own = [
-        f"{LABELS[name]} {strength_text(value)}"
-        for name, value in setting._asdict().items()
-        if value != getattr(BASELINE, name)
-    ]
-    return listed(own) if own else "no regularisation"
-
-
-def _order_text(found: Sequence[Order]) -> str:
-    by_answer: dict[str, list[str]] = {}
-    for order in found:
-        if order.answer:
-            by_answer.setdefault(order.answer, []).append(_FOLLOWED[order.quantity])
-    heads = {BEFORE: "before Q: ", TOGETHER: "with Q, or not to be told: ", AFTER: "after Q: "}
-    said = "; ".join(f"{head}{listed(by_answer[answer])}" for answer, head in heads.items() if answer in by_answer)
-    return f"{capitalised(setting_text(found[0].setting))}: {said or 'Q hardly moves in some run, so nothing is said'}."
-
-
-def course_markdown(course: pd.DataFrame | None) -> str:
-    """Markdown table: half-times in epochs of every quantity, by setting."""
-    if course is None:
-        return ""
-    found = orders(course)
-    rows = []
-    for setting in dict.fromkeys(order.setting for order in found):
-        own = {order.quantity: order for order in found if order.setting == setting}
-        rows.append([setting_text(setting), *(_half_time(own[name]) for name in FOLLOWED)])
-    return markdown(["setting", *FOLLOWED.values()], rows)
-
-
-def _half_time(order: Order) -> str:
-    if order.half_time != order.half_time:
-        return "hardly moves"
-    return f"{order.half_time:.2g}" + (f" ({order.answer})" if order.answer else "")
