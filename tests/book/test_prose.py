@@ -71,6 +71,9 @@ MADE_UP = re.compile(r"^\| made-up", re.MULTILINE)  # how a table of made-up dat
 NO_RESULTS = {
     "smallest_p",
     "modules_rule",
+    "rule_short",
+    "penalty_axis",
+    "twin_limit",
     "trial_sentence",
     "largest_l1",
     "protocol_rules",
