@@ -89,7 +89,7 @@ def _short(verdicts: Mapping[str, Verdict], few: Sequence[FewModules]) -> str:
     largest = quantity_of(_most(factors))
     warning = ""
     if largest in {quantity_of(one.measure) for one in few}:
-        warning = f" The largest rise, that of the {largest.replace('_', ' ')}, is not all modules."
+        warning = f" The largest rise, that of the {MEASURE_LABELS[largest]}, is not all modules."
     return (
         f"{_DOES[dropout.status]} At its strongest it multiplies modularity Q by {_range(upstream)} in the four "
         f"measures of what units receive (upstream), and by {_range(downstream)} in the four of what they do "

@@ -116,7 +116,9 @@ def setting_text(setting: Regularisation) -> str:
     'dropout 0.7'
     """
     own = [
-        f"{LABELS[name]} {strength_text(value)}" for name, value in setting._asdict().items() if value != getattr(BASELINE, name)
+        f"{LABELS[name]} {strength_text(value)}"
+        for name, value in setting._asdict().items()
+        if value != getattr(BASELINE, name)
     ]
     return listed(own) if own else "the baseline"
 
