@@ -243,12 +243,14 @@ def test_words_have_the_numbers_of_the_strongest_dropout(v1: Results) -> None:
         "25 % for the input gradient (norm) in layer 1, 50 % for the input gradient (norm) in layer 2 and 75 % for the "
         "input covariance (norm) in layer 1. At dropout 0.7 Q of upstream measures lies 0.175 [0.111, 0.239] above "
         "that of rotated units."
+        " What they show needs no modules: the inputs and the dimensions of a layer are enough for it."
     )
     assert said["rotated_n"] == "6 networks of 2 of 9 runs"
     one_place = by_hand().query("measure == 'input_covariance_norm' and layer == 1 and run == 0")
     assert words.texts(one_place, "", v1)["rotated_places"] == (
         "Rotated units show 75 % of the upstream rise. At dropout 0.7 Q of upstream measures lies 0.050 above that of "
         "rotated units."
+        " What they show needs no modules: the inputs and the dimensions of a layer are enough for it."
     )
     flat = words.texts(many_runs(rise=0.01, null=0.0, runs=1), "", v1)
     assert flat["rotated_places"] == "At dropout 0.7 Q of upstream measures lies 0.010 above that of rotated units."

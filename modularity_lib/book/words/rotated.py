@@ -40,6 +40,7 @@ def texts(turned: pd.DataFrame | None, missing: str, results: Results) -> dict[s
     if share is not None:
         shown = f"Rotated units show {percent(share.mean)} of the rise of Q upstream"
         rise = f"Rotated units show {share_text(share)} of the upstream rise{_places_text(last)}. "
+        above += " What they show needs no modules: the inputs and the dimensions of a layer are enough for it."
     return {
         "rotated_caption": shown,
         "rotated_places": f"{rise}{above}",
