@@ -94,7 +94,7 @@ def analyze(
 
     A row is printed for each layer, measure and null. score is Q, the modularity; no way to part the units has a Q
     above bound. confidence, 0 to 1, says how firmly searches agree. p is the share of draws of the null with such a
-    Q: small if there are more modules than chance makes. The report shows the modules; --csv keeps them for other
+    Q: small if Q is larger than chance makes it. The report shows the modules; --csv keeps them for other
     programs.
     """
     if (activity is None) == (model is None):

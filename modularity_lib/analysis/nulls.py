@@ -193,43 +193,43 @@ class Null(NamedTuple):
 _ALL = ("similarity", "activity", "network")
 NULLS = {
     "independent-units": Null(
-        "Are there more modules than among units with the same values that have nothing to do with each other?",
+        "Is Q larger than among units with the same values that have nothing to do with each other?",
         ("activity",),
         "units are independent, and the samples of each could come in any order",
         _independent_units,
     ),
     "shifted-units": Null(
-        "Are there more modules than among units with the same time courses that began at unrelated times?",
+        "Is Q larger than among units with the same time courses that began at unrelated times?",
         ("activity",),
         "units are independent, and the time course of each could begin at any of its samples",
         _shifted_units,
     ),
     "permuted-inputs": Null(
-        "Are there more modules than this network shows when the features of its inputs are unrelated?",
+        "Is Q larger than in this network when the features of its inputs are unrelated?",
         ("network",),
         "the features of the inputs are independent, of each other and of the labels",
         _permuted_inputs,
     ),
     "rotated-units": Null(
-        "Are there more modules than after a random rotation of the units before their non-linearity?",
+        "Is Q larger than after a random rotation of the units before their non-linearity?",
         ("activity", "network"),
         "what comes before the non-linearity has no preferred axes, as with Gaussian weights that are independent",
         _rotated_units,
     ),
     "untrained": Null(
-        "Are there more modules than in networks of the same kind before training?",
+        "Is Q larger than in networks of the same kind before training?",
         ("network",),
         "the network comes out of the same factory",
         _untrained,
     ),
     "shuffled-pairs": Null(
-        "Are there more modules than if the same similarities fell on other pairs of units?",
+        "Is Q larger than if the same similarities fell on other pairs of units?",
         _ALL,
         "the similarities of all pairs are independent and of one distribution",
         _shuffled_pairs,
     ),
     "random-directions": Null(
-        "Are there more modules than among random directions in a space of as few dimensions?",
+        "Is Q larger than among random directions in a space of as few dimensions?",
         _ALL,
         "the similarities are absolute cosines of directions that are all equally likely",
         _random_directions,

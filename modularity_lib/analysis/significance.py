@@ -1,4 +1,4 @@
-"""Are there more modules than chance makes? Q beside that of nulls, which go through the same measure and search."""
+"""Is Q larger than chance makes it? Q beside that of nulls, which go through the same measure and search."""
 
 import inspect
 import sys
@@ -59,7 +59,7 @@ def test_modules(
     progress: bool | None = None,
     **about: Any,
 ) -> ModuleTest:
-    """Test whether there are more modules than chance makes, by the answer to one question. Small p = more.
+    """Test whether Q is larger than chance makes it, by the answer to one question. Small p = larger.
 
     p = (b + 1) / (n + 1), with b of n draws of the null whose modules have at least the Q of those of the data
 

@@ -336,12 +336,12 @@ LINEAR = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.LayerNorm(4), torch
 @pytest.mark.parametrize(
     ("data", "given", "message"),
     [
-        (MATRIX, {}, r"^null must be named for a similarity matrix.*shuffled-pairs: Are .*random-directions: Are"),
+        (MATRIX, {}, r"^null must be named for a similarity matrix.*shuffled-pairs: Is Q .*random-directions: Is Q"),
         (NETWORK, ABOUT, r"^null must be named for a network.*permuted-inputs.*rotated-units.*untrained"),
-        (BLOCKS, {"null": "independent-unit"}, r"Did you mean 'independent-units'\? There are independent-units: Are"),
+        (BLOCKS, {"null": "independent-unit"}, r"Did you mean 'independent-units'\? There are independent-units: Is Q"),
         (MATRIX, {"null": "independent-units"}, r"needs activity \(samples, units\), and data is a similarity matrix"),
-        (MATRIX, {"null": "untrained"}, r"needs a network.*shuffled-pairs: Are"),
-        (BLOCKS, {"null": "permuted-inputs"}, r"needs a network, and data is activity.*independent-units: Are"),
+        (MATRIX, {"null": "untrained"}, r"needs a network.*shuffled-pairs: Is Q"),
+        (BLOCKS, {"null": "permuted-inputs"}, r"needs a network, and data is activity.*independent-units: Is Q"),
         (NETWORK, {"null": "shifted-units", **ABOUT}, r"needs activity"),
         (BLOCKS, {"null": "rotated-units"}, r"^nonlinearity must be a function for rotated-units, got None"),
         (BLOCKS, {"null": "rotated-units", "nonlinearity": lambda z: z[:, :2]}, r"^nonlinearity must give an array of"),
@@ -412,7 +412,7 @@ def test_an_argument_that_is_none_is_a_type_error() -> None:
 
 def test_every_null_has_a_question_of_one_sentence_and_says_where_it_is_true() -> None:
     for null in NULLS.values():
-        assert null.question.startswith("Are there more modules than ")
+        assert null.question.startswith("Is Q larger than ")
         assert null.question.endswith("?")
         assert null.question.count("?") == 1
         assert null.holds

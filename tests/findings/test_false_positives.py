@@ -83,14 +83,17 @@ def test_words_follow_the_table() -> None:
     ]
     table = pd.DataFrame(rows)
     said = words.texts(table)
-    assert said["false_positives_sentence"].startswith(
-        "On 400 data sets where it is true, each null calls 5.0% to 15.0%"
+    assert said["false_positives_sentence"] == (
+        "Where a null is true, its test should call 5 % of the data modular (p at most 0.05). We tried each on 400 "
+        "such data sets, and they call 5.0 % to 15.0 %. Of these `random-directions` calls clearly more: the 95 % "
+        "interval of Wilson does not hold 5 %."
     )
-    assert "the interval of `random-directions` leaves it out" in said["false_positives_sentence"]
-    assert (
-        "no interval leaves it out" in words.texts(table[table["test"] == "shuffled-pairs"])["false_positives_sentence"]
-    )
-    assert "Of 10 data sets with planted blocks the nulls call 90% to 90% modular" in said["power_sentence"]
+    assert said["power_sentence"] == "Of 10 data sets with planted blocks they call 90 % modular."
+    alone = words.texts(table[table["test"] == "shuffled-pairs"])["false_positives_sentence"]
+    assert alone.endswith("they call 5.0 %. None is clearly off: the 95 % interval of Wilson holds 5 %.")
+    never = table.assign(p_value=table["p_value"].where(table["test"] == "random-directions", 0.5))
+    both = words.texts(never)["false_positives_sentence"]
+    assert "Of these `shuffled-pairs` calls clearly fewer and `random-directions` calls clearly more: " in both
     lines = words.rates_markdown(table).splitlines()
-    assert "| `shuffled-pairs` | Are there more modules than if" in lines[2]
-    assert "5.0% (3.3% to 7.6%) | 90% |" in lines[2]
+    assert "| `shuffled-pairs` | Is Q larger than if" in lines[2]
+    assert "5.0 % (3.3 % to 7.6 %) | 90 % |" in lines[2]

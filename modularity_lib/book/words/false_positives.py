@@ -3,7 +3,7 @@
 import pandas as pd
 
 from modularity_lib.analysis.nulls import NULLS
-from modularity_lib.book.words.prose import listed, markdown
+from modularity_lib.book.words.prose import listed, markdown, percent
 from modularity_lib.findings.false_positives import PLANTED, STRUCTURELESS
 from modularity_lib.findings.synthetic import LEVEL, rate_table
 
@@ -19,8 +19,8 @@ def rates_markdown(table: pd.DataFrame) -> str:
                 f"`{null}`",
                 NULLS[null].question,
                 NULLS[null].holds,
-                f"{without['rate']:.1%} ({without['low']:.1%} to {without['high']:.1%})",
-                f"{blocks['rate']:.0%}",
+                _with_interval(without),
+                percent(blocks["rate"]),
             ]
         )
     return markdown(["null", "question", "true where", "called modular there", "planted blocks found"], rows)
@@ -30,23 +30,34 @@ def texts(table: pd.DataFrame) -> dict[str, str]:
     """What `false_positives_table` shows, in words."""
     rates = rate_table(table)
     without, blocks = (rates[rates["kind"] == kind] for kind in (STRUCTURELESS, PLANTED))
-    doubtful = without[(without["low"] > LEVEL) | (without["high"] < LEVEL)]
-    sizes = _counts(without)
-    err = (
-        "no interval leaves it out"
-        if doubtful.empty
-        else f"the interval of {listed(f'`{name}`' for name in doubtful['test'])} leaves it out"
-    )
+    strict, lax = without[without["high"] < LEVEL], without[without["low"] > LEVEL]
+    clearly = [
+        f"{listed(f'`{name}`' for name in off['test'])} {'calls' if len(off) == 1 else 'call'} clearly {how}"
+        for off, how in ((strict, "fewer"), (lax, "more"))
+        if len(off)
+    ]
+    err = f"Of these {listed(clearly)}" if clearly else "None is clearly off"
+    level = percent(LEVEL)
     return {
         "false_positives_sentence": (
-            f"On {sizes} data sets where it is true, each null calls {without['rate'].min():.1%} to "
-            f"{without['rate'].max():.1%} modular at the {LEVEL:.0%} level: {err} (95 % intervals of Wilson)."
+            f"Where a null is true, its test should call {level} of the data modular (p at most {LEVEL:g}). We tried "
+            f"each on {_counts(without)} such data sets, and they call {_range(without)}. {err}: the 95 % interval of "
+            f"Wilson {'does not hold' if clearly else 'holds'} {level}."
         ),
         "power_sentence": (
-            f"Of {_counts(blocks)} data sets with planted blocks the "
-            f"nulls call {blocks['rate'].min():.0%} to {blocks['rate'].max():.0%} modular."
+            f"Of {_counts(blocks)} data sets with planted blocks they call {_range(blocks, digits=0)} modular."
         ),
     }
+
+
+def _with_interval(rate: pd.Series) -> str:
+    return f"{percent(rate['rate'], digits=1)} ({percent(rate['low'], digits=1)} to {percent(rate['high'], digits=1)})"
+
+
+def _range(rates: pd.DataFrame, *, digits: int = 1) -> str:
+    """The rates of all nulls: 3.1 % to 5.6 %, or 95 %."""
+    fewest, most = (percent(rate, digits=digits) for rate in (rates["rate"].min(), rates["rate"].max()))
+    return most if fewest == most else f"{fewest} to {most}"
 
 
 def _counts(rates: pd.DataFrame) -> str:
