@@ -26,6 +26,6 @@ def need_checkout(what: str) -> None:
     if not is_checkout():
         raise CheckoutNeeded(
             f"{what} needs a checkout of the project's repository, for its chapters and shipped results: the library "
-            f"in {checkout()} was installed without them. Clone the repository, run `make install` there, and use its "
-            ".venv/bin/modularity."
+            f"in {checkout()} was installed without them. Take a copy of the repository, run `make install` there, and "
+            "use its .venv/bin/modularity."
         )

@@ -78,11 +78,11 @@ def environment_text() -> str:
 
 
 def parameters_markdown(root: Path) -> str:
-    """Markdown list: the parameters of every chapter, what they take, their default values and what they mean."""
+    """Markdown list: every chapter by name and title; its parameters, what they take, their defaults and meaning."""
     lines = []
     for chapter in all_chapters(root):
         parameters = chapter.parameters()
-        lines += [f"- **{chapter.name}**"] if parameters else []
+        lines += [f"- `{chapter.name}`: {{doc}}`/chapters/{chapter.name}`"] if parameters else []
         for name, parameter in parameters.items():
             default = json.dumps(parameter.default) if isinstance(parameter.default, str) else str(parameter.default)
             meaning = f": {parameter.meaning}" if parameter.meaning else ""

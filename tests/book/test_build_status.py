@@ -58,7 +58,7 @@ def test_the_list_of_parameters_says_what_each_takes_and_means(tmp_path: Path) -
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/first\n")
     (tmp_path / "chapters" / "first.md").write_text(TEXT)
     assert build_status.parameters_markdown(tmp_path).splitlines() == [
-        "- **first**",
+        "- `first`: {doc}`/chapters/first`",
         '  - `study` (study; default `"v1"`)',
         "  - `layer` (layer; default `1`): counted from 1",
     ]

@@ -1,9 +1,11 @@
 """From a result to its command, file and time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from made_up_results import made_up_results
 from modularity_lib.book import commands
 from modularity_lib.book.commands import RESULTS, commands_markdown, short_commands_markdown
 from modularity_lib.book.execution import all_chapters
@@ -24,6 +26,15 @@ def test_every_chapter_and_file_of_the_table_is_there_and_no_finding_is_left_out
     )
 
 
+def test_a_page_that_computes_a_study_has_the_core_time_of_that_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    [live] = [line for line in commands_markdown({"live": 6.0}).splitlines() if "modularity chapter live" in line]
+    assert live.endswith("| – |")  # the store of the tests is empty
+    stored = replace(made_up_results(), made_with={"core_seconds": {"training": 34.0, "modules": 20.4}})
+    monkeypatch.setattr(commands.Archive, "tables", lambda archive: stored)
+    [live] = [line for line in commands_markdown({"live": 6.0}).splitlines() if "modularity chapter live" in line]
+    assert live.endswith("| 54 s of core time, once |")
+
+
 def test_the_table_has_the_times_of_the_build_and_of_the_shipped_tables(v1: Results) -> None:
     lines = commands_markdown({"modularity": 12.4, "agreement": 130.0}).splitlines()
     assert lines[2].startswith("| {doc}`claims 1 and 2 </chapters/modularity>` | `modularity chapter modularity` |")
@@ -33,13 +44,13 @@ def test_the_table_has_the_times_of_the_build_and_of_the_shipped_tables(v1: Resu
     spent = v1.made_with["core_seconds"]
     hours = (spent["training"] + spent["modules"]) / 3600
     n_trained = int(v1.networks["trained"].sum())
-    assert "| `modularity verify v1 --sample 3` | `data/results/v1` | 3 min |" in lines[-2]
+    assert "| `modularity verify v1 --sample 3` | `data/results/v1` | 3 min in one process |" in lines[-2]
     assert f"`modularity verify v1 --sample {n_trained}`" in lines[-1]
-    assert lines[-1].endswith(f"| {hours:.1f} h |")
+    assert lines[-1].endswith(f"| {hours:.1f} h in one process |")
     short = short_commands_markdown().splitlines()
     assert len(short) == 2 + 4 + 2
     assert f"`.venv/bin/modularity verify v1 --sample {n_trained}`" in short[-1]
-    assert short[-1].endswith(f"| {hours:.1f} h |")
+    assert short[-1].endswith(f"| {hours:.1f} h in one process |")
 
 
 def test_where_no_tables_are_shipped_there_is_no_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -69,7 +69,6 @@ WITHOUT_TABLES = {"measures", "modules", "explorer", "speed", "rerun", "status",
 MADE_UP = re.compile(r"^\| made-up", re.MULTILINE)  # how a table of made-up data begins
 # Texts of the chapters with a decimal number that is none of the results.
 NO_RESULTS = {
-    "smallest_p",
     "modules_rule",
     "rule_short",
     "penalty_axis",

@@ -13,7 +13,7 @@ from modularity_lib.book.words.modularity import module_texts
 from modularity_lib.book.words.networks import accuracy_markdown
 from modularity_lib.book.words.prose import effect_text, interval_text, markdown
 from modularity_lib.book.words.rerun import studies_markdown
-from modularity_lib.book.words.study import cost_texts, study_texts
+from modularity_lib.book.words.study import cost_texts, judged_text, study_texts
 from modularity_lib.book.words.verdicts import all_claims_text, claim_text, verdicts_markdown
 from modularity_lib.clustering.modularity import modularity_score
 from modularity_lib.clustering.paper_search import paper_modules
@@ -142,9 +142,13 @@ def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() 
     made = replace(made_up_results(), study=STUDIES["v1"], made_with={"core_seconds": {"training": 7200.0}})
     rows = studies_markdown(cores=1, computed=[made]).splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(STUDIES)
-    hours = [float(row.split("|")[-3].split()[0]) for row in (rows[2], studies_markdown(cores=2).splitlines()[4])]
-    assert rows[2].endswith("| 2.0 h |")
-    assert rows[3].endswith("| – |")
+    two = studies_markdown(cores=2, computed=[made]).splitlines()
+    hours = [float(row.split("|")[-4].split()[0]) for row in (rows[2], two[4])]
+    assert rows[2].endswith("| 2.0 h | 2.0 h |")
+    assert two[4].endswith("| 60 min | 2.0 h |")
+    assert two[0].endswith("| expected on 2 cores | took on 2 cores | core time |")
+    assert "| took on 1 core |" in studies_markdown(cores=1).splitlines()[0]
+    assert rows[3].endswith("| – | – |")
     assert "| at most " in rows[3]
     assert rows[2].startswith("| `v1` | 288 trained, 500 untrained | 64-64 | mnist | v1 | ")
     assert hours[1] == pytest.approx(hours[0] / 2, abs=0.1)
@@ -152,7 +156,7 @@ def test_the_table_of_studies_has_a_row_per_study_and_less_time_on_more_cores() 
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(59.9, "under a minute"), (60, "60 s"), (91, "2 min"), (5399, "90 min"), (5401, "1.5 h"), (9000, "2.5 h")],
+    [(59.4, "59 s"), (60, "60 s"), (91, "2 min"), (5399, "90 min"), (5401, "1.5 h"), (9000, "2.5 h")],
 )
 def test_a_time_is_told_in_the_unit_that_fits(seconds: float, told: str) -> None:
     made = replace(made_up_results(), study=STUDIES["v1"], made_with={"core_seconds": {"training": seconds}})
@@ -165,11 +169,25 @@ def test_all_claims_are_told_with_their_statements() -> None:
     assert "Verdict: not reproduced" in text
 
 
+def test_the_claims_that_hold_on_a_study_are_counted() -> None:
+    verdicts = judge_all(made_up_results())
+    begin = "The study made-up was judged by the same rules as the paper's own experiment. "
+    first = next(iter(verdicts))
+    mixed = {
+        name: replace(verdict, status="partly reproduced" if name == first else "reproduced")
+        for name, verdict in verdicts.items()
+    }
+    assert judged_text(STUDY, mixed) == f"{begin}Of the 4 claims, 1 is partly reproduced and 3 are reproduced."
+    mixed[first] = replace(mixed[first], status="could not test")
+    assert judged_text(STUDY, mixed).endswith("Of the 4 claims, 1 could not be tested and 3 are reproduced.")
+    none = {name: replace(verdict, status="not reproduced") for name, verdict in verdicts.items()}
+    assert judged_text(STUDY, none) == f"{begin}None of the 4 claims is reproduced."
+
+
 def test_what_a_study_cost_comes_from_its_tables() -> None:
     results = replace(made_up_results(), made_with={"core_seconds": {"training": 1234.4, "modules": 5.0}})
     facts = cost_texts(results)
     assert facts["cost"] == "training 1,234 s, modules 5 s"
-    assert facts["smallest_p"].startswith("4 runs give a two-sided sign-flip p of 0.12")
     assert cost_texts(made_up_results())["cost"] == "not recorded"
 
 

@@ -9,12 +9,13 @@ from modularity_lib.studies.results import Results
 
 
 def studies_markdown(*, cores: int, computed: Sequence[Results] = ()) -> str:
-    """Markdown table of every study: networks, shape, and the time it takes on this many cores.
+    """Markdown table of every study: networks, shape, and the time it takes from nothing on this many cores.
 
     "Expected" follows from the shapes of the networks; with early stopping it is an upper limit. "Took" is the core
     time of the studies that were `computed`, divided by the cores.
     """
-    took = {results.study.name: sum(results.made_with["core_seconds"].values()) for results in computed}
+    on = f"on {cores} core" + "s" * (cores > 1)
+    spent = {results.study.name: sum(results.made_with["core_seconds"].values()) for results in computed}
     rows = []
     for name, study in STUDIES.items():
         cost, trained = expected_cost(study), study.trained_configs()
@@ -27,10 +28,11 @@ def studies_markdown(*, cores: int, computed: Sequence[Results] = ()) -> str:
                 study.dataset,
                 study.protocol,
                 ("at most " if study.protocol != "v1" else "") + _time(seconds / cores),
-                _time(took[name] / cores) if name in took else "–",
+                *([duration(spent[name] / cores), duration(spent[name])] if name in spent else ["–", "–"]),
             ]
         )
-    return markdown(["study", "networks", "hidden units", "digits", "protocol", "expected", "took"], rows)
+    times = [f"expected {on}", f"took {on}", "core time"]
+    return markdown(["study", "networks", "hidden units", "digits", "protocol", *times], rows)
 
 
 def _time(seconds: float) -> str:

@@ -1,12 +1,13 @@
 """Words on a study as a whole: its size, its cost, and where its numbers come from."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from modularity_lib.book.words.prose import listed, markdown
 from modularity_lib.book.words.verdicts import VERSIONS
-from modularity_lib.findings.inference import smallest_sign_flip_p
+from modularity_lib.findings.claims import COULD_NOT_TEST, NOT_REPRODUCED, Verdict
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.studies.catalogue import Study
@@ -48,15 +49,26 @@ def study_texts(results: Results) -> dict[str, str]:
     }
 
 
+def judged_text(study: Study, verdicts: Mapping[str, Verdict]) -> str:
+    """How many claims hold on a study that is judged by the rules of the ledger."""
+    counts = Counter(verdict.status for verdict in verdicts.values())
+    held = f"Of the {len(verdicts)} claims, {listed(_counted(count, status) for status, count in counts.items())}."
+    if counts.keys() == {NOT_REPRODUCED}:
+        held = f"None of the {len(verdicts)} claims is reproduced."
+    return f"The study {study.name} was judged by the same rules as the paper's own experiment. {held}"
+
+
+def _counted(count: int, status: str) -> str:
+    if status == COULD_NOT_TEST:
+        return f"{count} could not be tested"
+    return f"{count} {'is' if count == 1 else 'are'} {status}"
+
+
 def cost_texts(results: Results) -> dict[str, str]:
-    """What a study cost, and what so few runs can prove, in words."""
+    """What a study cost, in words."""
     seconds = results.made_with.get("core_seconds", {})
     spent = ", ".join(f"{stage} {value:,.0f} s" for stage, value in seconds.items())
-    smallest_p = smallest_sign_flip_p(results.study.runs)
-    return {
-        "cost": spent or "not recorded",
-        "smallest_p": f"{results.study.runs} runs give a two-sided sign-flip p of {smallest_p:.2g} at the least.",
-    }
+    return {"cost": spent or "not recorded"}
 
 
 def _left_out_text(left_out: pd.DataFrame, study: Study) -> str:
