@@ -1,5 +1,6 @@
 """From a result to its command, file and time."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_the_table_has_the_times_of_the_build_and_of_the_shipped_tables(v1: Resu
     assert len(short) == 2 + 4 + 2
     assert f"`.venv/bin/modularity verify v1 --sample {n_trained}`" in short[-1]
     assert short[-1].endswith(f"| {hours:.1f} h in one process |")
+
+
+def test_the_lines_for_one_figure_run_in_any_folder(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = (project / "chapters/rerun.md").read_text(encoding="utf-8").split("## One figure")[1]
+    [lines] = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(lines, {})
+    assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
 
 
 def test_where_no_tables_are_shipped_there_is_no_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

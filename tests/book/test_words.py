@@ -177,9 +177,9 @@ def test_the_claims_that_hold_on_a_study_are_counted() -> None:
         name: replace(verdict, status="partly reproduced" if name == first else "reproduced")
         for name, verdict in verdicts.items()
     }
-    assert judged_text(STUDY, mixed) == f"{begin}Of the 4 claims, 1 is partly reproduced and 3 are reproduced."
+    assert judged_text(STUDY, mixed) == f"{begin}Of the 4 claims, 3 are reproduced and 1 is partly reproduced."
     mixed[first] = replace(mixed[first], status="could not test")
-    assert judged_text(STUDY, mixed).endswith("Of the 4 claims, 1 could not be tested and 3 are reproduced.")
+    assert judged_text(STUDY, mixed).endswith("Of the 4 claims, 3 are reproduced and 1 could not be tested.")
     none = {name: replace(verdict, status="not reproduced") for name, verdict in verdicts.items()}
     assert judged_text(STUDY, none) == f"{begin}None of the 4 claims is reproduced."
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from modularity_lib.book.words.prose import listed, markdown
 from modularity_lib.book.words.verdicts import VERSIONS
-from modularity_lib.findings.claims import COULD_NOT_TEST, NOT_REPRODUCED, Verdict
+from modularity_lib.findings.claims import COULD_NOT_TEST, NOT_REPRODUCED, STATUSES, Verdict
 from modularity_lib.images.dataset import train_validation_split
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.studies.catalogue import Study
@@ -52,7 +52,8 @@ def study_texts(results: Results) -> dict[str, str]:
 def judged_text(study: Study, verdicts: Mapping[str, Verdict]) -> str:
     """How many claims hold on a study that is judged by the rules of the ledger."""
     counts = Counter(verdict.status for verdict in verdicts.values())
-    held = f"Of the {len(verdicts)} claims, {listed(_counted(count, status) for status, count in counts.items())}."
+    held = listed(_counted(counts[status], status) for status in STATUSES if counts[status])
+    held = f"Of the {len(verdicts)} claims, {held}."
     if counts.keys() == {NOT_REPRODUCED}:
         held = f"None of the {len(verdicts)} claims is reproduced."
     return f"The study {study.name} was judged by the same rules as the paper's own experiment. {held}"
