@@ -19,7 +19,7 @@ from modularity_lib.figures.common_mode import (
 )
 from modularity_lib.figures.explorer import both_sides_looked_at, modules_looked_at
 from modularity_lib.figures.ledger import published_against_ours
-from modularity_lib.figures.lesions import lost_without_modules
+from modularity_lib.figures.lesions import lost_beside_neighbours, lost_without_modules
 from modularity_lib.figures.live_units import agreement_over_both
 from modularity_lib.figures.measures import against_dropout, all_measures, sorted_by_each_other
 from modularity_lib.figures.modularity import modularity_against_regularisation
@@ -60,6 +60,7 @@ __all__ = [
     "gaps_of_methods",
     "growth_curves",
     "linear_against_rectified",
+    "lost_beside_neighbours",
     "lost_without_modules",
     "metric_agreement",
     "modularity_against_regularisation",

@@ -52,6 +52,15 @@ def no_lesions(results: Results) -> pd.DataFrame:
     return pd.DataFrame(columns=[*columns, *(f"{outcome}{ending}" for outcome in OUTCOMES for ending in endings)])
 
 
+@dataclass(frozen=True)
+class Matched:
+    """Three losses over the same modules, so that they can be subtracted."""
+
+    module: Effect
+    neighbours: Effect
+    random: Effect
+
+
 @dataclass(frozen=True, eq=False)
 class Lost:
     """Losses of modules and of their sets, and the answer, from some rows of `comparable`.
@@ -79,17 +88,24 @@ class Lost:
         return _over_runs(self.rows, self.rows[self.outcome] - self.rows[f"{self.outcome}_random"])
 
     @cached_property
-    def neighbours(self) -> Effect | None:
-        """What is lost with its sets of near neighbours."""
-        rows = beside_neighbours(self.rows)
-        return _over_runs(rows, rows[f"{self.outcome}_neighbours"]) if self._all_runs_in(rows) else None
+    def beside(self) -> pd.DataFrame:
+        """The rows of `beside_neighbours`."""
+        return beside_neighbours(self.rows)
+
+    @cached_property
+    def matched(self) -> Matched | None:
+        """What is lost with the modules that have near neighbours as alike, with these, and with random units."""
+        if set(self.beside["run"]) != set(self.rows["run"]):
+            return None
+        endings = ("", "_neighbours", "_random")
+        return Matched(*(_over_runs(self.beside, self.beside[f"{self.outcome}{ending}"]) for ending in endings))
 
     @cached_property
     def beyond(self) -> Effect | None:
         """Loss of a module minus that of its sets of near neighbours."""
-        rows = beside_neighbours(self.rows)
-        lost = rows[self.outcome] - rows[f"{self.outcome}_neighbours"]
-        return _over_runs(rows, lost) if self._all_runs_in(rows) else None
+        if self.matched is None:
+            return None
+        return _over_runs(self.beside, self.beside[self.outcome] - self.beside[f"{self.outcome}_neighbours"])
 
     @cached_property
     def seldom(self) -> Effect:
@@ -100,9 +116,6 @@ class Lost:
     def answer(self) -> str:
         """What modules are, by the rule of `answer_of`."""
         return answer_of(self.excess, self.beyond)
-
-    def _all_runs_in(self, rows: pd.DataFrame) -> bool:
-        return set(rows["run"]) == set(self.rows["run"])
 
 
 def answer_of(excess: Effect, beyond: Effect | None) -> str:

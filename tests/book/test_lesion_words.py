@@ -10,6 +10,7 @@ import pytest
 
 from made_up_results import made_up_results
 from modularity_lib import figures
+from modularity_lib.book.words import lesion_folds as folds
 from modularity_lib.book.words import lesions as words
 from modularity_lib.findings import lesion_effects
 from modularity_lib.findings.inference import effect_over_runs
@@ -50,31 +51,43 @@ def made_up(runs: int = 8, *, downstream: float = 0.0, **losses: float) -> pd.Da
 
 
 @pytest.mark.parametrize(
-    ("losses", "answer"),
-    [({}, MORE), ({"accuracy_neighbours": 0.1}, AS_NEIGHBOURS), ({"accuracy_random": 0.1}, NO_MORE)],
+    ("losses", "answer", "opening"),
+    [
+        ({}, MORE, "Yes"),
+        ({"accuracy_neighbours": 0.1}, AS_NEIGHBOURS, "Partly"),
+        ({"accuracy_random": 0.1}, NO_MORE, "No"),
+        ({"alike_neighbours": 0.5}, UNTOLD, "Partly"),
+    ],
 )
-def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str) -> None:
+def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str, opening: str) -> None:
     table = made_up(**losses)
     said = words.texts(table, RESULTS)
     n, more = len(STRENGTHS), len(STRENGTHS) * (answer == MORE)
-    assert said["lesion_short"].startswith(f"{words._SHORT[answer]} At the strongest dropout a network loses 10.0 % of")
-    assert f"near neighbours in activity at {more} of {n} strengths" in said["lesion_short"]
-    assert said["lesion_caption"] == f"{words._CAPTIONS[answer]}, at {n} of {n} strengths of dropout"
-    for markdown in (words.course_markdown(table, RESULTS), words.places_markdown(table, RESULTS)):
+    assert said["lesion_short"] == (
+        f"{opening}. With its units set to 0, as dropout does, a module costs a network {words._COSTS[answer]}. Held "
+        f"at its mean, it gives the same answer at dropout {STRENGTHS[-1]:g}."
+    )
+    assert said["lesion_caption"] == (
+        f"Set to 0, a module costs clearly more than near neighbours at {more} of {n} strengths of dropout; held at "
+        f"its mean, at {more}."
+    )
+    for markdown in (folds.course_markdown(table, RESULTS), folds.places_markdown(table, RESULTS)):
         assert markdown.count(answer) == len(markdown.splitlines()) - 2
 
 
-@pytest.mark.parametrize(("downstream", "said"), [(0.05, "downstream"), (-0.05, "upstream"), (0.0, "neither")])
-def test_the_family_is_named_that_predicts_better(downstream: float, said: str) -> None:
+@pytest.mark.parametrize(
+    ("downstream", "said", "short"),
+    [
+        (0.05, "downstream", "at 0 of {n} strengths. At {n} it is the other way round."),
+        (-0.05, "upstream", "at {n} of {n} strengths."),
+        (0.0, "neither", "at 0 of {n} strengths. At {n} there is no clear difference."),
+    ],
+)
+def test_the_family_is_named_whose_modules_cost_more(downstream: float, said: str, short: str) -> None:
     text = words.texts(made_up(downstream=downstream), RESULTS)
-    n = len(STRENGTHS)
-    expected = {
-        "upstream": f"better what is lost at {n} of {n} strengths",
-        "downstream": f"downstream modules at {n}, and",
-        "neither": f"neither at {n}.",
-    }
-    assert [name for name, part in expected.items() if part in text["lesion_families"]] == [said]
-    assert text["lesion_places"].count(words._PREDICTS[said]) == 4  # two layers, with dropout and without
+    told = "Upstream modules cost more than downstream ones, beyond what random units cost, "
+    assert text["lesion_families"] == told + short.format(n=len(STRENGTHS))
+    assert text["lesion_places"].count(folds._COST_MORE[said]) == 4  # two layers, with dropout and without
 
 
 # What a network loses at each strength of dropout, units set to 0 or held at their mean: without a module, a random set
@@ -117,81 +130,137 @@ def by_hand(*, runs: tuple[float, ...] = (0.0,)) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_answer_has_the_numbers_of_the_table() -> None:
+def test_the_answer_says_where_it_holds_and_whether_it_depends_on_the_lesion() -> None:
+    # at 0.8 units held at their mean give AS_NEIGHBOURS, units set to 0 give MORE, and MORE is the answer of most
     assert words.answer_text(by_hand(), RESULTS) == (
-        "Yes, and more than other units that are alike. At the strongest dropout a network loses 30.0 % of accuracy "
-        "without a module, and 4.0 % without as many random units. A module costs clearly more than near neighbours in "
-        "activity at 2 of 5 strengths. That is of units set to 0, as dropout does. Held at their mean, modules are "
-        "missed more than random units there, too."
+        "Partly. With its units set to 0, as dropout does, a module costs a network more accuracy than random units, "
+        "and more than other units that are as alike, at 2 of 5 strengths of dropout. Held at its mean, it costs more "
+        "accuracy than random units, but no more than other units that are as alike at dropout 0.8: the answer depends "
+        "on how units are taken out."
     )
-    weak = words.answer_text(by_hand().query("dropout < 0.3"), RESULTS)
-    assert weak.endswith("Held at their mean, modules cost no more than random units there.")
     alone = words.answer_text(by_hand().query("lesion == 'zero'"), RESULTS)
-    assert alone.endswith("in activity at 2 of 5 strengths.")
+    assert alone.startswith("Yes. ")
+    assert alone.endswith("at 2 of 5 strengths of dropout.")
 
 
-def test_the_course_has_what_is_lost_at_both_ends_and_the_differences() -> None:
+@pytest.mark.parametrize(
+    ("answers", "where"),
+    [
+        ((0.4, 0.4, 0.6), ", except at dropout 0.6, the strongest"),
+        ((0.4, 0.6, 0.4), ", except at dropout 0.2"),
+        ((0.4, 0.4, 0.0), ", at 2 of 3 strengths of dropout"),
+        ((0.4, 0.4, 0.4), ""),
+    ],
+)
+def test_one_strength_at_which_a_module_costs_more_is_named(answers: tuple[float, ...], where: str) -> None:
+    parts = [
+        by_hand().query("dropout == @of and lesion == 'zero'").assign(dropout=dropout)
+        for of, dropout in zip(answers, (0.0, 0.2, 0.6), strict=True)
+    ]
+    said = words.answer_text(pd.concat(parts), RESULTS)
+    assert said.endswith(f"more accuracy than random units, but no more than other units that are as alike{where}.")
+
+
+def lacking_upstream() -> pd.DataFrame:
+    """`by_hand`, where no upstream module has near neighbours that are as alike at dropout 0.6 and 0.8."""
+    table = by_hand()
+    lacks = (table["measure"].map(FAMILY) == "upstream") & (table["dropout"] > 0.5)
+    return table.assign(alike_neighbours=table["alike_neighbours"].mask(lacks, 0.0))
+
+
+def test_a_family_without_modules_to_compare_is_an_open_question() -> None:
+    said = words.texts(lacking_upstream(), RESULTS)
+    assert said["lesion_short"].endswith("For upstream modules the comparison with units as alike is open there.")
+    assert (
+        " At the strongest dropout 0 of the 8 are upstream modules. For these the question is open at 3 of 5 "
+        "strengths, "
+        "where some run has none to compare." in said["lesion_matched"]  # at 0.2 no module of any family has
+    )
+    assert "open there" not in words.texts(by_hand(), RESULTS)["lesion_short"]
+
+
+def test_the_course_has_what_is_lost_at_both_ends() -> None:
     assert words.texts(by_hand(), RESULTS)["lesion_course"] == (
-        "Without dropout a module costs 10.0 % of accuracy, random units 9.5 % and near neighbours 9.0 % (a module "
-        "minus these: +1.0 %). At dropout 0.8 a module costs 30.0 % of accuracy, random units 4.0 % and near "
-        "neighbours 11.0 % (a module minus these: +19.5 %). Dropout trains a network to bear the loss of random units, "
-        "so compare differences, not ratios. Beyond random units a module costs 0.5 % without dropout and 26.0 % at "
-        "dropout 0.8."
+        "Without dropout a module costs 10.0 points and random units 9.5. At dropout 0.8 a module costs 30.0 points "
+        "and random units 4.0. Dropout makes random units cheap to lose, so any module looks dear beside them."
     )
     dearer = words.texts(by_hand().query("dropout in (0.4, 0.8)"), RESULTS)["lesion_course"]
-    assert "Dropout trains" not in dearer
-    assert dearer.endswith("Beyond random units a module costs 6.0 % at dropout 0.4 and 26.0 % at dropout 0.8.")
-    untold = words.texts(by_hand().query("dropout == 0.2"), RESULTS)["lesion_course"]
-    assert untold == (
-        "At dropout 0.2 a module costs 6.0 % of accuracy, random units 3.0 %. Beyond random units a module costs 3.0 % "
-        "at dropout 0.2."
+    assert dearer.endswith("At dropout 0.8 a module costs 30.0 points and random units 4.0.")
+
+
+def test_the_losses_that_are_compared_are_of_the_same_modules() -> None:
+    table = by_hand()
+    table.loc[(table["measure"] == "input_covariance_norm") & (table["dropout"] == 0.8), "accuracy"] = 0.9
+    # of the 16 modules at 0.8 those of the input covariance are not beside near neighbours: they do not count
+    assert words.texts(table, RESULTS)["lesion_matched"].startswith(
+        "Without dropout, near neighbours that are as alike exist for 16 of 16 modules. Over these alone, a module "
+        "costs 10.0 points, near neighbours 9.0 and random units 9.5. At dropout 0.8, near neighbours that are as "
+        "alike exist for 12 of 16 modules. Over these alone, a module costs 30.5 points, near neighbours 11.0 and "
+        "random units 4.0."
     )
+    untold = words.texts(by_hand().query("dropout == 0.2"), RESULTS)["lesion_matched"]
+    assert untold.startswith("At dropout 0.2, near neighbours that are as alike exist for 0 of 16 modules, too few to")
+
+
+@pytest.mark.parametrize(("spread", "told"), [(0.05, "rule: its"), (0.155, "rule, but barely: its")])
+def test_a_lead_that_is_barely_clear_is_called_so(spread: float, told: str) -> None:
+    table = by_hand(runs=(-spread / 2, 0.0, spread / 2)).query("dropout == 0.8")
+    said = words.texts(table, RESULTS)["lesion_matched"]
+    # Student's t of three runs: 0.195 -+ 4.303 * spread / 2 / sqrt(3)
+    half = 4.303 * spread / 2 / 3**0.5
+    assert f"That lead is clear by our {told} interval goes from {19.5 - 100 * half:.2f} to " in said
+    assert "lead" not in words.texts(by_hand().query("dropout == 0.4"), RESULTS)["lesion_matched"]
+
+
+def test_units_held_at_their_mean_are_told_beside_those_set_to_0() -> None:
+    assert words.texts(by_hand(), RESULTS)["lesion_held"] == (
+        "Held at their mean, modules cost clearly more than near neighbours at 0 of 5 strengths, and no more than "
+        "random units at 3. At dropout 0.8 a module costs 20.0 points and random units 7.0. Both ways give the same "
+        "answer at 1 of 5 strengths."
+    )
+    assert words.texts(by_hand().query("lesion == 'zero'"), RESULTS)["lesion_held"] == ""
+    alone = words.texts(by_hand().query("lesion == 'zero'"), RESULTS)["lesion_caption"]
+    assert alone.endswith("at 2 of 5 strengths of dropout.")
 
 
 def test_the_other_texts_have_the_numbers_of_the_table() -> None:
     said = words.texts(by_hand(), RESULTS)
-    assert said["lesion_mean"] == (
-        "Without dropout a module costs 6.0 %, random sets 5.5 % and near neighbours 2.0 %: “no more than random "
-        "sets”. At dropout 0.8 a module costs 20.0 %, random sets 7.0 % and near neighbours 21.0 %: “as near "
-        "neighbours do”. Modules are missed more than random units at 2 of 5 strengths; the answer is that of units "
-        "set to 0 at 1."
-    )
     assert said["lesion_entropy"] == (
-        "Without dropout it rises by 0.50 nats without a module, by 0.40 without random sets, by 0.45 without near "
-        "neighbours (s.d. over classes 0.31 and 0.21). At dropout 0.8 it rises by 0.90 nats without a module, by 0.08 "
-        "without random sets, by 0.45 without near neighbours (s.d. over classes 1.11 and 0.13)."
+        "Without dropout it rises by 0.50 nats without a module and by 0.40 without random units (s.d. over classes "
+        "0.31 and 0.21). Over the modules with near neighbours as alike, it rises by 0.50 without a module and by "
+        "0.45 without near neighbours. At dropout 0.8 it rises by 0.90 nats without a module and by 0.08 without "
+        "random units (s.d. over classes 1.11 and 0.13). Over the modules with near neighbours as alike, it rises by "
+        "0.90 without a module and by 0.45 without near neighbours."
     )
     assert said["lesion_families"] == (
-        "Upstream modules predict better what is lost at 1 of 5 strengths of dropout, downstream modules at 2, and "
-        "neither at 2."
+        "Upstream modules cost more than downstream ones, beyond what random units cost, at 1 of 5 strengths. At 2 it "
+        "is the other way round. At 2 there is no clear difference."
     )
     assert said["lesion_places"] == (
-        "Layer 1 without dropout: neither family's modules predict it better (downstream minus upstream: +0.0 % of "
-        "accuracy lost beyond their own random sets, +0.00 of these sets that lose less). Layer 2 without dropout: "
-        "neither family's modules predict it better (downstream minus upstream: +0.0 % of accuracy lost beyond their "
-        "own random sets, +0.00 of these sets that lose less). Layer 1 at dropout 0.8: downstream modules predict "
-        "better what is lost (downstream minus upstream: +2.0 % of accuracy lost beyond their own random sets, +0.04 "
-        "of these sets that lose less). Layer 2 at dropout 0.8: downstream modules predict better what is lost "
-        "(downstream minus upstream: +4.0 % of accuracy lost beyond their own random sets, +0.08 of these sets that "
-        "lose less)."
+        "Layer 1 without dropout: no clear difference between the families (downstream minus upstream: +0.0 points "
+        "beyond their own random sets, and +0.00 in the share of these sets that lose less). Layer 2 without dropout: "
+        "no clear difference between the families (downstream minus upstream: +0.0 points beyond their own random "
+        "sets, and +0.00 in the share of these sets that lose less). Layer 1 at dropout 0.8: downstream modules cost "
+        "more (downstream minus upstream: +2.0 points beyond their own random sets, and +0.04 in the share of these "
+        "sets that lose less). Layer 2 at dropout 0.8: downstream modules cost more (downstream minus upstream: +4.0 "
+        "points beyond their own random sets, and +0.08 in the share of these sets that lose less)."
     )
-    assert "the mean correlation of two units' activity is 0.61 in a module, 0.72 in a set" in said["lesion_alike"]
-    assert "near neighbours and 0.13 in a random set; 8 of these 12 modules are of downst" in said["lesion_alike"]
+    assert said["lesion_places_apart"] == (
+        "All combinations of measure and layer together give “more than near neighbours”, but only 6 of 8 do so by "
+        "themselves. A single one has few modules beside near neighbours, or none, and so a wide interval."
+    )
+    alike = by_hand().query("measure != 'input_covariance_norm'")
+    assert words.texts(alike, RESULTS)["lesion_places_apart"].startswith("Each combination of measure and layer gives")
+    assert "12 modules are compared with near neighbours" in said["lesion_alike"]
+    assert (
+        "activity is 0.61 in such a module, 0.72 in a set of near neighbours and 0.13 in a ran" in said["lesion_alike"]
+    )
+    assert " 8 of these modules are downstream ones" in said["lesion_alike"]
     assert said["lesion_left_out"] == (
-        "80 modules of 5 networks were taken out. 1 of them are compared with nothing, because fewer than 20 random "
-        "sets were found. 1 more are not compared with near neighbours for the same reason, and 20 because the "
-        "neighbours are less alike than the module."
+        "We took out 80 modules of 5 networks. For 1 of them we found fewer than 20 random sets, so they are compared "
+        "with nothing. For 1 more we found fewer than 20 sets of near neighbours, and for 20 the neighbours are less "
+        "alike than the module. These are compared with random units alone."
     )
-
-
-@pytest.mark.parametrize(
-    ("strength", "answer"), [(0.0, NO_MORE), (0.2, UNTOLD), (0.4, AS_NEIGHBOURS), (0.6, MORE), (0.8, MORE)]
-)
-def test_the_caption_is_that_of_most_strengths(strength: float, answer: str) -> None:
-    said = words.texts(by_hand().query("dropout == @strength"), RESULTS)
-    assert said["lesion_caption"] == f"{words._CAPTIONS[answer]}, at 1 of 1 strengths of dropout"
-    assert said["lesion_short"].startswith(words._SHORT[answer])
-    assert words.texts(by_hand(), RESULTS)["lesion_caption"].endswith("near neighbours, at 2 of 5 strengths of dropout")
 
 
 def test_the_spread_over_the_classes_has_a_caption() -> None:
@@ -202,28 +271,22 @@ def test_the_spread_over_the_classes_has_a_caption() -> None:
 
 
 def test_tables_have_a_row_of_known_numbers_for_every_strength_and_place() -> None:
-    rows = words.course_markdown(by_hand(), RESULTS).splitlines()[2:]
+    rows = folds.course_markdown(by_hand(), RESULTS).splitlines()[2:]
     assert rows == [
-        "| 0 | 16 | 10.0 | 9.0 | 9.5 | 12.0 / 8.0 | 0 % | no more than random sets |",
-        "| 0.2 | 16 | 6.0 | – | 3.0 | 16.0 / 7.0 | 50 % | more than random sets |",
-        "| 0.4 | 15 | 8.0 | 8.5 | 2.0 | 20.0 / 6.0 | 50 % | as near neighbours do |",
-        "| 0.6 | 16 | 15.0 | 5.0 | 3.0 | 24.0 / 5.0 | 0 % | more than near neighbours |",
-        "| 0.8 | 16 | 30.0 | 11.0 | 4.0 | 28.0 / 4.0 | 50 % | more than near neighbours |",
+        "| 0 | 16 | 10.0 | 9.5 | 16 (8) | 10.0 | 9.0 | 1.0 | no more than random sets |",
+        "| 0.2 | 16 | 6.0 | 3.0 | 0 (0) | – | – | – | more than random sets |",
+        "| 0.4 | 15 | 8.0 | 2.0 | 15 (8) | 8.0 | 8.5 | -0.5 | as near neighbours do |",
+        "| 0.6 | 16 | 15.0 | 3.0 | 15 (8) | 15.0 | 5.0 | 10.0 | more than near neighbours |",
+        "| 0.8 | 16 | 30.0 | 4.0 | 12 (4) | 30.5 | 11.0 | 19.5 | more than near neighbours |",
     ]
-    assert (
-        words.course_markdown(by_hand(), RESULTS, lesion="mean")
-        .splitlines()[2]
-        .startswith("| 0 | 16 | 6.0 | 2.0 | 5.5 |")
-    )
-    places = words.places_markdown(by_hand(), RESULTS).splitlines()[2:]
+    held = folds.course_markdown(by_hand(), RESULTS, lesion="mean").splitlines()[2]
+    assert held.startswith("| 0 | 16 | 6.0 | 5.5 | 16 (8) | 6.0 | 2.0 | 4.0 |")
+    places = folds.places_markdown(by_hand(), RESULTS).splitlines()[2:]
     assert len(places) == 8
+    assert "| input covariance (norm), 2 | 2 | 28.0 | 4.0 | 0 (0) | – | – | – | more than random sets |" in places
     assert (
-        "| input covariance (norm), 2 | 2 of 10 units | 28.0 | – | 4.0 | 28.0 / 4.0 | 0 % | more than random sets |"
+        "| output gradient (norm), 1 | 2 | 31.0 | 4.0 | 2 (0) | 31.0 | 11.0 | 20.0 | more than near neighbours |"
         in places
-    )
-    assert (
-        "| output gradient (norm), 1 | 2 of 10 units | 31.0 | 11.0 | 4.0 | 28.0 / 4.0 | 100 % | more than near "
-        "neighbours |" in places
     )
 
 
@@ -231,18 +294,18 @@ def test_the_pilot_is_beside_all_runs_of_v1() -> None:
     table = by_hand(runs=(-0.005, 0.0, 0.005)).query("dropout == 0")
     v1 = replace(RESULTS, study=replace(RESULTS.study, name="v1"))
     assert words.texts(table, v1)["lesion_pilot"] == (
-        "A pilot on three runs came before the rule. 1 of its 5 numbers lie in the 95 % intervals of all runs; "
-        "outside: loss of random sets at dropout 0: pilot 0.072, all runs 0.095 [0.095, 0.095]; s.d. over classes, "
-        "modules at dropout 0: pilot 0.122, all runs 0.120 [0.120, 0.120]; s.d. over classes, random sets at dropout "
-        "0: pilot 0.081, all runs 0.080 [0.080, 0.080]; share above 95 % of random sets at dropout 0: pilot 0.320, "
-        "all runs 0.000 [0.000, 0.000]."
+        "We fixed the rule and its trials before all runs were measured, but after a pilot on three of them. Of the 5 "
+        "numbers of the pilot, 1 lie in the 95 % intervals of all runs. These lie outside: loss of random sets at "
+        "dropout 0: pilot 0.072, all runs 0.095 [0.095, 0.095]; s.d. over classes, modules at dropout 0: pilot 0.122, "
+        "all runs 0.120 [0.120, 0.120]; s.d. over classes, random sets at dropout 0: pilot 0.081, all runs 0.080 "
+        "[0.080, 0.080]; share above 95 % of random sets at dropout 0: pilot 0.320, all runs 0.000 [0.000, 0.000]."
     )
     assert words.texts(table, RESULTS)["lesion_pilot"] == "The pilot was of the study `v1`."
 
 
-def test_a_share_stands_with_its_interval() -> None:
+def test_points_stand_with_their_interval() -> None:
     # Student's t of three runs: 4.303 * 0.1 / sqrt(3) = 0.248
-    assert words._share(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20.0 % [-4.8 %, 44.8 %]"
+    assert folds._points(effect_over_runs(np.array([0.1, 0.2, 0.3]))) == "20.0 [-4.8, 44.8] points"
 
 
 def test_trials_of_the_rule_are_told_with_what_was_right(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,12 +314,21 @@ def test_trials_of_the_rule_are_told_with_what_was_right(monkeypatch: pytest.Mon
         one: {"answer": {NO_MORE: 7, MORE: 3}, "family": {"neither": 9, "upstream": 1}},
         two: {"answer": {UNTOLD: 4, AS_NEIGHBOURS: 2, NO_MORE: 4}, "family": {"downstream": 5, "upstream": 5}},
     }
-    monkeypatch.setattr(words, "TRIED", tried)
-    monkeypatch.setattr(words, "CASES", {case: CASES[case] for case in tried})
-    assert words.trials_text() == (
-        f"In experiments of 9 made-up networks each, the rule says of {one}: “no more than random sets” in 7 of 10, "
-        f"and no family is called better in 9; of {two}: “as near neighbours do” or “more than random sets” in 6 of "
-        "10, and the downstream modules are called better in 5."
+    monkeypatch.setattr(folds, "TRIED", tried)
+    monkeypatch.setattr(folds, "CASES", {case: CASES[case] for case in tried})
+    assert folds.trials_text() == (
+        "An experiment has 9 made-up networks. Units and modules at random: the right answer is “no more than random "
+        "sets”, and 7 of 10 experiments give it. That no family costs more is right, too, and 9 say so. Modules of "
+        "noisy copies, others at random: the right answer is “as near neighbours do” or “more than random sets”, and "
+        "6 of 10 experiments give it. That the downstream modules cost more is right, too, and 5 say so."
+    )
+
+
+def test_it_is_told_how_often_the_rule_finds_modules_with_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "TRIED", {case: {"answer": {MORE: 3, NO_MORE: 8}} for case in CASES})
+    assert words.texts(made_up(), RESULTS)["lesion_power"] == (
+        "Our rule is cautious. We tried it on 11 made-up experiments in which each module has a job of its own, and it "
+        "found that in 3 only."
     )
 
 
@@ -265,11 +337,12 @@ def test_what_is_left_out_is_counted() -> None:
     table.loc[table["layer"] == 1, "n_random"] = 19
     table.loc[table["measure"] == NORMALISED[0], "n_neighbours"] = 3
     n = len(table) // 2
-    assert f"{n:,} modules" in words.texts(table, RESULTS)["lesion_left_out"]
-    assert f" {n // 2} of them are compared with nothing" in words.texts(table, RESULTS)["lesion_left_out"]
-    assert f" {n // 8} more are not compared" in words.texts(table, RESULTS)["lesion_left_out"]
+    said = words.texts(table, RESULTS)["lesion_left_out"]
+    assert f"took out {n:,} modules" in said
+    assert f"For {n // 2} of them we found fewer" in said
+    assert f"For {n // 8} more we found fewer" in said
     table.loc[table["measure"] == NORMALISED[1], "alike"] = 0.8
-    assert f" {n // 8} because" in words.texts(table, RESULTS)["lesion_left_out"]
+    assert f"for {n // 8} the neighbours are less" in words.texts(table, RESULTS)["lesion_left_out"]
 
 
 def test_one_run_has_no_interval_and_is_told() -> None:
@@ -282,9 +355,10 @@ def test_a_study_without_weights_says_so_on_a_page_that_can_be_built() -> None:
     said = words.texts(table, RESULTS, missing="The weights are not at hand.")
     assert said.keys() == words.texts(made_up(), RESULTS).keys()
     assert said["lesion_short"] == "The weights are not at hand."
-    assert (
-        words.course_markdown(table, RESULTS) == words.places_markdown(table, RESULTS) == "No module could be compared."
-    )
+    assert folds.course_markdown(table, RESULTS) == "No module could be compared."
+    assert folds.places_markdown(table, RESULTS) == "No module could be compared."
+    assert len(figures.lost_beside_neighbours.table(RESULTS, table)) == 0
+    figures.lost_beside_neighbours(RESULTS, table)
     for outcome in ("accuracy", "accuracy_spread"):
         assert len(figures.lost_without_modules.table(RESULTS, table, outcome=outcome)) == 0
         figures.lost_without_modules(RESULTS, table, outcome=outcome)
@@ -302,3 +376,19 @@ def test_the_figure_shows_the_means_of_the_modules_of_each_network() -> None:
     )
     drawn = figures.lost_without_modules(RESULTS, table)
     assert len(drawn.axes) == 2 * len(NORMALISED)
+
+
+def test_the_main_figure_shows_the_modules_that_decide() -> None:
+    table = lacking_upstream()
+    table.loc[(table["measure"] == "input_covariance_norm") & (table["dropout"] == 0.4), "alike_neighbours"] = 0.0
+    shown = figures.lost_beside_neighbours.table(RESULTS, table).query("lesion == 'zero'")
+    at = shown.set_index(["modules", "strength"])
+    assert at.loc[("both families", 0.8), ["module", "neighbours", "random"]].tolist() == pytest.approx(
+        [31.5, 11.0, 4.0]
+    )
+    assert at.loc[("upstream", 0.4), "n_modules"] == 4
+    assert set(shown.query("modules == 'upstream'")["strength"]) == {0.0, 0.4}  # elsewhere there is none to compare
+    drawn = figures.lost_beside_neighbours(RESULTS, table)
+    assert len(drawn.axes) == 6
+    [module, *_] = drawn.axes[1].lines
+    assert np.isnan(np.asarray(module.get_ydata(), dtype=float)).tolist() == [False, False, True, True]

@@ -125,6 +125,17 @@ DRAWN: dict[str, Callable[[Results], Figure]] = {
             "rotated",
         )
     ),
+    "lost_beside_neighbours": lambda _: figures.lost_beside_neighbours.draw(
+        some_rows(
+            {
+                "lesion": ["zero", "mean"],
+                "modules": ["both families", "upstream", "downstream"],
+                "strength": [0.0, 0.7],
+                "run": [0, 1],
+            },
+            *("module", "neighbours", "random"),
+        )
+    ),
     "lost_without_modules": lambda _: figures.lost_without_modules.draw(
         some_rows(PANELS, "module", "neighbours", "random").assign(outcome="accuracy")
     ),

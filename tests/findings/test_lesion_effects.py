@@ -55,14 +55,16 @@ def test_losses_are_paired_by_module_and_left_out_where_sets_are_too_few() -> No
         {"accuracy": 9.0, "lesion": "mean"},
     )
     found = Lost(comparable(rows))
-    assert found.neighbours is not None
+    assert found.matched is not None
     assert found.beyond is not None
-    means = (found.module.mean, found.random.mean, found.neighbours.mean, found.excess.mean, found.beyond.mean)
-    assert means == pytest.approx((0.3, 0.05, 0.1, 0.25, 0.1))
+    means = (found.module.mean, found.random.mean, found.excess.mean, found.beyond.mean)
+    assert means == pytest.approx((0.3, 0.05, 0.25, 0.1))
+    matched = (found.matched.module.mean, found.matched.neighbours.mean, found.matched.random.mean)
+    assert matched == pytest.approx((0.2, 0.1, 0.05))  # of the first module alone, so that they can be subtracted
     assert found.seldom.mean == pytest.approx(0.5)
     assert found.answer == MORE
     alone = Lost(comparable(rows).query("n_neighbours < 20"))
-    assert (alone.neighbours, alone.beyond) == (None, None)
+    assert (alone.matched, alone.beyond) == (None, None)
 
 
 @pytest.mark.parametrize(("alike", "answer"), [(0.6, MORE), (0.6 + 1e-9, UNTOLD)])
