@@ -16,23 +16,24 @@ from modularity_lib.vocabulary import KINDS, REGULARISERS, Regulariser, strength
 
 _Curves = dict[str, tuple[str, dict[str, Any]]]  # {quantity: (name, look)}
 
-# Both families are in each of these, so none has the colour of one: black with the sign, grey without, dashed: modules.
+# Hue: what is compared. Filled: with the sign of similarity; hollow: of its absolute value.
 _SIDES: _Curves = {
-    "gram_correlation": ("cosines of weights in and out", {"color": "#D55E00", "marker": "D"}),
-    "rsa_signed": ("similarities, signed", {"color": "black", "marker": "o"}),
-    "rsa_absolute": ("similarities, absolute", {"color": "#888888", "marker": "o", "markerfacecolor": "white"}),
-    "corrected_positive": ("modules, sign kept", {"color": "black", "marker": "s", "linestyle": "--"}),
+    "rsa_signed": ("similarities, signed", {"color": "#D55E00", "marker": "o"}),
     "corrected_absolute": (
         "modules, absolute",
-        {"color": "#888888", "marker": "s", "markerfacecolor": "white", "linestyle": "--"},
+        {"color": "black", "marker": "s", "markerfacecolor": "white", "linestyle": "--"},
     ),
+    "rsa_absolute": ("similarities, absolute", {"color": "#D55E00", "marker": "o", "markerfacecolor": "white"}),
+    "corrected_positive": ("modules, signed", {"color": "black", "marker": "s", "linestyle": "--"}),
+    "gram_correlation": ("cosines of weights in and out", {"color": "#0F8B8D", "marker": "D"}),
     "ceiling_absolute": (
         "modules, absolute: ceiling",
         {"color": "#888888", "linestyle": ":", "elinewidth": 0, "capsize": 0},
     ),
 }
+_DECISIVE = ("rsa_signed", "corrected_absolute")
 _BALANCE: _Curves = {
-    "norm_gap": ("squared lengths of units", {"color": LOOKS["l2"].colour, "marker": LOOKS["l2"].marker}),
+    "norm_gap": ("squared norms of units", {"color": LOOKS["l2"].colour, "marker": LOOKS["l2"].marker}),
     "gram_gap": ("all products of units", {"color": "black", "marker": "s", "linestyle": "--"}),
 }
 _TRAINED, _UNTRAINED = "trained", "untrained"
@@ -64,9 +65,40 @@ def transfer_against_dropout(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def along_sweeps(results: Results, effects: pd.DataFrame | None) -> pd.DataFrame:
-    """Rows of `two_sides.effects_table` along each sweep: `networks`, `regulariser`, `strength`, `layer`, `live_units`,
-    `quantity`, `mean`, `low`, `high`, `n_runs`; untrained networks have no regulariser. Empty without effects."""
+def along_sweeps(results: Results, effects: pd.DataFrame | None, *, every: bool = False) -> pd.DataFrame:
+    """Similarities and modules of both sides along each sweep.
+
+    Args:
+        effects: of `two_sides.effects_table`; the table is empty without.
+        every: all curves, not only the two that decide.
+    Returns:
+        `networks`, `regulariser`, `strength`, `layer`, `live_units`, `quantity`, `mean`, `low`, `high`, `n_runs`;
+        untrained networks have no regulariser.
+    """
+    return _along(results, effects, list(_SIDES if every else _DECISIVE), list(REGULARISERS))
+
+
+@drawn_from(along_sweeps)
+def two_sides_against_regularisation(table: pd.DataFrame) -> Figure:
+    """How far both sides of a layer are one thing, along each sweep: a row of panels per layer."""
+    shown = {quantity: look for quantity, look in _SIDES.items() if quantity in set(table["quantity"])}
+    return _panels(table, shown, list(REGULARISERS), label="correlation or\nagreement")
+
+
+def along_l2(results: Results, effects: pd.DataFrame | None) -> pd.DataFrame:
+    """Balance of weights under the L2 penalty, and in untrained networks; columns as of `along_sweeps`."""
+    return _along(results, effects, list(_BALANCE), ["l2"])
+
+
+@drawn_from(along_l2)
+def balance_against_l2(table: pd.DataFrame) -> Figure:
+    """How far incoming and outgoing weights are from balance under L2; grey: before training."""
+    return _panels(table, _BALANCE, ["l2"], label="distance from balance\n(0 = balanced, 1 = one side only)")
+
+
+def _along(
+    results: Results, effects: pd.DataFrame | None, quantities: list[str], regularisers: list[Regulariser]
+) -> pd.DataFrame:
     columns = [
         "networks",
         "regulariser",
@@ -82,30 +114,10 @@ def along_sweeps(results: Results, effects: pd.DataFrame | None) -> pd.DataFrame
     if effects is None:
         return pd.DataFrame(columns=columns)
     trained, untrained = effects[effects["trained"]], effects[~effects["trained"]]
-    parts = [sweep(trained, results.study, name).assign(networks=_TRAINED, regulariser=name) for name in REGULARISERS]
+    parts = [sweep(trained, results.study, name).assign(networks=_TRAINED, regulariser=name) for name in regularisers]
     table = pd.concat([*parts, untrained.assign(networks=_UNTRAINED, regulariser="")], ignore_index=True)
-    table = table[table["quantity"].isin([*_SIDES, *_BALANCE])]
+    table = table[table["quantity"].isin(quantities)]
     return table.sort_values("strength", kind="stable")[columns].reset_index(drop=True)
-
-
-@drawn_from(along_sweeps)
-def two_sides_against_regularisation(table: pd.DataFrame) -> Figure:
-    """How far both sides of a layer are one thing, along each sweep: a row of panels per layer."""
-    return _panels(table, _SIDES, list(REGULARISERS), label="correlation or\nagreement")
-
-
-def along_l2(results: Results, effects: pd.DataFrame | None) -> pd.DataFrame:
-    """The rows of `along_sweeps` on balance under the L2 penalty, and those of untrained networks."""
-    table = along_sweeps(results, effects)
-    return table[
-        table["quantity"].isin(_BALANCE) & (table["regulariser"] != "dropout") & (table["regulariser"] != "l1")
-    ]
-
-
-@drawn_from(along_l2)
-def balance_against_l2(table: pd.DataFrame) -> Figure:
-    """How far incoming and outgoing weights are from balance under L2; grey: before training."""
-    return _panels(table, _BALANCE, ["l2"], label="distance from balance\n(0 = balanced, 1 = one side only)")
 
 
 def _panels(table: pd.DataFrame, curves: _Curves, regularisers: list[Regulariser], *, label: str) -> Figure:

@@ -9,6 +9,7 @@ import pytest
 
 from made_up_results import STUDY, made_up_results
 from modularity_lib import figures
+from modularity_lib.book.words import transfer as transfer_words
 from modularity_lib.book.words import two_sides as words
 from modularity_lib.findings.claims import Verdict
 from modularity_lib.findings.transfer import merged_in_pairs
@@ -49,39 +50,74 @@ def short(table: pd.DataFrame | None, results: Results = RESULTS, absent: str = 
     return words.short_text(table, results, transfer_by_hand(), absent)
 
 
-def test_the_answer_says_in_how_many_settings_both_sides_are_one_thing() -> None:
-    assert short(effects(0.9)).startswith("In part, in the last hidden layer under L2: in 1 of 2 settings units that ")
+def test_the_answer_says_under_how_many_penalties_both_sides_are_alike() -> None:
+    assert short(effects(0.9)).startswith(
+        "In part, in the last hidden layer under some L2 penalties: both sides, by one measure each, rank the pairs of "
+        "units nearly alike."
+    )
     assert short(effects(0.4)).startswith(
-        "No: under no strength of L2 do units of the last hidden layer that receive the same also do the same. Dropout"
+        "No: under no L2 penalty do both sides of the last hidden layer, by one measure each, rank the pairs of units "
+        "nearly alike. With dropout 0.6 a layer"
     )
     assert short(by_hand(), with_agreement()) == (
-        "Yes, in the last hidden layer under L2: in 2 of 2 settings units that receive the same also do the same. "
-        "Modules compared as in the paper show little of it. Dropout brings the two views closer: under the other "
-        "family's modules a layer keeps 10 % of its Q without dropout and 30 % at the strongest."
+        "Yes, in the last hidden layer under most L2 penalties: both sides, by one measure each, rank the pairs of "
+        "units nearly alike. Modules compared as in the paper show little of it. With dropout 0.6 a layer keeps 30 % "
+        "of its Q under the other family's modules, instead of 10 %. But in the last layer the two sides then rank "
+        "pairs less alike: their correlation falls from 0.85 to 0.41."
     )
+
+
+@pytest.mark.parametrize(
+    ("end", "high", "told"),
+    [
+        (
+            0.41,
+            0.12,
+            "But in the last layer the two sides then rank pairs less alike: their correlation falls from 0.85 to",
+        ),
+        (0.41, 0.35, "In the last layer the two sides then rank pairs less alike"),
+        (
+            0.95,
+            0.12,
+            "In the last layer the two sides then rank pairs more alike: their correlation rises from 0.85 to",
+        ),
+        (0.95, 0.35, "But in the last layer the two sides then rank pairs more alike"),
+        (0.85, 0.12, "In the last layer the two sides then rank pairs about as much alike as without."),
+    ],
+)
+def test_both_measures_of_closeness_are_told(end: float, high: float, told: str) -> None:
+    """`end`: the correlation at the strongest dropout; `high`: transfer without it, upper end."""
+    table = by_hand()
+    at = (table["dropout"] == 0.6) & (table["layer"] == 2) & (table["quantity"] == "rsa_signed")
+    table.loc[at, ["mean", "low", "high"]] = end
+    kept = transfer_by_hand()
+    kept.loc[kept["strength"] == 0, "high"] = high
+    assert told in words.short_text(table, with_agreement(), kept, "")
 
 
 def test_modules_that_agree_well_are_not_said_to_show_little() -> None:
     agreement = with_agreement().agreement
     much = 0.25 + 0.75 * np.where((agreement["l2"] == 1e-3) & (agreement["layer"] == 2), 0.12, 0.40)  # 0.26 on average
     told = short(by_hand(), replace(with_agreement(), agreement=agreement.assign(element_centric=much)))
-    assert "also do the same. Dropout brings" in told
+    assert "units nearly alike. With dropout" in told
 
 
-def test_overlapping_intervals_of_transfer_are_no_rise() -> None:
-    wide = transfer_by_hand().assign(high=lambda rows: rows["mean"] + 0.25)
-    assert words.short_text(None, RESULTS, wide, "Nothing is at hand.") == (
-        "Nothing is at hand. Under the other family's modules a layer keeps 10 % of its Q without dropout and 30 % at "
-        "the strongest."
+def test_without_weights_transfer_is_told_alone() -> None:
+    assert words.short_text(None, RESULTS, transfer_by_hand(), "Nothing is at hand.") == (
+        "Nothing is at hand. With dropout 0.6 a layer keeps 30 % of its Q under the other family's modules, instead of "
+        "10 %."
     )
 
 
 def test_captions_begin_with_what_the_figures_show() -> None:
     table = effects(0.9)
-    assert said(table)["sides_head"] == "Under some strengths of L2 both sides of the last layer are one thing."
-    assert said(effects(0.4))["sides_head"] == "Under no strength of L2 are both sides of the last layer one thing."
+    assert (
+        said(table)["sides_head"]
+        == "Under some L2 penalties both sides of the last layer rank the pairs of units nearly alike."
+    )
+    assert said(effects(0.4))["sides_head"].startswith("Under no L2 penalties do both sides of the last layer rank")
     everywhere = effects(0.9, above=0)
-    assert said(everywhere)["sides_head"] == "Under L2 both sides of the last layer are one thing."
+    assert said(everywhere)["sides_head"].startswith("Under most L2 penalties both sides of the last layer rank the")
     assert said(table)["sides_balance_head"] == (
         "Strong L2 does not bring all incoming and outgoing weights into balance."
     )
@@ -94,15 +130,18 @@ def test_the_claim_stays_judged_as_it_is_and_the_other_sense_is_said_beside_it()
     alike, unlike = said(effects(0.9))["sides_claim"], said(effects(0.4))["sides_claim"]
     for text in (alike, unlike):
         assert "stays judged as the paper defines it: reproduced." in text
-    assert "But in the last hidden layer, in 1 of 2 settings of L2 (0.001 to 0.001), the two families see" in alike
+    assert alike.endswith(
+        "But in 1 of 2 settings of L2 (0.001) the two gradient measures rank the pairs of units nearly alike in the "
+        "last hidden layer. Their modules still differ."
+    )
     assert "Nothing here speaks against it" in unlike
 
 
 def test_every_layer_and_sweep_is_told_with_its_answers() -> None:
     first, second = said(effects(0.9))["sides_course"].splitlines()
-    assert first.startswith("* **Layer 1** (before training: 0.03 [-0.01, 0.07]). L2: of 2 settings 2 related")
-    assert "L2: of 2 settings 1 one thing and 1 related; from 0.53 [0.49, 0.57] at 1e-5 to 0.93 [0.89, 0.97]" in second
-    assert "Dropout: of 3 settings 3 related" in second
+    assert first.startswith("* **Layer 1** (before training: 0.03 [-0.01, 0.07]). L2: 2 related, of 2 settings, from")
+    assert "L2: 1 one thing and 1 related, of 2 settings, from 0.53 [0.49, 0.57] at 1e-5 to 0.93 [0.89, 0.97]" in second
+    assert "Dropout: 3 related, of 3 settings" in second
 
 
 def test_what_hides_it_is_told_at_the_strength_where_both_sides_are_most_alike() -> None:
@@ -147,8 +186,10 @@ def test_the_table_goes_from_the_papers_numbers_to_the_answer() -> None:
 
 def test_the_trial_of_the_rules_counts_groups() -> None:
     text = said(effects())["sides_made_up"]
-    assert text.startswith("Of 4 groups whose sides are unrelated, 1 are called related or one thing; of 6 groups with")
-    assert "a known answer 5 get it" in text
+    assert text.startswith(
+        "The rule calls 1 of the 4 groups with unrelated sides related or one thing. Of the 6 groups"
+    )
+    assert "with a known answer, it gives it in 5." in text
     assert "agree by 0.10 and 0.40 (alike)" in text
     assert words.made_up_markdown(MADE_UP).splitlines()[2].startswith("| unrelated | apart | 0.10, 0.10 | 0.10, 0.40 |")
 
@@ -166,7 +207,7 @@ def test_transfer_is_told_in_percent_with_its_layers_and_families() -> None:
             for family in ("upstream", "downstream")
         ]
     )
-    told = words.transfer_texts(table, together, merged_in_pairs(8))
+    told = transfer_words.texts(table, together, merged_in_pairs(8))
     whole = table[(table["kind"] == "across") & (table["quantity"] == "transfer") & (table["layer"] == 0)]
     start, end = whole.sort_values("strength").iloc[[0, -1]].to_dict("records")
     for row in (start, end):
@@ -176,9 +217,11 @@ def test_transfer_is_told_in_percent_with_its_layers_and_families() -> None:
         "60 % of the pairs of units in one upstream module share a module of the other family (25 % of all pairs do)"
     )
     assert shared in told["sides_merged"]
-    assert told["sides_transfer_head"].startswith("With dropout each family's")
+    assert told["sides_transfer_head"].startswith("With dropout a layer does not clearly keep more")
     rising = table.assign(low=table["low"] + table["strength"], high=table["high"] * 0.1 + table["low"])
-    assert words.transfer_texts(rising, together, merged_in_pairs(8))["sides_transfer_head"].startswith("The more")
+    assert transfer_words.texts(rising, together, merged_in_pairs(8))["sides_transfer_head"].startswith(
+        "With dropout a layer keeps more"
+    )
     assert "transfer would be 66 % and agreement 0.40" in told["sides_merged"]
     assert "at 2 strengths" in told["sides_transfer_known"]
 
@@ -237,41 +280,46 @@ def told_by_hand(changed: dict[str, float] | None = None) -> dict[str, str]:
 def test_the_answer_and_the_course_have_the_numbers_of_the_table() -> None:
     told = told_by_hand()
     assert told["sides_along"] == (
-        "In the last hidden layer the signed rank correlation is 0.85 to 0.95 under L2. Without regularisation it is "
-        "0.85, and before training 0.05. At the strongest setting it is 0.41 under dropout (related) and -0.51 under "
-        "L1 (opposed)."
+        "In the last hidden layer the rank correlation is 0.85 in the baseline, which is the first of the 2 L2 "
+        "settings (1e-5). Under L2 it reaches 0.95, and both sides are one thing in 2 of the 2 settings. At dropout "
+        "0.6 it is 0.41. At L1 0.001 it is -0.51. Before training it is 0.05. In layer 1 dropout takes it from 0.50 "
+        "to 0.15."
     )
     assert told["sides_course"].splitlines() == [
-        "* **Layer 1** (before training: -0.07). L2: of 2 settings 2 related; from 0.50 at 1e-5 to 0.60 at 0.001. "
-        "L1: of 3 settings 2 related and 1 apart; from 0.50 at 0 to 0.23 at 0.001. Dropout: of 3 settings 2 related "
-        "and 1 apart; from 0.50 at 0 to 0.15 at 0.6.",
-        "* **Layer 2** (before training: 0.05). L2: of 2 settings 2 one thing; from 0.85 at 1e-5 to 0.95 at 0.001. "
-        "L1: of 3 settings 1 one thing, 1 apart and 1 opposed; from 0.85 at 0 to -0.51 at 0.001. Dropout: of 3 "
-        "settings 1 one thing and 2 related; from 0.85 at 0 to 0.41 at 0.6.",
+        "* **Layer 1** (before training: -0.07). L2: 2 related, of 2 settings, from 0.50 at 1e-5 to 0.60 at 0.001. "
+        "L1: 2 related and 1 apart, of 3 settings, from 0.50 at 0 to 0.23 at 0.001. Dropout: 2 related and 1 apart, of "
+        "3 settings, from 0.50 at 0 to 0.15 at 0.6.",
+        "* **Layer 2** (before training: 0.05). L2: 2 one thing, of 2 settings, from 0.85 at 1e-5 to 0.95 at 0.001. "
+        "L1: 1 one thing, 1 apart and 1 opposed, of 3 settings, from 0.85 at 0 to -0.51 at 0.001. Dropout: 1 one thing "
+        "and 2 related, of 3 settings, from 0.85 at 0 to 0.41 at 0.6.",
     ]
-    assert told["sides_head"] == "Under L2 both sides of the last layer are one thing."
+    assert (
+        told["sides_head"]
+        == "Under most L2 penalties both sides of the last layer rank the pairs of units nearly alike."
+    )
+    assert told["sides_same"] == "0.8"
     assert "1 undecided" in said(effects(0.17))["sides_course"]  # 0.17 to 0.23, around the limit
 
 
 def test_half_of_the_settings_are_no_yes() -> None:
     told = told_by_hand({"rsa_signed": 0.79})
-    assert told["sides_head"].startswith("Under some strengths of L2 both sides")
+    assert told["sides_head"].startswith("Under some L2 penalties both sides")
     assert short(by_hand({"rsa_signed": 0.79}), with_agreement()).startswith("In part, in the last hidden layer")
-    assert "in 1 of 2 settings of L2 (1e-5 to 1e-5), the two families" in told["sides_claim"]
+    assert "in 1 of 2 settings of L2 (1e-5) the two gradient measures" in told["sides_claim"]
 
 
 def test_what_hides_it_has_the_numbers_of_the_table() -> None:
     told = told_by_hand()
     assert told["sides_hidden"] == (
         "In the last layer at L2 0.001, where the sides are most alike, modules agree by 0.12 when compared as in the "
-        "paper. Over live units they agree by 0.40, and with the sign kept by 0.65. Two searches of one matrix agree "
-        "by 0.81. The largest step is due to silent units."
+        "paper (0 is chance, 1 the same modules). Over live units they agree by 0.40, and with the sign kept by 0.65. "
+        "Two searches of one matrix agree by 0.81. The largest step is due to silent units."
     )
     assert told["sides_counts"] == (
-        "The similarities themselves tell the same. There, absolute ones have a rank correlation of 0.66 over all "
-        "units and of 0.70 over live units; with the sign it is 0.95. Over all settings and layers, absolute values "
-        "lower it by 0.1 or more in 6 of 12, but modules agree more with the sign only in 4. On live units of the last "
-        "layer under L2 modules agree by more than the limit of the claim, 0.25, in 1 of 2 settings with absolute "
+        "The similarities themselves tell the same. At L2 0.001, absolute ones have a rank correlation of 0.66 over "
+        "all units and of 0.70 over live units. With the sign it is 0.95. Over all settings and layers, absolute "
+        "values lower it by 0.1 or more in 6 of 12, but modules agree more with the sign only in 4. On live units of "
+        "the last layer under L2, modules agree by more than the claim allows, 0.25, in 1 of 2 settings with absolute "
         "values and in 2 with the sign."
     )
 
@@ -295,7 +343,7 @@ def test_balance_is_told_by_layer_and_quantity_and_its_caption_asks_for_all_of_t
     told = told_by_hand()
     assert told["sides_balance"] == (
         "From L2 1e-5 to 0.001 the distance from balance over live units goes, in layer 1, from 0.41 to 0.31 for "
-        "squared lengths and from 0.51 to 0.39 for all products, and in layer 2, from 0.42 to 0.22 for squared lengths "
+        "squared norms and from 0.51 to 0.39 for all products, and in layer 2, from 0.42 to 0.22 for squared norms "
         "and from 0.52 to 0.29 for all products. Before training it is 0.82 and 0.92 in layer 2."
     )
     assert told["sides_balance_head"].startswith("Strong L2 brings")
@@ -369,8 +417,8 @@ def test_transfer_has_the_numbers_of_the_table() -> None:
         ]
     ).assign(together=lambda rows: rows["together"] - 0.9 * (rows["given"] == "downstream"))
     together["chance"] -= 0.98 * (together["given"] == "downstream")
-    told = words.transfer_texts(transfer_by_hand(), together, merged_in_pairs(8))
-    assert told["sides_transfer_head"].startswith("The more dropout, the more")
+    told = transfer_words.texts(transfer_by_hand(), together, merged_in_pairs(8))
+    assert told["sides_transfer_head"] == "With dropout a layer keeps more of its Q under the other family's modules."
     assert told["sides_transfer"] == (
         "A layer keeps 10 % [10 %, 12 %] of its Q without dropout and 30 % [30 %, 32 %] at dropout 0.6."
     )
@@ -381,7 +429,7 @@ def test_transfer_has_the_numbers_of_the_table() -> None:
         "downstream measures (means over layers)."
     )
     assert told["sides_why_lower"].startswith(
-        "At dropout 0.6 the same modules agree by only 0.24 [0.24, 0.26], corrected for chance."
+        "At dropout 0.6 a layer keeps 30 %, but the same modules agree by only 0.24 [0.24, 0.26]."
     )
     assert told["sides_merged"].endswith(
         "transfer would be 66 % and agreement 0.40. At dropout 0.6, 70 % of the pairs of units in one upstream module "
@@ -389,8 +437,8 @@ def test_transfer_has_the_numbers_of_the_table() -> None:
         "module share a module of the other family (37 % of all pairs do)."
     )
     overlapping = transfer_by_hand().assign(high=lambda rows: rows["mean"] + 0.25)
-    text = words.transfer_texts(overlapping, together, merged_in_pairs(8))["sides_transfer_head"]
-    assert text == "With dropout each family's modules do not clearly serve the other's matrices better."
+    text = transfer_words.texts(overlapping, together, merged_in_pairs(8))["sides_transfer_head"]
+    assert text.startswith("With dropout a layer does not clearly keep more of its Q")
 
 
 @pytest.mark.parametrize(("shift", "held"), [(0.0, 1), (0.006, 2), (-0.014, 1), (0.014, 1), (0.125, 1), (0.02, 0)])
@@ -401,10 +449,8 @@ def test_a_reviewed_number_holds_within_the_interval_and_its_rounding(shift: flo
     table[["mean", "low", "high"]] += shift
     if shift == 0.006:
         table.loc[table["strength"] == 0.3, ["mean", "low", "high"]] += 0.1
-    told = words.transfer_texts(table, together, merged_in_pairs(8))["sides_transfer_known"]
-    assert told.endswith(
-        f"at 2 strengths before the page was written. Of these numbers {held} lie within the intervals."
-    )
+    told = transfer_words.texts(table, together, merged_in_pairs(8))["sides_transfer_known"]
+    assert told.endswith(f"at 2 strengths before we wrote this page. Of these numbers {held} lie within the intervals.")
 
 
 def test_figures_show_every_layer_sweep_and_curve() -> None:
@@ -416,6 +462,10 @@ def test_figures_show_every_layer_sweep_and_curve() -> None:
     ]
     assert len(figure.axes) == 6
     table = figures.two_sides_against_regularisation.table(RESULTS, effects(0.9))
+    assert set(table["quantity"]) == {"rsa_signed", "corrected_absolute"}
+    assert len(figure.axes[0].get_legend_handles_labels()[1]) == 3  # with the untrained line
+    every = figures.two_sides_against_regularisation.table(RESULTS, effects(0.9), every=True)
+    assert {"gram_correlation", "rsa_absolute", "corrected_positive"} <= set(every["quantity"])
     point = table.query("regulariser == 'l2' and strength == 0.001 and layer == 2 and quantity == 'rsa_signed'")
     assert point["mean"].tolist() == pytest.approx([0.93])
     assert set(table.loc[table["networks"] == "untrained", "regulariser"]) == {""}

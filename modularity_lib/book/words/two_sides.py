@@ -1,13 +1,11 @@
 """Words on upstream and downstream as two views of one thing."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
 from modularity_lib.book.words.prose import capitalised, listed, markdown_of, percent
+from modularity_lib.book.words.transfer import Number, ends_of_transfer, rises
 from modularity_lib.findings.claims import LITTLE, Verdict
-from modularity_lib.findings.transfer import ALL_LAYERS, REVIEWED, Merged
 from modularity_lib.findings.two_sides import (
     APART,
     FEWEST_UNITS,
@@ -27,84 +25,6 @@ from modularity_lib.findings.two_sides import (
 from modularity_lib.studies.results import Results, rows_at, sweep
 from modularity_lib.vocabulary import BASELINE, REGULARISERS, SWEEP_NAMES, Regulariser, setting_text, strength_text
 
-_ROUNDING = 0.005  # numbers of a review have two decimals
-
-
-class _Number(NamedTuple):
-    """A mean with its bounds."""
-
-    mean: float
-    low: float
-    high: float
-    n_runs: int
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" + (f" [{self.low:.2f}, {self.high:.2f}]" if self.n_runs > 1 else "")
-
-    @property
-    def percent(self) -> str:
-        ends = f" [{percent(self.low)}, {percent(self.high)}]" if self.n_runs > 1 else ""
-        return percent(self.mean) + ends
-
-
-def transfer_texts(transfer: pd.DataFrame, together: pd.DataFrame, merged: Merged) -> dict[str, str]:
-    """How much of its Q a layer keeps under the other family's modules, and why the same units agree less.
-
-    Args:
-        transfer, together: of `findings.transfer.transfer_table` and `together_table`.
-        merged: of `findings.transfer.merged_in_pairs`.
-    """
-    across = transfer[transfer["kind"] == "across"]
-    strongest, layers = across["strength"].max(), sorted(set(across["layer"]) - {ALL_LAYERS})
-    plain, end = _ends_of_transfer(across)
-    agreement = _transfer(across, strongest, quantity="corrected")
-    by_layer = [
-        f"{_transfer(across, 0.0, layer=layer).percent} and {_transfer(across, strongest, layer=layer).percent} in "
-        f"layer {layer}"
-        for layer in layers
-    ]
-    within = [
-        f"{_transfer(transfer[transfer['kind'] == kind], 0.0).percent} and "
-        f"{_transfer(transfer[transfer['kind'] == kind], strongest).percent} for two {kind} measures"
-        for kind in ("upstream", "downstream")
-    ]
-    at_end = together[together["strength"] == strongest].to_dict("records")
-    pairs = [
-        f"{percent(row['together'])} of the pairs of units in one {row['given']} module share a module of the other "
-        f"family ({percent(row['chance'])} of all pairs do)"
-        for row in at_end
-    ]
-    reviewed = {strength: value for strength, value in REVIEWED.items() if strength in set(across["strength"])}
-    held = [_holds(value, _transfer(across, strength)) for strength, value in reviewed.items()]
-    return {
-        "sides_transfer_head": (
-            "The more dropout, the more each family's modules serve the other's matrices."
-            if _rises(plain, end)
-            else "With dropout each family's modules do not clearly serve the other's matrices better."
-        ),
-        "sides_transfer": (
-            f"A layer keeps {plain.percent} of its Q without dropout and {end.percent} at dropout {strongest:g}."
-        ),
-        "sides_transfer_places": (
-            f"Without dropout and at {strongest:g}, across the families a layer keeps {listed(by_layer)}. Within the "
-            f"families it keeps {listed(within)} (means over layers)."
-        ),
-        "sides_why_lower": (
-            f"At dropout {strongest:g} the same modules agree by only {agreement}, corrected for chance. Agreement "
-            "asks for the same units. Transfer asks only that Q is not lost, and Q loses little where modules are "
-            "merged, split or wrong at their edges."
-        ),
-        "sides_merged": (
-            "If one family's modules were those of the other merged in pairs, and nothing else differed, transfer "
-            f"would be {percent(merged.transfer)} and agreement {merged.corrected:.2f}. At dropout {strongest:g}, "
-            f"{listed(pairs)}."
-        ),
-        "sides_transfer_known": (
-            f"A review had read transfer from these tables at {len(reviewed)} strengths before the page was written. "
-            f"Of these numbers {sum(held)} lie within the intervals."
-        ),
-    }
-
 
 def short_text(effects: pd.DataFrame | None, results: Results, transfer: pd.DataFrame, absent: str) -> str:
     """The answer of the page: the last layer under L2, and transfer from no dropout to the strongest.
@@ -114,13 +34,28 @@ def short_text(effects: pd.DataFrame | None, results: Results, transfer: pd.Data
         absent: why there are no effects.
         transfer: of `findings.transfer.transfer_table`.
     """
-    plain, end = _ends_of_transfer(transfer[transfer["kind"] == "across"])
-    closer = "Dropout brings the two views closer: under" if _rises(plain, end) else "Under"
+    across = transfer[transfer["kind"] == "across"]
+    plain, end = ends_of_transfer(across)
     kept = (
-        f"{closer} the other family's modules a layer keeps {percent(plain.mean)} of its Q without dropout and "
-        f"{percent(end.mean)} at the strongest."
+        f"With dropout {across['strength'].max():g} a layer keeps {percent(end.mean)} of its Q under the other "
+        f"family's modules, instead of {percent(plain.mean)}."
     )
-    return f"{absent if effects is None else _one_thing_text(effects, results)} {kept}"
+    if effects is None:
+        return f"{absent} {kept}"
+    return f"{_one_thing_text(effects, results)} {kept} {_drift_text(effects, results, closer=rises(plain, end))}"
+
+
+def _drift_text(effects: pd.DataFrame, results: Results, *, closer: bool) -> str:
+    """What dropout does to the rank correlation of the last layer; `closer`: whether by transfer they come closer."""
+    first, end = _signed_ends(effects, results, "dropout", int(effects["layer"].max()))
+    moved = f"from {first.mean:.2f} to {end.mean:.2f}"
+    if rises(end, first):
+        where = "But in" if closer else "In"
+        return f"{where} the last layer the two sides then rank pairs less alike: their correlation falls {moved}."
+    if rises(first, end):
+        where = "In" if closer else "But in"
+        return f"{where} the last layer the two sides then rank pairs more alike: their correlation rises {moved}."
+    return "In the last layer the two sides then rank pairs about as much alike as without."
 
 
 def texts(effects: pd.DataFrame | None, results: Results, verdict: Verdict, made_up: pd.DataFrame) -> dict[str, str]:
@@ -131,7 +66,7 @@ def texts(effects: pd.DataFrame | None, results: Results, verdict: Verdict, made
         verdict: on claim 4.
         made_up: of `two_sides_made_up.made_up_table`.
     """
-    known = {"sides_rule": _rule_text(), "sides_made_up": _made_up_text(made_up)}
+    known = {"sides_rule": _rule_text(), "sides_same": f"{SAME:g}", "sides_made_up": _made_up_text(made_up)}
     told = (
         "sides_along",
         "sides_course",
@@ -212,23 +147,24 @@ def _under_l2(answers: pd.DataFrame, results: Results, last: int) -> tuple[int, 
     return int((rows["sides"] == ONE).sum()), len(rows)
 
 
+_ALIKE = "rank the pairs of units nearly alike"  # what `ONE` means
+
+
 def _head_text(answers: pd.DataFrame, results: Results, last: int) -> str:
     one, settings = _under_l2(answers, results, last)
-    if one > settings / 2:
-        return "Under L2 both sides of the last layer are one thing."
-    if one:
-        return "Under some strengths of L2 both sides of the last layer are one thing."
-    return "Under no strength of L2 are both sides of the last layer one thing."
+    how_many = "most" if one > settings / 2 else "some" if one else "no"
+    subject = "do both sides" if not one else "both sides"
+    return f"Under {how_many} L2 penalties {subject} of the last layer {_ALIKE}."
 
 
 def _one_thing_text(effects: pd.DataFrame, results: Results) -> str:
     last = int(effects["layer"].max())
     one, settings = _under_l2(answers_table(effects), results, last)
     if not one:
-        return "No: under no strength of L2 do units of the last hidden layer that receive the same also do the same."
+        return f"No: under no L2 penalty do both sides of the last hidden layer, by one measure each, {_ALIKE}."
+    opening, how_many = ("Yes", "most") if one > settings / 2 else ("In part", "some")
     found = (
-        f"{'Yes' if one > settings / 2 else 'In part'}, in the last hidden layer under L2: in {one} of {settings} "
-        "settings units that receive the same also do the same."
+        f"{opening}, in the last hidden layer under {how_many} L2 penalties: both sides, by one measure each, {_ALIKE}."
     )
     whole = sweep(rows_at(with_all_units(results), layer=last), results.study, "l2")["corrected_all"]
     if whole.mean() > LITTLE:
@@ -251,20 +187,33 @@ def _balance_head_text(effects: pd.DataFrame, results: Results) -> str:
 
 
 def _along_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results, last: int) -> str:
-    signed = _along(effects, results, "l2", last, "rsa_signed")["mean"]
-    parts = []
+    signed = _along(effects, results, "l2", last, "rsa_signed")
+    one, settings = _under_l2(answers, results, last)
+    told = [
+        "In the last hidden layer the rank correlation is "
+        f"{_signed_ends(effects, results, 'dropout', last)[0].mean:.2f} in the baseline, which is the first of the "
+        f"{settings} L2 settings ({strength_text(signed['strength'].min())}). Under L2 it reaches "
+        f"{signed['mean'].max():.2f}, and both sides are one thing in {one} of the {settings} settings."
+    ]
     for name in ("dropout", "l1"):
-        rows = sweep(answers[answers["trained"] & (answers["layer"] == last)], results.study, name)
-        end = rows.sort_values("strength").iloc[-1]
-        number = _at(effects, name, end["strength"], last, "rsa_signed")
-        parts.append(f"{number.mean:.2f} under {SWEEP_NAMES[name]} ({end['sides']})")
-    plain = _at(effects, "dropout", 0.0, last, "rsa_signed")
+        strongest = _along(effects, results, name, last, "rsa_signed")["strength"].max()
+        end = _signed_ends(effects, results, name, last)[1]
+        told.append(f"At {setting_text(name, strongest)} it is {end.mean:.2f}.")
     before = _at(effects, "dropout", 0.0, last, "rsa_signed", trained=False)
-    return (
-        f"In the last hidden layer the signed rank correlation is {signed.min():.2f} to {signed.max():.2f} under L2. "
-        f"Without regularisation it is {plain.mean:.2f}, and before training {before.mean:.2f}. At the strongest "
-        f"setting it is {listed(parts)}."
+    told.append(f"Before training it is {before.mean:.2f}.")
+    for layer in sorted(set(effects["layer"]) - {last}):
+        first, end = _signed_ends(effects, results, "dropout", layer)
+        told.append(f"In layer {layer} dropout takes it from {first.mean:.2f} to {end.mean:.2f}.")
+    return " ".join(told)
+
+
+def _signed_ends(effects: pd.DataFrame, results: Results, name: Regulariser, layer: int) -> tuple[Number, Number]:
+    """The signed rank correlation at the weakest and at the strongest of a sweep."""
+    weakest, strongest = (
+        _at(effects, name, strength, layer, "rsa_signed")
+        for strength in _ends(_along(effects, results, name, layer, "rsa_signed"))
     )
+    return weakest, strongest
 
 
 def _course_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results) -> str:
@@ -276,10 +225,10 @@ def _course_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results)
             numbers = _along(effects, results, name, layer, "rsa_signed")
             counts = rows["sides"].value_counts()
             said = [f"{counts[kind]} {kind}" for kind in (ONE, RELATED, APART, OPPOSED, UNDECIDED) if kind in counts]
-            start = f"{capitalised(SWEEP_NAMES[name])}: of {len(rows)} settings {listed(said)}"
+            start = f"{capitalised(SWEEP_NAMES[name])}: {listed(said)}, of {len(rows)} settings"
             ends = [_at(effects, name, strength, layer, "rsa_signed") for strength in _ends(numbers)]
             parts.append(
-                f"{start}; from {ends[0]} at {strength_text(numbers['strength'].min())} to {ends[1]} at "
+                f"{start}, from {ends[0]} at {strength_text(numbers['strength'].min())} to {ends[1]} at "
                 f"{strength_text(numbers['strength'].max())}"
             )
         before = _at(effects, "dropout", 0.0, layer, "rsa_signed", trained=False)
@@ -308,9 +257,9 @@ def _hidden_text(effects: pd.DataFrame, results: Results, last: int) -> str:
     largest = max(steps, key=lambda name: steps[name])
     return (
         f"In the last layer at L2 {strength_text(at)}, where the sides are most alike, modules agree by "
-        f"{whole['corrected_all']:.2f} when compared as in the paper. Over live units they agree by {absolute:.2f}, "
-        f"and with the sign kept by {positive:.2f}. Two searches of one matrix agree by {kept:.2f}. The largest step "
-        f"is due to {largest}."
+        f"{whole['corrected_all']:.2f} when compared as in the paper (0 is chance, 1 the same modules). Over live "
+        f"units they agree by {absolute:.2f}, and with the sign kept by {positive:.2f}. Two searches of one matrix "
+        f"agree by {kept:.2f}. The largest step is due to {largest}."
     )
 
 
@@ -322,11 +271,11 @@ def _counts_text(effects: pd.DataFrame, answers: pd.DataFrame, results: Results,
     absolute, signed = (_at(effects, "l2", at, last, name) for name in ("rsa_absolute", "rsa_signed"))
     without, above = (int((of_l2[f"modules_{sign}"] == MORE_THAN_LITTLE).sum()) for sign in _SIGNS)
     return (
-        f"The similarities themselves tell the same. There, absolute ones have a rank correlation of "
-        f"{whole['rsa_all']:.2f} over all units and of {absolute} over live units; with the sign it is {signed}. Over "
-        f"all settings and layers, absolute values lower it by {HIDDEN:g} or more in {hidden} of {len(trained)}, but "
-        f"modules agree more with the sign only in {helped}. On live units of the last layer under L2 modules agree "
-        f"by more than the limit of the claim, {LITTLE:g}, in {without} of {len(of_l2)} settings with absolute values "
+        f"The similarities themselves tell the same. At L2 {strength_text(at)}, absolute ones have a rank correlation "
+        f"of {whole['rsa_all']:.2f} over all units and of {absolute} over live units. With the sign it is {signed}. "
+        f"Over all settings and layers, absolute values lower it by {HIDDEN:g} or more in {hidden} of {len(trained)}, "
+        f"but modules agree more with the sign only in {helped}. On live units of the last layer under L2, modules "
+        f"agree by more than the claim allows, {LITTLE:g}, in {without} of {len(of_l2)} settings with absolute values "
         f"and in {above} with the sign."
     )
 
@@ -335,7 +284,7 @@ def _balance_text(effects: pd.DataFrame, results: Results, last: int) -> str:
     parts = []
     for layer in sorted(set(effects["layer"])):
         said = []
-        for quantity, name in (("norm_gap", "squared lengths"), ("gram_gap", "all products")):
+        for quantity, name in (("norm_gap", "squared norms"), ("gram_gap", "all products")):
             numbers = _along(effects, results, "l2", layer, quantity)
             first, end = (_at(effects, "l2", strength, layer, quantity) for strength in _ends(numbers))
             said.append(f"from {first} to {end} for {name}")
@@ -364,10 +313,14 @@ def _claim_text(answers: pd.DataFrame, results: Results, verdict: Verdict, last:
     if ones.empty:
         return f"{stays} Nothing here speaks against it."
     return (
-        f"{stays} But in the last hidden layer, in {len(ones)} of {len(rows)} settings of L2 "
-        f"({strength_text(ones['strength'].min())} to {strength_text(ones['strength'].max())}), the two families see "
-        "the same thing."
+        f"{stays} But in {len(ones)} of {len(rows)} settings of L2 ({_range(ones['strength'])}) the two gradient "
+        f"measures {_ALIKE} in the last hidden layer. Their modules still differ."
     )
+
+
+def _range(strengths: pd.Series) -> str:
+    low, high = f"{strength_text(strengths.min())}", f"{strength_text(strengths.max())}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _pilot_text(effects: pd.DataFrame, results: Results) -> str:
@@ -401,8 +354,8 @@ def _rule_text() -> str:
         f'By the whole interval of the signed rank correlation, the two sides are "{ONE}" from {SAME:g} on, '
         f'"{RELATED}" from {SHARED:g} on, "{APART}" between -{SHARED:g} and {SHARED:g}, "{OPPOSED}" below '
         f'-{SHARED:g}, else "{UNDECIDED}". Absolute values hide it where they lower the correlation by {HIDDEN:g} or '
-        f"more. A unit is live if some image moves it, it moves some logit, and its outgoing weights are longer than "
-        f"{NEGLIGIBLE:g}; a layer with fewer than {FEWEST_UNITS} live units is left out."
+        "more. Here a unit is live if it responds to some image, some logit depends on it, and the norm of its "
+        f"outgoing weights exceeds {NEGLIGIBLE:g}. A layer with fewer than {FEWEST_UNITS} live units is left out."
     )
 
 
@@ -415,10 +368,10 @@ def _made_up_text(made_up: pd.DataFrame) -> str:
         for row in made_up[made_up["truth"] == ONE].to_dict("records")
     ]
     return (
-        f"Of {unrelated['groups'].sum()} groups whose sides are unrelated, {called} are called related or one thing; "
-        f"of {known['groups'].sum()} groups with a known answer {right} get it. Where both sides are one thing by "
-        f"construction, modules of absolute values and those with the sign agree by {listed(faults)}. So the first "
-        "hide it there too."
+        f"The rule calls {called} of the {unrelated['groups'].sum()} groups with unrelated sides related or one thing. "
+        f"Of the {known['groups'].sum()} groups with a known answer, it gives it in {right}. Where both sides are one "
+        f"thing by construction, modules of absolute values and those with the sign agree by {listed(faults)}. So "
+        "absolute values hide it there, too."
     )
 
 
@@ -440,25 +393,7 @@ def _along(effects: pd.DataFrame, results: Results, name: Regulariser, layer: in
 
 def _at(
     effects: pd.DataFrame, name: Regulariser, strength: float, layer: int, quantity: str, *, trained: bool = True
-) -> _Number:
+) -> Number:
     chosen = {**BASELINE._asdict(), name: strength, "layer": layer, "quantity": quantity, "trained": trained}
     row = rows_at(effects, **chosen).iloc[0]
-    return _Number(row["mean"], row["low"], row["high"], int(row["n_runs"]))
-
-
-def _ends_of_transfer(across: pd.DataFrame) -> tuple[_Number, _Number]:
-    """Without dropout, and at the strongest."""
-    return _transfer(across, 0.0), _transfer(across, across["strength"].max())
-
-
-def _rises(first: _Number, end: _Number) -> bool:
-    return end.low > first.high
-
-
-def _transfer(rows: pd.DataFrame, strength: float, *, layer: int = ALL_LAYERS, quantity: str = "transfer") -> _Number:
-    row = rows_at(rows, strength=strength, layer=layer, quantity=quantity).iloc[0]
-    return _Number(row["mean"], row["low"], row["high"], int(row["n_runs"]))
-
-
-def _holds(value: float, number: _Number) -> bool:
-    return number.low - _ROUNDING <= value <= number.high + _ROUNDING
+    return Number(row["mean"], row["low"], row["high"], int(row["n_runs"]))
