@@ -64,7 +64,7 @@ def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str, o
     said = words.texts(table, RESULTS)
     n, more = len(STRENGTHS), len(STRENGTHS) * (answer == MORE)
     assert said["lesion_short"] == (
-        f"{opening}. With its units set to 0, as dropout does, a module costs a network {words._COSTS[answer]}. Held "
+        f"{opening}: with its units set to 0, as dropout does, a module costs a network {words._COSTS[answer]}. Held "
         f"at its mean, it gives the same answer at dropout {STRENGTHS[-1]:g}."
     )
     assert said["lesion_caption"] == (
@@ -133,13 +133,13 @@ def by_hand(*, runs: tuple[float, ...] = (0.0,)) -> pd.DataFrame:
 def test_the_answer_says_where_it_holds_and_whether_it_depends_on_the_lesion() -> None:
     # at 0.8 units held at their mean give AS_NEIGHBOURS, units set to 0 give MORE, and MORE is the answer of most
     assert words.answer_text(by_hand(), RESULTS) == (
-        "Partly. With its units set to 0, as dropout does, a module costs a network more accuracy than random units, "
+        "Partly: with its units set to 0, as dropout does, a module costs a network more accuracy than random units, "
         "and more than other units that are as alike, at 2 of 5 strengths of dropout. Held at its mean, it costs more "
         "accuracy than random units, but no more than other units that are as alike at dropout 0.8: the answer depends "
         "on how units are taken out."
     )
     alone = words.answer_text(by_hand().query("lesion == 'zero'"), RESULTS)
-    assert alone.startswith("Yes. ")
+    assert alone.startswith("Yes: ")
     assert alone.endswith("at 2 of 5 strengths of dropout.")
 
 

@@ -58,7 +58,7 @@ def answer_text(table: pd.DataFrame, results: Results) -> str:
     differs = held != zero[last].answer
     opening = "Partly" if answer == MORE and differs else _OPENINGS[answer]
     told = [
-        f"{opening}. With its units set to 0, as dropout does, a module costs a network {_COSTS[answer]}"
+        f"{opening}: with its units set to 0, as dropout does, a module costs a network {_COSTS[answer]}"
         f"{_where(zero, answer)}."
     ]
     if differs:
