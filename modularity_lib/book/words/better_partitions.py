@@ -36,21 +36,21 @@ def verdicts_markdown(both: Both) -> str:
 
 def verdicts_stay(both: Both) -> bool:
     """Whether every verdict is the same by both searches."""
-    return not _turned(both)
+    return not _changed(both)
 
 
-def _turned(both: Both) -> list[str]:
+def _changed(both: Both) -> list[str]:
     return [claim.statement for claim in CLAIMS if both[claim.id][0].status != both[claim.id][1].status]
 
 
 def verdicts_text(both: Both) -> str:
     """Whether a verdict changes with better partitions."""
     how = f"We searched every matrix once more with {RESTARTS} restarts of find_modules and judged the claims again."
-    turned = _turned(both)
-    if not turned:
+    changed = _changed(both)
+    if not changed:
         return f"{how} All verdicts stay as they are."
-    get = "gets" if len(turned) == 1 else "get"
-    return f"{how} {capitalised(listed(f'“{one}”' for one in turned))} {get} another verdict."
+    get = "gets" if len(changed) == 1 else "get"
+    return f"{how} {capitalised(listed(f'“{one}”' for one in changed))} {get} another verdict."
 
 
 def missed_text(table: pd.DataFrame) -> str:
