@@ -20,7 +20,7 @@ from modularity_lib.studies.results import LAYER_OF_NETWORK, Results, agreement_
 from modularity_lib.vocabulary import BASELINE, FAMILY, KINDS, MEASURES, REGULARISERS, SWEEP_NAMES
 
 LARGELY = 0.5  # of agreement over all units: if less remains over live ones, it is largely about who is dead
-ALL_NETWORKS, NONE, ALL_LAYERS = "all networks", "no regularisation", "all"
+ALL_NETWORKS, NONE, ALL_LAYERS = "all networks", "baseline", "all"
 AGREEMENT_CLAIMS = ("families-agree-within", "families-differ")
 _DROPOUTS = (0.3, 0.5, 0.7)  # shown one by one where a study has them
 

@@ -199,10 +199,13 @@ def test_agreement_in_words_gives_chance_and_ceiling() -> None:
         for what, value in {"trained": trained, "untrained": untrained, "chance": 0.25, "ceiling": 0.8}.items()
     ]
     told = chance_to_ceiling_text(pd.DataFrame(rows))
-    assert "Two upstream measures: 0.60 in trained networks, 0.30 in untrained ones, chance 0.25, ceiling 0.80." in told
-    assert "A measure of each family: 0.30 in trained networks, 0.40 in untrained ones" in told
+    assert told.startswith(
+        "Two upstream measures have a raw similarity of 0.60 in trained networks and of 0.30 in untrained ones. "
+        "Chance is 0.25 and the ceiling 0.80. Two downstream"
+    )
+    assert "Measures of different families have a raw similarity of 0.30 in trained networks and of 0.40 in un" in told
     rows.append({"kind": "upstream", "what": "ceiling, images", "element_centric": 0.7})
-    assert "ceiling 0.80 (0.70 with other images)." in chance_to_ceiling_text(pd.DataFrame(rows))
+    assert "the ceiling 0.80 (0.70 with other images)." in chance_to_ceiling_text(pd.DataFrame(rows))
 
 
 def test_modules_of_untrained_networks_and_at_the_strongest_regularisation_are_told() -> None:
@@ -237,8 +240,10 @@ def test_agreement_at_the_ends_of_dropout_is_told() -> None:
     results = made_up_results(agreement={"upstream": 0.7, "downstream": 0.6, "across": 0.3})
     table = results.agreement
     table["element_centric"] = table["element_centric"].where(table["dropout"] != 0.6, 0.9)
-    assert "From dropout 0 to 0.6" in strength_text(results)
-    assert "from 0.70 to 0.90 for two upstream measures (chance 0.25 to 0.25)" in strength_text(results)
+    # corrected for a chance of 0.25: (0.7 - 0.25) / 0.75 = 0.60 and (0.9 - 0.25) / 0.75 = 0.87
+    assert strength_text(results).startswith(
+        "From dropout 0 to 0.6 agreement goes from 0.60 to 0.87 for two upstream me"
+    )
 
 
 def test_metrics_of_clusterings_and_of_matrices_are_told_apart() -> None:

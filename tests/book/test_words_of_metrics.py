@@ -24,15 +24,17 @@ def made_up(**across: tuple[float, str]) -> pd.DataFrame:
 
 def test_metrics_that_agree_are_counted() -> None:
     text = by_metric_text(made_up())
-    assert text.startswith("3 of 3 other metrics of modules give both verdicts")
-    assert "By all of them agreement across the families is 10 % to 10 % of the way" in text
+    assert text == (
+        "All 3 other ways to compare two clusterings give both verdicts of this page. By these and by element-centric "
+        "similarity, agreement across the families is 0.10."
+    )
     assert "But" not in text
 
 
 def test_a_metric_that_gives_another_verdict_is_named() -> None:
     text = by_metric_text(made_up(adjusted=(0.4, NOT_REPRODUCED), similarity_spearman=(0.3, PARTLY)))
     assert text.startswith("2 of 3")
-    assert "10 % to 40 % of the way" in text
+    assert "across the families is 0.10 to 0.40. But by adj" in text
     assert (
         "by adjusted mutual information, variation of information the claim on pairs across the families is not" in text
     )
@@ -45,7 +47,9 @@ def test_without_pairs_of_some_kind_it_is_said() -> None:
 
 def test_over_live_units_the_verdicts_are_compared_with_those_over_live_units() -> None:
     text = by_metric_text(made_up().query("metric != 'similarity_spearman'"), live=True)
-    assert text.startswith("3 of 3 other metrics of modules give the verdicts of element-centric similarity over live")
+    assert text.startswith(
+        "All 3 other ways to compare two clusterings give the verdicts of element-centric similarity over"
+    )
 
 
 @pytest.mark.parametrize(("markdown", "cells"), [(by_metric_markdown, 6), (by_sweep_markdown, 2)])

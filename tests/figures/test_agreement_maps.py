@@ -233,15 +233,22 @@ def layers_with(levels: dict[int, tuple[float, float]]) -> pd.DataFrame:
 
 def test_what_differs_between_layers_is_told() -> None:
     told = agreement_words.layers_text(layers_with({1: (0.2, 0.1), 2: (0.1, 0.3), 3: (-0.1, -0.1)}))
-    assert (
-        "exceeds that across by +0.20 in layer 1 (+0.10 in untrained networks), +0.10 in layer 2 (+0.30 in untrained "
-        "networks) and −0.10 in layer 3 (−0.10 in untrained networks)." in told
+    assert told == (
+        "In raw similarity, two measures of one family agree more than two of different families by 0.20 in layer 1 "
+        "(0.10 in untrained networks), by 0.10 in layer 2 (0.30 in untrained networks) and by -0.10 in layer 3 (-0.10 "
+        "in untrained networks). So training widens this gap in layer 1 and narrows this gap in layer 2."
     )
-    assert told.endswith("So after training the gap is larger in layer 1 and smaller in layer 2.")
     alike = agreement_words.layers_text(layers_with({1: (0.2, 0.1701), 2: (0.3, 0.3299)}))
-    assert alike.endswith("So after training the gap is about the same in every layer.")
+    assert alike.endswith(" Training leaves this gap about as it was.")
     apart = agreement_words.layers_text(layers_with({1: (0.2, 0.1699), 2: (0.3, 0.3301)}))
-    assert apart.endswith("is larger in layer 1 and smaller in layer 2.")
+    assert apart.endswith("in layer 1 and narrows this gap in layer 2.")
+    wider = dict.fromkeys((1, 2, 3), (0.3, 0.2))
+    assert agreement_words.layers_text(layers_with(wider)).endswith("So training widens this gap in all layers.")
+    del wider[3]
+    assert agreement_words.layers_text(layers_with(wider)).endswith("So training widens this gap in both layers.")
+    assert agreement_words.layers_text(layers_with({1: (0.3, 0.2)})).endswith("widens this gap in layer 1.")
+    three = agreement_words.layers_text(layers_with({**wider, 3: (0.2, 0.2)}))
+    assert three.endswith("widens this gap in layers 1 and 2.")
 
 
 @pytest.mark.parametrize("minus", [False, True])
@@ -390,4 +397,4 @@ def test_single_searches_and_better_ones_are_compared_in_their_run_alone() -> No
     told = agreement_words.restarts_text(results, better, restarts=20, run=1)
     numbers = [float(number) for number in re.findall(r"0\.\d+", told)]
     assert numbers == pytest.approx([0.7, 0.8, 0.6, 0.6, 0.3, 0.3], abs=0.01)
-    assert told.startswith("In run 1, mean element-centric similarity by a single search and by the best of 20 is")
+    assert told.startswith("In run 1, the mean raw similarity by a single search and by the best of 20 is")

@@ -35,7 +35,7 @@ LIVE = with_live_units(made_up_results(agreement={"upstream": 0.4, "downstream":
 def test_agreement_is_the_mean_over_runs_of_each_place_in_both_forms() -> None:
     table = agreement_of_both(WHOLE, LIVE).set_index(["networks", "layer", "kind"])
     places = {name for name, _, _ in table.index}
-    assert places == {"all networks", "no regularisation", "dropout", "dropout 0.3", "L2", "L1"}  # 0.5, 0.7: not there
+    assert places == {"all networks", "baseline", "dropout", "dropout 0.3", "L2", "L1"}  # 0.5, 0.7: not there
     for units, source in (("all", WHOLE), ("live", LIVE)):
         values = [
             (row["element_centric"] - 0.25) / 0.75
@@ -102,7 +102,7 @@ def test_the_first_look_is_compared_with_the_intervals(monkeypatch: pytest.Monke
 def test_each_network_belongs_to_its_settings() -> None:
     rows = WHOLE.networks[WHOLE.networks["trained"]]
     groups = {name: chosen(rows) for name, chosen in settings_of_study(STUDY).items()}
-    apart = sum(groups[name].astype(int) for name in ("no regularisation", "dropout", "L2", "L1"))
+    apart = sum(groups[name].astype(int) for name in ("baseline", "dropout", "L2", "L1"))
     assert (apart == 1).all()
     assert groups["all networks"].all()
     assert (rows.loc[groups["dropout 0.3"], "dropout"] == 0.3).all()
@@ -137,19 +137,48 @@ def test_words_say_where_all_and_live_units_differ() -> None:
     both, claims = agreement_of_both(WHOLE, LIVE), claims_by_setting(WHOLE, LIVE)
     told = words.texts(STUDY, both, claims, beyond_chance_of_both(WHOLE, LIVE))
     assert told["live_head"] == "Under L2 and L1 upstream measures agree less once silent units are left out."
-    assert "downstream measures, two upstream ones agree over all units more (" in told["live_families"]
-    assert "and over live units less (0.20 and 0.53)." in told["live_families"]
-    assert (
-        "largely about which units are dead under no regularisation (0.60, and 0.20 over live units)"
-        in told["live_dead"]
+    assert told["live_families"].startswith("Over all units, upstream measures agree more than downstream ones (")
+    assert told["live_families"].endswith(
+        "Over live units, upstream measures agree less than downstream ones (0.20 and 0.53)."
     )
-    assert "By the rule of claim 3, over live units: partly reproduced (" in told["live_families_agree_within"]
-    assert "all units over all networks (reproduced, then partly reproduced)" in told["live_families_agree_within"]
-    assert told["live_held"] == "That first look was at another study."
+    assert told["live_dead"].startswith(
+        "In the baseline, more than 50 % of upstream agreement is about silent units: it falls from 0.60 to 0.20 over "
+        "live units. Under"
+    )
+    assert "Over live units, claim 3 is partly reproduced (" in told["live_families_agree_within"]
+    assert "over all networks (from reproduced to partly reproduced)" in told["live_families_agree_within"]
+    assert told["live_held"] == "Before, we had looked at live units in tables of another study."
     same = claims_by_setting(WHOLE, with_live_units(WHOLE))
-    assert words.claim_text(same, "families-differ").endswith("differs from that over all units nowhere.")
+    assert words.claim_text(same, "families-differ").endswith("its verdict changes in no part of the study.")
     unchanged = agreement_of_both(WHOLE, with_live_units(WHOLE))
     assert words.head_text(unchanged).startswith("Under no penalty do upstream measures agree less")
-    assert words.dead_text(unchanged).startswith("Nowhere is agreement upstream largely about which units are dead")
+    assert words.dead_text(unchanged) == (
+        "Nowhere is it so that more than 50 % of upstream agreement is about silent units."
+    )
+    in_layer = both.assign(layer=both["layer"].where(both["layer"] == "1", "2"))  # nothing is of all layers
+    assert words.dead_text(in_layer).startswith(
+        "It holds that more than 50 % of upstream agreement is about silent units in"
+    )
     assert words.agreement_markdown(both).count("\n") == 1 + len(both) / len(KINDS)
     assert words.claims_markdown(claims).count("\n") == 1 + len(claims) / 4
+
+
+def test_where_families_agree_by_more_than_the_claim_allows_is_told() -> None:
+    rows = [
+        {"regulariser": name, "strength": strength, "kind": kind, "units": units, "mean": mean}
+        for name, strength, kind, units, mean in (
+            ("dropout", 0.7, "across", "live", 0.27),
+            ("l2", 0.01, "across", "live", 0.3),
+            ("l2", 0.001, "across", "live", 0.25),
+            ("l2", 0.001, "across", "all", 0.4),
+            ("l2", 0.001, "upstream", "live", 0.4),
+        )
+    ]
+    shown = pd.DataFrame(rows)
+    assert words.exceeding_text(shown) == (
+        "Over live units, agreement across the families exceeds the 0.25 that the claim allows at dropout 0.7 (0.27) "
+        "and L2 0.01 (0.30)."
+    )
+    assert words.exceeding_text(shown.iloc[2:]) == (
+        "Over live units, agreement across the families stays below the 0.25 that the claim allows."
+    )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from modularity_lib.book.words.prose import capitalised, listed, percent
 from modularity_lib.findings.beyond_chance import FalsePositives, within_minus_across
-from modularity_lib.findings.claims import ALPHA, REPRODUCED, Verdict
+from modularity_lib.findings.claims import ALPHA, LITTLE, REPRODUCED, Verdict
 from modularity_lib.findings.inference import Effect
 from modularity_lib.findings.live_agreement import AGREEMENT_CLAIMS, ALL_LAYERS, ALL_NETWORKS
 from modularity_lib.findings.noise_ceiling import at_hand
@@ -20,43 +20,82 @@ _ALIKE = 0.03  # agreements that differ by no more are called alike in prose
 WITHIN, ACROSS = AGREEMENT_CLAIMS
 
 
-def short_text(verdicts: Mapping[str, Verdict], effects: Mapping[str, Effect], both: pd.DataFrame) -> str:
+def short_text(
+    verdicts: Mapping[str, Verdict],
+    effects: Mapping[str, Effect],
+    both: pd.DataFrame,
+    claims: pd.DataFrame | None = None,
+) -> str:
     """The answer of the page, from the verdicts, from what training changed, and from live units.
 
     Args:
         verdicts: of `judge_all`.
         effects: of `since_training`.
         both: of `agreement_of_both`.
+        claims: of `claims_by_setting`; where it is left out, nothing is said of the strongest dropout.
     """
     across = verdicts[ACROSS]
     if across.evidence is None or across.effect is None:
         return "This study lacks pairs of some kind, so the claims cannot be tested."
     held = {verdicts[name].status for name in AGREEMENT_CLAIMS} == {REPRODUCED}
+    found = _of_all(both)
     told = [
-        f"{'Within a family they do, across the families hardly' if held else 'Not as clearly as the paper says'}: "
-        f"{percent(across.evidence.within)} and {percent(across.effect.mean)} of the way from chance to identity."
+        f"{'Within a family yes, across the families hardly' if held else 'Not as clearly as the paper says'}. "
+        f"{_levels(found)}, and one of each by {across.effect.mean:.2f} (0 is chance, 1 the same modules)."
     ]
-    places = both[(both["networks"] == ALL_NETWORKS) & (both["layer"] == ALL_LAYERS) & (both["kind"] == "upstream")]
-    told += [
-        "Part of the agreement of upstream measures is about which units are silent: over live units it falls from "
-        f"{percent(row['all'])} to {percent(row['live'])}."
-        for row in places.to_dict("records")
-        if row["change_high"] < 0
-    ]
-    if "downstream" in effects and effects["downstream"].bounds[0] <= 0:
-        told.append("Two downstream measures agree no more than in untrained networks.")
+    if claims is not None:
+        told += _exception(claims)
+    silent = "upstream" in found and found["upstream"]["change_high"] < 0
+    before = "downstream" in effects and effects["downstream"].bounds[0] <= 0
+    parts = ["part of the upstream agreement is about silent units"] if silent else []
+    parts += ["downstream measures agree no more than in untrained networks"] if before else []
+    if parts:
+        told.append(f"{capitalised(', and '.join(parts))}.")
     return " ".join(told)
 
 
-def within_text(verdict: Verdict) -> str:
-    """The verdict on agreement within the families, in short."""
+def _levels(found: Mapping[str, pd.Series]) -> str:
+    """How much two measures of one family agree, a number for each family."""
+    up, down = (f"{found[kind]['all']:.2f}" if kind in found else "–" for kind in ("upstream", "downstream"))
+    return f"Two upstream measures agree by {up}, two downstream ones by {down}"
+
+
+def _exception(claims: pd.DataFrame) -> list[str]:
+    """What the rule says of agreement across the families at the strongest dropout, where it is not as elsewhere."""
+    every, live = (_at_strongest(claims, units) for units in ("all", "live"))
+    if every is None or live is None or {every["status"], live["status"]} == {REPRODUCED}:
+        return []
+    where = f"But at {every['networks']} the claim that families differ is"
+    if every["status"] == live["status"]:
+        return [f"{where} {every['status']}."]
+    return [f"{where} {every['status']}, and over live units {live['status']}."]
+
+
+def _at_strongest(claims: pd.DataFrame, units: str) -> pd.Series | None:
+    """The row on agreement across the families at the strongest dropout that is told by itself."""
+    rows = claims[(claims["claim"] == ACROSS) & (claims["layer"] == ALL_LAYERS) & (claims["units"] == units)]
+    rows = rows[rows["networks"].str.startswith("dropout ")]
+    return None if rows.empty else rows.iloc[-1]
+
+
+def within_text(verdict: Verdict, both: pd.DataFrame, shares: pd.DataFrame) -> str:
+    """The verdict on agreement within the families, in short.
+
+    Args:
+        both: of `agreement_of_both`.
+        shares: of `beyond_chance_table`.
+    """
     if verdict.evidence is None or verdict.effect is None:
         return f"{capitalised(verdict.status)}."
-    upstream, downstream = (percent(verdict.evidence[kind].beyond_chance) for kind in ("upstream", "downstream"))
+    alone = shares.set_index(["networks", "kind"])["alone"]
+    parts = []
+    for kind in ("upstream", "downstream"):
+        share = f"{percent(verdict.evidence[kind].beyond_chance)} of the {kind} pairs"
+        before = alone.get(("untrained", kind))
+        parts.append(share if before is None else f"{share} (untrained networks: {percent(before)})")
     return (
-        f"{capitalised(verdict.status)}. Two measures of one family agree by {_with_bounds(verdict.effect)} more "
-        f"than two of different families. A permutation test finds {upstream} of the comparisons of two upstream "
-        f"measures beyond chance, and {downstream} of those of two downstream ones."
+        f"{capitalised(verdict.status)}. {_levels(_of_all(both))}. A permutation test finds more than chance in "
+        f"{listed(parts)}."
     )
 
 
@@ -69,25 +108,40 @@ def across_text(verdict: Verdict, claims: pd.DataFrame) -> str:
     if verdict.evidence is None or verdict.effect is None:
         return f"{capitalised(verdict.status)}."
     told = (
-        f"{capitalised(verdict.status)}. Agreement across the families is {percent(verdict.effect.mean)} of the "
-        f"way from chance to identity, against {percent(verdict.evidence.within)} within them. Little is not nothing: "
-        f"{percent(verdict.evidence.beyond_chance)} of these comparisons agree beyond chance."
+        f"{capitalised(verdict.status)}. An upstream and a downstream measure agree by {verdict.effect.mean:.2f}, "
+        f"where the rule allows {LITTLE:g}. Little is not nothing: {percent(verdict.evidence.beyond_chance)} of these "
+        "pairs agree more than by chance."
     )
-    rows = claims[(claims["claim"] == ACROSS) & (claims["layer"] == ALL_LAYERS) & (claims["units"] == "all")]
-    dropout = rows[rows["networks"].str.startswith("dropout ")]
-    if dropout.empty:
+    every, live = (_at_strongest(claims, units) for units in ("all", "live"))
+    if every is None or live is None:
         return told
-    strongest = dropout.iloc[-1]
     return (
-        f"{told} At {strongest['networks']}, where modules are clearest, agreement is {percent(strongest['mean'])}. "
-        f"By the same rule that is “{strongest['status']}”."
+        f"{told} At {every['networks']}, where modules are clearest, they agree by {_row_text(every)}, and by the same "
+        f"rule that is “{every['status']}”. Over live units it is {_row_text(live)}, “{live['status']}”."
     )
+
+
+def _row_text(row: pd.Series) -> str:
+    return f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def _of_all(both: pd.DataFrame) -> dict[str, pd.Series]:
+    """Agreement over all networks and layers, by kind of pair."""
+    rows = both[(both["networks"] == ALL_NETWORKS) & (both["layer"] == ALL_LAYERS)]
+    return {str(row["kind"]): row for _, row in rows.iterrows()}
+
+
+_PAIRS = {
+    "upstream": "two upstream measures",
+    "downstream": "two downstream measures",
+    "across": "measures of different families",
+}
 
 
 def since_head_text(effects: Mapping[str, Effect]) -> str:
     """What training does to agreement, for a caption."""
-    more = [LABELS[kind] for kind, effect in effects.items() if effect.bounds[0] > 0]
-    rest = [LABELS[kind] for kind, effect in effects.items() if effect.bounds[0] <= 0]
+    more = [_PAIRS[kind] for kind, effect in effects.items() if effect.bounds[0] > 0]
+    rest = [_PAIRS[kind] for kind, effect in effects.items() if effect.bounds[0] <= 0]
     if not effects:
         return "How much agreement there is, and how much is possible."
     if not more:
@@ -108,10 +162,7 @@ def restarts_text(results: Results, better: Results, *, restarts: int, run: int 
         means.append(rows[rows["run"] == run].groupby("kind")["element_centric"].mean())
     single, best = means
     parts = [f"{single[kind]:.3f} and {best[kind]:.3f} for {LABELS[kind]}" for kind in KINDS]
-    return (
-        f"In run {run}, mean element-centric similarity by a single search and by the best of {restarts} is "
-        f"{listed(parts)}."
-    )
+    return f"In run {run}, the mean raw similarity by a single search and by the best of {restarts} is {listed(parts)}."
 
 
 def texts(results: Results, shown: Results, *, restarts: int, layer: int | None) -> dict[str, str]:
@@ -161,8 +212,10 @@ def beyond_chance_texts(
 
 def since_training_text(effects: dict[str, Effect]) -> str:
     """Whether training changed agreement, from `since_training`: a sentence per kind of pair."""
+    if not effects:
+        return "There are no untrained networks to compare with."
     told = " ".join(_since(kind, effect) for kind, effect in effects.items())
-    return told or "There are no untrained networks to compare with."
+    return f"These differences are in raw similarity, 0 to 1. {told}"
 
 
 def _untrained_share(shares: pd.DataFrame) -> str:
@@ -171,12 +224,11 @@ def _untrained_share(shares: pd.DataFrame) -> str:
 
 
 def _since(kind: str, effect: Effect) -> str:
-    measures = "Measures of different families" if kind == "across" else capitalised(LABELS[kind])
     low, high = effect.bounds
     how = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
     bounds = "single runs" if effect.low is None else "95 % interval"
     return (
-        f"{measures} agree {how} in trained networks than in untrained ones "
+        f"{capitalised(_PAIRS[kind])} agree {how} in trained networks than in untrained ones "
         f"({_signed(effect.mean)}, {bounds} {_signed(low)} to {_signed(high)})."
     )
 
@@ -187,15 +239,9 @@ def strength_text(results: Results) -> str:
     if rows["strength"].nunique() < 2:
         return "There is no second strength of dropout to compare with."
     first, last = rows["strength"].min(), rows["strength"].max()
-    parts = []
-    for kind in KINDS:
-        chosen = rows[rows["kind"] == kind].groupby("strength")[["element_centric", "element_centric_chance"]].mean()
-        before, after = chosen.loc[first], chosen.loc[last]
-        parts.append(
-            f"from {before['element_centric']:.2f} to {after['element_centric']:.2f} for {LABELS[kind]} (chance "
-            f"{before['element_centric_chance']:.2f} to {after['element_centric_chance']:.2f})"
-        )
-    return f"From dropout {first:g} to {last:g}, mean element-centric similarity goes {listed(parts)}."
+    means = rows.groupby(["kind", "strength"])["corrected"].mean()
+    parts = [f"from {means[kind, first]:.2f} to {means[kind, last]:.2f} for {_PAIRS[kind]}" for kind in KINDS]
+    return f"From dropout {first:g} to {last:g} agreement goes {listed(parts)}."
 
 
 def metrics_text(table: pd.DataFrame) -> str:
@@ -214,15 +260,15 @@ def chance_to_ceiling_text(table: pd.DataFrame) -> str:
     values = table.set_index(["kind", "what"])["element_centric"]
     sentences = []
     for kind in KINDS:
-        name = "A measure of each family" if kind == "across" else capitalised(LABELS[kind])
         chance, before, trained, ceiling = (
             values[kind, what] for what in ("chance", "untrained", "trained", "ceiling")
         )
         images = values.get((kind, "ceiling, images"), np.nan)
-        highest = "" if pd.isna(ceiling) else f", ceiling {ceiling:.2f}"
+        highest = "" if pd.isna(ceiling) else f" and the ceiling {ceiling:.2f}"
         highest += "" if pd.isna(images) else f" ({images:.2f} with other images)"
         sentences.append(
-            f"{name}: {trained:.2f} in trained networks, {before:.2f} in untrained ones, chance {chance:.2f}{highest}."
+            f"{capitalised(_PAIRS[kind])} have a raw similarity of {trained:.2f} in trained networks and of "
+            f"{before:.2f} in untrained ones. Chance is {chance:.2f}{highest}."
         )
     return " ".join(sentences)
 
@@ -231,25 +277,27 @@ def layers_text(table: pd.DataFrame) -> str:
     """How families differ by layer, from `agreement_by_layer_table`."""
     levels = within_minus_across(table).pivot_table(index="layer", columns="networks", values="difference")
     told = [
-        f"{_signed(trained)} in layer {layer} ({_signed(before)} in untrained networks)"
+        f"by {trained:.2f} in layer {layer} ({before:.2f} in untrained networks)"
         for layer, trained, before in levels[["trained", "untrained"]].itertuples()
     ]
     wider, narrower = (
         [f"{layer}" for layer, rise in (levels["trained"] - levels["untrained"]).items() if sign * rise > _ALIKE]
         for sign in (1, -1)
     )
-    compared = [f"{word} in {_layers(layers)}" for word, layers in (("larger", wider), ("smaller", narrower)) if layers]
-    than = f"{' and '.join(compared)}" if compared else "about the same in every layer"
-    return f"Agreement within a family exceeds that across by {listed(told)}. So after training the gap is {than}."
+    compared = [
+        f"{verb} this gap in {_layers(layers, len(levels))}"
+        for verb, layers in (("widens", wider), ("narrows", narrower))
+        if layers
+    ]
+    then = f"So training {' and '.join(compared)}." if compared else "Training leaves this gap about as it was."
+    more = "In raw similarity, two measures of one family agree more than two of different families"
+    return f"{more} {listed(told)}. {then}"
 
 
-def _layers(numbers: Sequence[str]) -> str:
+def _layers(numbers: Sequence[str], n_layers: int) -> str:
+    if len(numbers) == n_layers > 1:
+        return "both layers" if n_layers == 2 else "all layers"
     return f"layer{'s' if len(numbers) > 1 else ''} {listed(numbers)}"
-
-
-def _with_bounds(effect: Effect) -> str:
-    low, high = effect.bounds
-    return f"{effect.mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _signed(value: float) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import listed, markdown, markdown_of, percent
-from modularity_lib.findings.claims import ALPHA, CLAIMS
+from modularity_lib.book.words.prose import capitalised, listed, markdown, markdown_of, percent
+from modularity_lib.findings.claims import ALPHA, CLAIMS, LITTLE
 from modularity_lib.findings.live_agreement import (
     AGREEMENT_CLAIMS,
     ALL_LAYERS,
@@ -32,10 +32,10 @@ def texts(study: Study, both: pd.DataFrame, claims: pd.DataFrame, shares: pd.Dat
     """
     inside, looked_at = first_look_held(both, study)
     held = (
-        f"That first look was at earlier tables of this study. Of its {looked_at} numbers {inside} lie within the "
-        "intervals here."
+        f"Before, we had looked at live units in earlier tables of this study, with other code. Of those {looked_at} "
+        f"numbers {inside} lie within the intervals here."
         if looked_at
-        else "That first look was at another study."
+        else "Before, we had looked at live units in tables of another study."
     )
     return {
         "live_head": head_text(both),
@@ -61,17 +61,24 @@ def dead_text(both: pd.DataFrame) -> str:
     upstream = both[(both["kind"] == "upstream") & both["networks"].isin(_SWEEPS)]
     found = [row for _, row in upstream[upstream["layer"] == ALL_LAYERS].iterrows() if is_about_the_dead(row)]
     in_layers = [
-        f"{row['networks']} in layer {row['layer']} ({row['all']:.2f}, and {row['live']:.2f})"
+        f"{_place(row['networks'], row['layer'])} ({_fall(row)})"
         for _, row in upstream[upstream["layer"] != ALL_LAYERS].iterrows()
         if is_about_the_dead(row) and row["networks"] not in [of["networks"] for of in found]
     ]
-    rule = f"less than {percent(LARGELY)} of it remains over live units"
-    told = [f"{row['networks']} ({row['all']:.2f}, and {row['live']:.2f} over live units)" for row in found]
-    if not told and not in_layers:
-        return f"Nowhere is agreement upstream largely about which units are dead: in no sweep is it so that {rule}."
-    where = listed(told) if told else "no sweep over all layers"
-    also = f" The same holds under {listed(in_layers)}." if in_layers else ""
-    return f"Agreement upstream is largely about which units are dead under {where}: {rule}.{also}"
+    share = f"more than {percent(1 - LARGELY)} of upstream agreement is about silent units"
+    if not found and not in_layers:
+        return f"Nowhere is it so that {share}."
+    told = [
+        f"{capitalised(_place(row['networks'], ALL_LAYERS))}, {share}: it falls {_fall(row)} over live units."
+        for row in found
+    ]
+    if in_layers:
+        told.append(f"{'The same holds' if found else f'It holds that {share}'} {listed(in_layers)}.")
+    return " ".join(told)
+
+
+def _fall(row: pd.Series) -> str:
+    return f"from {row['all']:.2f} to {row['live']:.2f}"
 
 
 def families_text(both: pd.DataFrame) -> str:
@@ -79,17 +86,33 @@ def families_text(both: pd.DataFrame) -> str:
     rows = _of_all(both)
     if not {"upstream", "downstream"} <= set(rows):
         return ""
+    up, down = rows["upstream"], rows["downstream"]
     parts = []
     for units, name in _UNITS.items():
-        up, down = rows["upstream"], rows["downstream"]
         if up[f"{units}_low"] > down[f"{units}_high"]:
-            how = "more"
+            how = "more than downstream ones"
         elif up[f"{units}_high"] < down[f"{units}_low"]:
-            how = "less"
+            how = "less than downstream ones"
         else:
-            how = "about as much"
-        parts.append(f"over {name} {how} ({up[units]:.2f} and {down[units]:.2f})")
-    return f"Compared with two downstream measures, two upstream ones agree {' and '.join(parts)}."
+            how = "about as much as downstream ones"
+        parts.append(f"Over {name}, upstream measures agree {how} ({up[units]:.2f} and {down[units]:.2f}).")
+    return " ".join(parts)
+
+
+def exceeding_text(shown: pd.DataFrame) -> str:
+    """Where agreement across the families, over live units, exceeds what the claim allows.
+
+    Args:
+        shown: of `figures.agreement_over_both`.
+    """
+    rows = shown[(shown["kind"] == "across") & (shown["units"] == "live") & (shown["mean"] > LITTLE)]
+    where = [
+        f"{setting_text(row['regulariser'], row['strength'])} ({row['mean']:.2f})" for row in rows.to_dict("records")
+    ]
+    if not where:
+        return f"Over live units, agreement across the families stays below the {LITTLE:g} that the claim allows."
+    exceeds = f"exceeds the {LITTLE:g} that the claim allows"
+    return f"Over live units, agreement across the families {exceeds} at {listed(where)}."
 
 
 def shares_text(shares: pd.DataFrame) -> str:
@@ -97,8 +120,8 @@ def shares_text(shares: pd.DataFrame) -> str:
     rows = shares[(shares["kind"] == "upstream") & shares["networks"].isin([*_SWEEPS, "untrained"])]
     parts = [f"{percent(row['all'])} and {percent(row['live'])} ({row['networks']})" for _, row in rows.iterrows()]
     return (
-        f"Of the comparisons of two upstream measures, these shares agree beyond chance (p < {ALPHA:g}) over all and "
-        f"over live units: {listed(parts)}."
+        f"A permutation test finds more agreement than by chance (p < {ALPHA:g}) in these shares of the upstream "
+        f"pairs, over all and over live units: {listed(parts)}."
     )
 
 
@@ -107,17 +130,16 @@ def claim_text(claims: pd.DataFrame, claim: str) -> str:
     found = _by(claims[claims["claim"] == claim], "networks", "layer", "units")
     places = dict.fromkeys(place[:2] for place in found)
     differ = [
-        f"{_place(networks, layer)} ({found[networks, layer, 'all']['status']}, then "
+        f"{_place(networks, layer)} (from {found[networks, layer, 'all']['status']} to "
         f"{found[networks, layer, 'live']['status']})"
         for networks, layer in places
         if found[networks, layer, "all"]["status"] != found[networks, layer, "live"]["status"]
     ]
     whole = found[ALL_NETWORKS, ALL_LAYERS, "live"]
-    where = listed(differ) if differ else "nowhere"
+    where = f"{len(differ)} of {len(places)} parts of the study: {listed(differ)}" if differ else "no part of the study"
     return (
-        f"By the rule of claim {_NUMBERS[claim]}, over live units: {whole['status']} ({whole['mean']:.2f} "
-        f"[{whole['low']:.2f}, {whole['high']:.2f}]). In {len(places)} parts of the study, the verdict over live units "
-        f"differs from that over all units {where}."
+        f"Over live units, claim {_NUMBERS[claim]} is {whole['status']} ({whole['mean']:.2f} [{whole['low']:.2f}, "
+        f"{whole['high']:.2f}]). From all to live units, its verdict changes in {where}."
     )
 
 
@@ -173,11 +195,11 @@ def rank_text(ranks: pd.DataFrame | None) -> str:
         rows = ranks[ranks[penalty] == strongest]
         means = rows[["tied", "all", "live"]].mean()
         parts.append(
-            f"at {setting_text(penalty, strongest)}, where {percent(means['tied'])} of the pairs of units have a dead "
-            f"one, it is {means['all']:.2f} over all and {means['live']:.2f} over live units"
+            f"at {setting_text(penalty, strongest)}, where {percent(means['tied'])} of the pairs of units "
+            f"have a silent one, it is {means['all']:.2f} over all and {means['live']:.2f} over live units"
         )
     return (
-        "The same holds for the rank correlation of two upstream similarity matrices (RSA): a pair with a dead unit "
+        "The same holds for the rank correlation of two upstream similarity matrices (RSA): a pair with a silent unit "
         f"has similarity 0 in both, and ties count as agreement. In run 0, {', and '.join(parts)}."
     )
 
@@ -197,8 +219,8 @@ def _live(row: Mapping[Any, Any] | pd.Series) -> str:
 
 
 def _place(networks: str, layer: str) -> str:
-    where = {NONE: "without regularisation", ALL_NETWORKS: "over all networks"}.get(networks, f"under {networks}")
-    return where if layer == ALL_LAYERS else f"{where} in layer {layer}"
+    where = {NONE: f"in the {NONE}", ALL_NETWORKS: "over all networks"}.get(networks, f"under {networks}")
+    return where if layer == ALL_LAYERS else f"{where}, layer {layer}"
 
 
 def _verdict(row: Mapping[Any, Any]) -> str:
