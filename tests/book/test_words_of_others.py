@@ -46,7 +46,9 @@ def test_the_answer_counts_claims_by_protocol_and_says_that_tests_err() -> None:
         "version's protocol. One test that is in use finds modules in pure noise in 100 % of cases."
     )
     two = others.short_text(STUDIES[:1], judged_by_hand(), tests | {"ml.test_modules": [0.5] * 4 + [0.05] * 4})
-    assert two.endswith("protocol. 2 tests that are in use find modules in pure noise in 50 % to 100 % of cases.")
+    assert two.endswith("protocol. Two tests that are in use find modules in pure noise in 50 % to 100 % of cases.")
+    every = {RESULTS.study.name: dict.fromkeys((claim.id for claim in CLAIMS), Verdict(REPRODUCED, None, None))}
+    assert "claims we reproduce all 4 under the arXiv" in others.short_text(STUDIES[:1], every, tests)
     none = others.short_text(STUDIES[:1], judged_by_hand(), {"ml.test_modules": [0.5]})
     assert none.endswith("No test calls noise modular more often than it should.")
 

@@ -56,7 +56,7 @@ def answer_text(table: pd.DataFrame, results: Results) -> str:
     last, answer = max(zero), _prevailing(zero)
     held = mean[last].answer if last in mean else zero[last].answer
     differs = held != zero[last].answer
-    opening = "Partly" if answer == MORE and differs else _OPENINGS[answer]
+    opening = "Partly" if differs else _OPENINGS[answer]
     told = [
         f"{opening}: with its units set to 0, as dropout does, a module costs a network {_COSTS[answer]}"
         f"{_where(zero, answer)}."

@@ -21,6 +21,8 @@ MOST_ENTROPY = {"share": 0.02, "lowest": 0.07, "highest": 0.12}
 ROTATED_AFTER = {"share": 0.06}
 
 
+_COUNTS = {2: "Two", 3: "Three"}  # as many as `TESTS` has
+
 Judged = Mapping[str, Mapping[str, Verdict]]  # {study: verdicts of `judge_all`}
 
 
@@ -30,6 +32,7 @@ def short_text(studies: Sequence[Study], judged: Judged, p_values: Mapping[str, 
     for version, names in by_version(studies).items():
         held = sorted({sum(verdict.status == REPRODUCED for verdict in judged[name].values()) for name in names})
         counts = f"{held[0]}" if len(held) == 1 else f"{held[0]} to {held[-1]}"
+        counts = f"all {len(CLAIMS)}" if held == [len(CLAIMS)] else counts
         parts.append(f"{counts} under the {version}'s protocol")
     return (
         "Few studies looked at the same thing, and most of them agree. Dropout was found before to make networks more "
@@ -61,7 +64,7 @@ def _noise_text(p_values: Mapping[str, Sequence[float]]) -> str:
         return tests_head(p_values)
     shares = wrong["called"] / wrong["matrices"]
     low, high = percent(shares.min()), percent(shares.max())
-    tests = "One test that is in use finds" if len(wrong) == 1 else f"{len(wrong)} tests that are in use find"
+    tests = "One test that is in use finds" if len(wrong) == 1 else f"{_COUNTS[len(wrong)]} tests that are in use find"
     return f"{tests} modules in pure noise in {low if low == high else f'{low} to {high}'} of cases."
 
 
