@@ -73,6 +73,7 @@ NO_RESULTS = {
     "rule_short",
     "penalty_axis",
     "twin_limit",
+    "linear_pilot",
     "trial_sentence",
     "largest_l1",
     "protocol_rules",
