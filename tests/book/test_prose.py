@@ -81,6 +81,7 @@ NO_RESULTS = {
     "made_up_rises",
     "effects_tests",
     "sides_rule",
+    "sides_same",
     "sides_made_up",
     "lesion_rule",
     "copies_rule",
