@@ -72,7 +72,8 @@ def test_the_nearest_condition_is_named_with_its_limit() -> None:
 
 def test_rises_at_equal_accuracy_are_told_with_strength_and_accuracy() -> None:
     told = equal_accuracy_text(rises_at_equal_accuracy(made_up_results()))
-    assert "0.20 under dropout (at 0.6, 95 % accurate). Dropout's rise minus the larger one of a penalty is 0.1" in told
+    assert "0.03 under L2 0.001 (95 %), 0.00 under L1 0.0001 (95 %) and 0.20 under dropout 0.6 (95 %)" in told
+    assert told.endswith(" Dropout leads by 0.17 [0.17, 0.17].")
     assert equal_accuracy_text(None).startswith("A sweep has no strength")
 
 

@@ -11,7 +11,7 @@ from modularity_lib.findings.conditions import nearest_to_turning
 from modularity_lib.findings.disclosure import FIRST_TABLES, HISTORY, SET_AFTER, Dated
 from modularity_lib.findings.equal_accuracy import EquallyAccurate
 from modularity_lib.findings.stricter_claims import CLAIM, QUANTITY, RULE
-from modularity_lib.vocabulary import MEASURES, SWEEP_NAMES, strength_text
+from modularity_lib.vocabulary import MEASURES, setting_text
 
 _NUMBERS = {claim.id: number for number, claim in enumerate(CLAIMS, start=1)}
 _NO_STRENGTHS = "A sweep has no strength that could be analysed in every run."
@@ -77,14 +77,12 @@ def equal_accuracy_text(found: EquallyAccurate | None) -> str:
     if found is None:
         return _NO_STRENGTHS
     parts = [
-        f"{rise.effect.mean:.2f} under {SWEEP_NAMES[name]} (at {strength_text(rise.strength)}, "
-        f"{percent(rise.accuracy)} accurate)"
+        f"{rise.effect.mean:.2f} under {setting_text(name, rise.strength)} ({percent(rise.accuracy)})"
         for name, rise in found.rises.items()
     ]
     return (
-        "The largest rises are found at different accuracies. At the strengths whose mean test accuracy is nearest "
-        f"that of dropout's largest rise, Q rises by {listed(parts)}. Dropout's rise minus "
-        f"the larger one of a penalty is {effect_text(found.margin, digits=2)} there."
+        "At the strengths whose mean test accuracy (in brackets) is nearest that of dropout's largest rise, Q rises by "
+        f"{listed(parts)}. Dropout leads by {effect_text(found.margin, digits=2)}."
     )
 
 

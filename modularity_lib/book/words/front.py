@@ -25,7 +25,7 @@ from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURES, Family
 
-_FIRST = 2  # sentences of a chapter's answer
+_FIRST = 1  # sentences of a chapter's answer
 
 
 def texts(results: Results, live: Results) -> dict[str, str]:
