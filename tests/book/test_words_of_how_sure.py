@@ -1,5 +1,7 @@
 """How sure each finding is: rows of the table from shipped results, and from made-up trials whose rates are known."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -54,7 +56,19 @@ def test_claims_have_their_size_what_untrained_networks_meet_and_the_other_studi
     assert penalties[2] == "untrained networks meet 0 of its 3 conditions (3 cannot be asked)"
     assert within[2] == "untrained networks meet 3 of its 4 conditions"
     assert across[2] == "untrained networks meet 2 of its 2 conditions"
-    assert dropout[4].startswith("partly reproduced (`final-base` 0.1")
+    assert dropout[4].startswith("partly reproduced, 0.11")
+    assert penalties[4].startswith("partly reproduced, 0.04")
+
+
+def test_studies_of_one_verdict_are_told_together() -> None:
+    results = made_up_results()
+    others = [replace(results, study=replace(results.study, name=name)) for name in ("one", "two", "three")]
+    judged = {results.study.name: judge_all(results)} | {
+        name: judge_all(made_up_results(dropout_rise=rise))
+        for name, rise in (("one", 0.2), ("two", 0.3), ("three", 0.0))
+    }
+    row = how_sure_markdown([results, *others], judged, MADE_UP).splitlines()[2]
+    assert row.endswith(" | reproduced, 0.20 to 0.30 (`one` and `two`)<br>not reproduced, 0.00 (`three`) |")
 
 
 def test_rules_have_the_rates_of_their_trials(rows: list[list[str]]) -> None:

@@ -49,7 +49,7 @@ def how_sure_markdown(studies: Sequence[Results], judged: Mapping[str, Mapping[s
     first, *others = studies
     heads = ["finding, and what it was held against", "size", "how its rule errs", "the rule was set"]
     if others:
-        heads.append("elsewhere")
+        heads.append("in other studies")
     conditions = conditions_table(first)
     rows = [_claim_row(claim.id, studies, judged, conditions) for claim in CLAIMS]
     makers = (
@@ -110,12 +110,17 @@ def _claim_row(
     ]
     if not others:
         return cells
-    told: dict[str, list[str]] = {}
+    by_status: dict[str, list[str]] = {}
     for study in others:
-        told.setdefault(judged[study][claim].status, []).append(
-            f"`{study}` {effect_text(judged[study][claim].effect, digits=2)}"
-        )
-    return [*cells, "; ".join(f"{status} ({listed(of)})" for status, of in told.items())]
+        by_status.setdefault(judged[study][claim].status, []).append(study)
+    told = []
+    for status, names in by_status.items():
+        effects = [judged[study][claim].effect for study in names]
+        ends = sorted(f"{effect.mean:z.2f}" for effect in effects if effect is not None)
+        size = f", {' to '.join(dict.fromkeys((ends[0], ends[-1])))}" if ends else ""
+        where = f" ({listed(f'`{study}`' for study in names)})" if len(by_status) > 1 else ""
+        told.append(f"{status}{size}{where}")
+    return [*cells, "<br>".join(told)]
 
 
 def _untrained_text(conditions: pd.DataFrame) -> str:
