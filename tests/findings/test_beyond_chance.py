@@ -99,15 +99,14 @@ def test_the_sentences_follow_the_results() -> None:
     assert "does not keep its level" in broken["false_positives"]
     low = {"downstream": replace(effects["downstream"], mean=-0.1, low=None, high=None, smallest=-0.2, largest=-0.05)}
     since = agreement_words.beyond_chance_texts(results, shares, errors, low)["since_training"]
-    assert since.startswith(
-        "These differences are in raw similarity, 0 to 1. Two downstream measures agree less in trained networks than "
-        "in untrained ones (−0.10, single"
+    assert since == (
+        "Two downstream measures agree less after training (−0.10, single runs −0.20 to −0.05). These differences are "
+        "in raw similarity."
     )
     both = {"upstream": replace(effects["upstream"], low=None, high=None, smallest=-0.01, largest=0.1)}
     told = agreement_words.since_training_text(both)
-    assert "Two upstream measures agree neither more nor less in trained networks" in told
+    assert "Two upstream measures agree neither more nor less after training" in told
     higher = {"across": replace(effects["across"], mean=0.1, low=0.01, high=0.2)}
     told = agreement_words.since_training_text(higher)
-    assert "Measures of different families agree more in trained networks than in untrained ones" in told
-    assert "(+0.10, 95 % interval +0.01 to +0.20)." in told
+    assert told.startswith("Measures of different families agree more after training (+0.10 [+0.01, +0.20]).")
     assert "no untrained networks" in agreement_words.beyond_chance_texts(results, shares, errors, {})["since_training"]

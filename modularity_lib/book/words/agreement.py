@@ -215,7 +215,7 @@ def since_training_text(effects: dict[str, Effect]) -> str:
     if not effects:
         return "There are no untrained networks to compare with."
     told = " ".join(_since(kind, effect) for kind, effect in effects.items())
-    return f"These differences are in raw similarity, 0 to 1. {told}"
+    return f"{told} These differences are in raw similarity."
 
 
 def _untrained_share(shares: pd.DataFrame) -> str:
@@ -226,11 +226,9 @@ def _untrained_share(shares: pd.DataFrame) -> str:
 def _since(kind: str, effect: Effect) -> str:
     low, high = effect.bounds
     how = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
-    bounds = "single runs" if effect.low is None else "95 % interval"
-    return (
-        f"{capitalised(_PAIRS[kind])} agree {how} in trained networks than in untrained ones "
-        f"({_signed(effect.mean)}, {bounds} {_signed(low)} to {_signed(high)})."
-    )
+    ends = f"{_signed(low)} to {_signed(high)}" if effect.low is None else f"[{_signed(low)}, {_signed(high)}]"
+    bounds = f", single runs {ends}" if effect.low is None else f" {ends}"
+    return f"{capitalised(_PAIRS[kind])} agree {how} after training ({_signed(effect.mean)}{bounds})."
 
 
 def strength_text(results: Results) -> str:

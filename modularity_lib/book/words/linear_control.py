@@ -19,7 +19,7 @@ def linear_texts(linear: pd.DataFrame | None, results: Results, *, missing: str)
     if linear is None or not found:
         absent = missing or "This study has no network with the dropout that is asked."
         told = {"linear_answer": absent, "linear_caption": "Not at hand for this study"}
-        return epochs | told | dict.fromkeys(("linear_without", "linear_facts", "linear_pilot"), "")
+        return epochs | told | dict.fromkeys(("linear_without", "linear_rectified", "linear_facts", "linear_pilot"), "")
     both = {rectified: [basis for basis in found if basis.rectified == rectified] for rectified in (False, True)}
     means = {rectified: sum(basis.excess.mean for basis in of) / len(of) for rectified, of in both.items()}
     strongest, runs = linear["dropout"].max(), linear["run"].nunique()
@@ -37,9 +37,8 @@ def linear_texts(linear: pd.DataFrame | None, results: Results, *, missing: str)
             f"Without dropout Q of linear units lies within {apart:.2f} of that of the same units rotated."
             + (" So neither Adam nor the initial weights make modules here." if apart < Q_CLEAR else "")
         ),
-        "linear_answer": " ".join(
-            [_linear_count(both[False], strongest), _linear_verdict(both), _rectified(both[True])]
-        ),
+        "linear_answer": f"{_linear_count(both[False], strongest)} {_linear_verdict(both)}",
+        "linear_rectified": _rectified(both[True]),
         "linear_facts": (
             f"Dropout {strongest:g} is compared with none in {runs} run{'' if runs == 1 else 's'}. At that dropout "
             f"{percent(accuracy[False])} of the test digits are right with linear units and {percent(accuracy[True])} "

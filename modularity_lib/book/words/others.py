@@ -43,8 +43,7 @@ def short_text(studies: Sequence[Study], judged: Judged, p_values: Mapping[str, 
 
 
 def claim_text(claim_id: str, studies: Sequence[Study], judged: Judged) -> str:
-    """One claim, and its verdicts here by each protocol."""
-    [claim] = (claim for claim in CLAIMS if claim.id == claim_id)
+    """The verdicts on a claim by each protocol, in a sentence."""
     versions = by_version(studies)
     found = {
         version: " or ".join(dict.fromkeys(judged[name][claim_id].status for name in versions[version]))
@@ -54,7 +53,7 @@ def claim_text(claim_id: str, studies: Sequence[Study], judged: Judged) -> str:
         told = f"{next(iter(found.values()))} under both protocols"
     else:
         told = listed(f"{statuses} under the {version}'s protocol" for version, statuses in found.items())
-    return f"*{claim.statement}* Here: {told}."
+    return f"Here this is {told}."
 
 
 def _noise_text(p_values: Mapping[str, Sequence[float]]) -> str:
