@@ -247,7 +247,7 @@ def test_the_answer_follows_the_rises(equal: list[float], words: str, v1: Result
         ({"modules": 2, "chance": 1}, "units form modules"),
         ({"modules": 65, "chance": 35}, "it depends on measure, layer and strength"),
         ({"less in common": 67, "modules": 33}, "units have less in common"),
-        ({"chance": 67, "modules": 33, "": 100}, "Q rises as it does by chance"),
+        ({"chance": 67, "modules": 33, "": 100}, "Q rises as much in a control"),
         ({"": 3}, "there is no rise to split"),
     ],
 )
