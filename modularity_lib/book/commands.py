@@ -65,7 +65,9 @@ def commands_markdown(seconds: Mapping[str, float | None]) -> str:
             f"{{doc}}`{result.what} </chapters/{result.chapter}>`",
             f"`modularity chapter {result.chapter}`",
             _files(result),
-            _core_time(result.computes) if result.computes else _time(seconds.get(result.chapter)),
+            _core_time(result.computes)
+            if result.computes and result.chapter in seconds
+            else _time(seconds.get(result.chapter)),
         ]
         for result in RESULTS
     ]

@@ -289,7 +289,7 @@ CLAIMS = (
     Claim(
         id="families-agree-within",
         statement="Clusters found by different upstream measures usually agree; so do those of downstream measures.",
-        quantity="agreement within a family minus across, element-centric",
+        quantity="raw similarity of clusterings within a family minus across, element-centric",
         rule=(
             "Pairs of a measure and its own normalised form are left out. Reproduced if, within each family, more than "
             f"{USUALLY:.0%} of the comparisons (pair, layer, network) agree beyond chance (permutation p < "

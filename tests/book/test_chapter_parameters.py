@@ -36,6 +36,7 @@ PARAMETERS = {
         {"study": "final-deep"},
         {"regulariser": "l1", "strength": 0.001, "measure": "output_hessian"},
     ],
+    "how_sure": [{"study": "quick"}, {"study": "final-wide"}, {"study": "v1", "others": []}],
     "scope": [{"study": "quick"}, {"study": "final-wide"}, {"study": "smoke"}],
     "live": [{"study": "quick"}, {"study": "smoke"}, {"study": "v1"}],
     "speed": [{"folder": "data/benchmarks"}, {"folder": ""}],

@@ -64,7 +64,7 @@ def test_the_answer_is_that_of_the_rule(losses: dict[str, float], answer: str, o
     said = words.texts(table, RESULTS)
     n, more = len(STRENGTHS), len(STRENGTHS) * (answer == MORE)
     assert said["lesion_short"] == (
-        f"{opening}: with its units set to 0, as dropout does, a module costs a network {words._COSTS[answer]}. Held "
+        f"{opening}: set to 0, as dropout does, a module costs a network {words._COSTS[answer]}. Held "
         f"at its mean, it gives the same answer at dropout {STRENGTHS[-1]:g}."
     )
     assert said["lesion_caption"] == (
@@ -133,10 +133,10 @@ def by_hand(*, runs: tuple[float, ...] = (0.0,)) -> pd.DataFrame:
 def test_the_answer_says_where_it_holds_and_whether_it_depends_on_the_lesion() -> None:
     # at 0.8 units held at their mean give AS_NEIGHBOURS, units set to 0 give MORE, and MORE is the answer of most
     assert words.answer_text(by_hand(), RESULTS) == (
-        "Partly: with its units set to 0, as dropout does, a module costs a network more accuracy than random units, "
+        "Partly: set to 0, as dropout does, a module costs a network more accuracy than random units, "
         "and more than other units that are as alike, at 2 of 5 strengths of dropout. Held at its mean, it costs more "
-        "accuracy than random units, but no more than other units that are as alike at dropout 0.8: the answer depends "
-        "on how units are taken out."
+        "accuracy than random units, but not clearly more than units that are as alike at dropout 0.8: the answer "
+        "depends on how units are taken out."
     )
     alone = words.answer_text(by_hand().query("lesion == 'zero'"), RESULTS)
     assert alone.startswith("Yes: ")
@@ -158,7 +158,7 @@ def test_one_strength_at_which_a_module_costs_more_is_named(answers: tuple[float
         for of, dropout in zip(answers, (0.0, 0.2, 0.6), strict=True)
     ]
     said = words.answer_text(pd.concat(parts), RESULTS)
-    assert said.endswith(f"more accuracy than random units, but no more than other units that are as alike{where}.")
+    assert said.endswith(f"more accuracy than random units, but not clearly more than units that are as alike{where}.")
 
 
 def lacking_upstream() -> pd.DataFrame:
@@ -172,9 +172,9 @@ def test_a_family_without_modules_to_compare_is_an_open_question() -> None:
     said = words.texts(lacking_upstream(), RESULTS)
     assert said["lesion_short"].endswith("For upstream modules the comparison with units as alike is open there.")
     assert (
-        " At the strongest dropout 0 of the 8 are upstream modules. For these the question is open at 3 of 5 "
-        "strengths, "
-        "where some run has none to compare." in said["lesion_matched"]  # at 0.2 no module of any family has
+        " At the strongest dropout 0 of the 8 are upstream modules. For upstream modules the question is open at 3 of "
+        "5 strengths, where some run has none to compare."
+        in said["lesion_matched"]  # at 0.2 no module of any family has
     )
     assert "open there" not in words.texts(by_hand(), RESULTS)["lesion_short"]
 
@@ -274,19 +274,19 @@ def test_the_spread_over_the_classes_has_a_caption() -> None:
 def test_tables_have_a_row_of_known_numbers_for_every_strength_and_place() -> None:
     rows = folds.course_markdown(by_hand(), RESULTS).splitlines()[2:]
     assert rows == [
-        "| 0 | 16 | 10.0 | 9.5 | 16 (8) | 10.0 | 9.0 | 1.0 | no more than random sets |",
-        "| 0.2 | 16 | 6.0 | 3.0 | 0 (0) | – | – | – | more than random sets |",
-        "| 0.4 | 15 | 8.0 | 2.0 | 15 (8) | 8.0 | 8.5 | -0.5 | as near neighbours do |",
-        "| 0.6 | 16 | 15.0 | 3.0 | 15 (8) | 15.0 | 5.0 | 10.0 | more than near neighbours |",
-        "| 0.8 | 16 | 30.0 | 4.0 | 12 (4) | 30.5 | 11.0 | 19.5 | more than near neighbours |",
+        "| 0 | no more than random sets | 16 | 10.0; 9.5 | 16 (8) | 10.0; 9.0 | 1.0 |",
+        "| 0.2 | more than random sets | 16 | 6.0; 3.0 | 0 (0) | – | – |",
+        "| 0.4 | as near neighbours do | 15 | 8.0; 2.0 | 15 (8) | 8.0; 8.5 | -0.5 |",
+        "| 0.6 | more than near neighbours | 16 | 15.0; 3.0 | 15 (8) | 15.0; 5.0 | 10.0 |",
+        "| 0.8 | more than near neighbours | 16 | 30.0; 4.0 | 12 (4) | 30.5; 11.0 | 19.5 |",
     ]
     held = folds.course_markdown(by_hand(), RESULTS, lesion="mean").splitlines()[2]
-    assert held.startswith("| 0 | 16 | 6.0 | 5.5 | 16 (8) | 6.0 | 2.0 | 4.0 |")
+    assert held.endswith("| 16 | 6.0; 5.5 | 16 (8) | 6.0; 2.0 | 4.0 |")
     places = folds.places_markdown(by_hand(), RESULTS).splitlines()[2:]
     assert len(places) == 8
-    assert "| input covariance (norm), 2 | 2 | 28.0 | 4.0 | 0 (0) | – | – | – | more than random sets |" in places
+    assert "| input covariance (norm), 2 | more than random sets | 2 | 28.0; 4.0 | 0 (0) | – | – |" in places
     assert (
-        "| output gradient (norm), 1 | 2 | 31.0 | 4.0 | 2 (0) | 31.0 | 11.0 | 20.0 | more than near neighbours |"
+        "| output gradient (norm), 1 | more than near neighbours | 2 | 31.0; 4.0 | 2 (0) | 31.0; 11.0 | 20.0 |"
         in places
     )
 

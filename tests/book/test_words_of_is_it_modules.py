@@ -57,7 +57,7 @@ def test_the_front_counts_all_strengths_and_the_strongest(told: dict[str, str]) 
     assert told["common_n"] == "3 networks of 1 of 9 runs, 12 matrices"
     assert told["modules_answer"] == (
         "At the strongest dropout (run 0 alone, of 9) it depends on measure, layer and strength. By our rule 1 of 3 "
-        "rises are modules. At all strengths 57 % are."
+        "rises are modules. Over all strengths 57 % of the rises are modules."
     )
     assert told["modules_all"] == (
         "Over all strengths 4 of the 7 rises that can be compared are modules (57 %). The rule asks for 2/3, and so it "
@@ -106,7 +106,7 @@ def test_there_is_no_exception_where_most_rises_of_every_place_are_modules(v1: R
     some = pd.concat(runs, ignore_index=True)
     some.loc[(some["run"] == 0) & (some["dropout"] > 0), "score_equal"] = 0.1
     told = words.texts(some, None, made_up(), v1)
-    assert told["modules_answer"].endswith("At all strengths 67 % are.")
+    assert told["modules_answer"].endswith("Over all strengths 67 % of the rises are modules.")
     assert told["modules_all"].endswith("says: units form modules.")
 
 
@@ -140,8 +140,8 @@ def test_the_null_of_rotations_is_told_for_the_measures_that_have_it(v1: Results
     assert told["modules_answer"] == (
         "At the strongest dropout (run 0 alone, of 9) Q rises as much in a control. Units mixed by a random "
         "rotation lose their modules, and still show 47 % of the rise of Q upstream. By our rule 0 of 3 rises "
-        "are modules. At all strengths 25 % of the upstream rises are, and 67 % of the downstream ones, which lack "
-        "this control."
+        "are modules. Over all strengths 25 % of the upstream rises are modules, and 67 % of the downstream ones, "
+        "which lack this control."
     )
     alike = turned.assign(score_rotated=0.12)
     only = table().query("measure == @FIRST and layer == 1")
@@ -157,7 +157,7 @@ def test_the_null_of_rotations_is_told_for_the_measures_that_have_it(v1: Results
 def test_what_units_share_is_told_in_percent_of_what_they_shared(told: dict[str, str], v1: Results) -> None:
     # Units of different modules share 0.09, 0.08, 0.16 and 0.122 after 0.10.
     assert told["common_shared"] == (
-        "On average 74 % of the rise stays at the strongest dropout. But it could hardly have failed there. On average "
+        "On average 74 % of the rise stays at the strongest dropout. But that is a weak test there. On average "
         "units of different modules are 13 % more similar than without dropout, so there is little to take away. It "
         f"could in the {MEASURE_LABELS[FIRST]} in layer 2, where they are 20 % less similar: there 10 % stays."
     )

@@ -34,7 +34,7 @@ def test_where_weights_go_is_told_beside_what_is_learned() -> None:
     n_trained = len(STUDY.trained_configs())
     assert text == (
         f"Yes, all {n_trained} networks do. Compared with the baseline, the sum of all |w| is 3.0 times as large at "
-        "dropout 0.6, 50 % as large at L2 0.001 and 20 % as large at L1 0.001, the strongest settings under which all "
+        "dropout 0.6, 50 % of that at L2 0.001 and 20 % of that at L1 0.001, the strongest settings under which all "
         "runs learn."
     )
 
@@ -122,7 +122,7 @@ FLOOR = pd.DataFrame(
 
 def test_methods_that_end_closer_are_named_by_family() -> None:
     assert modules.gap_text(GAPS) == (
-        "Of the methods that run once, Leiden ends closer for upstream measures and no other method ends closer for "
+        "Of the other methods that run once, Leiden ends closer for upstream measures and none ends closer for "
         "downstream measures."
     )
 
@@ -135,7 +135,8 @@ def test_what_the_search_is_worth_in_short(verdicts_stay: bool | None, told: str
     """The gap is that on networks alone: of noise it is 50 %."""
     text = modules.short_text(GAPS, BOUNDED, FLOOR, verdicts_stay=verdicts_stay)
     assert text.startswith(
-        "One run of the paper's search ends 2.3 % below the best Q that is known, 4.0 % at worst. It finds the proven "
+        "One run of the paper's search ends 2.3 % below the best Q that is known, 4.0 % at worst in these matrices. It "
+        "finds the proven "
         "best partition of 1 of 5 matrices, and our find_modules that of 4."
     )
     assert told in text

@@ -164,7 +164,7 @@ def test_the_stricter_rule_stands_beside_the_first() -> None:
 @pytest.mark.parametrize(
     ("effects", "why"),
     [
-        ({"strong_l2": MEASURES}, "a penalty raises Q as much in half of the measures or more"),
+        ({"strong_l2": MEASURES}, "in half of the measures or more a penalty raises Q at least as much as dropout"),
         ({"agreement": {"upstream": 0.7, "downstream": 0.6, "across": 0.5}}, "they agree too much"),
         ({"agreement": {"upstream": 0.7, "downstream": 0.2, "across": 0.3}}, "downstream ones do not"),
         ({"flat_measures": MEASURES}, "Q rises by half or more in no measure"),

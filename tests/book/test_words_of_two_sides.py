@@ -52,17 +52,17 @@ def short(table: pd.DataFrame | None, results: Results = RESULTS, absent: str = 
 
 def test_the_answer_says_under_how_many_penalties_both_sides_are_alike() -> None:
     assert short(effects(0.9)).startswith(
-        "In part, in the last hidden layer under some L2 penalties: both sides, by one measure each, rank the pairs of "
-        "units nearly alike."
+        "Only in the last hidden layer, under some L2 penalties: there both sides, by one measure each, rank the pairs "
+        "of units nearly alike."
     )
     assert short(effects(0.4)).startswith(
         "No: under no L2 penalty do both sides of the last hidden layer, by one measure each, rank the pairs of units "
         "nearly alike. With dropout 0.6 a layer"
     )
     assert short(by_hand(), with_agreement()) == (
-        "Yes, in the last hidden layer under most L2 penalties: both sides, by one measure each, rank the pairs of "
-        "units nearly alike. Modules compared as in the paper show little of it. With dropout 0.6 a layer keeps 30 % "
-        "of its Q under the other family's modules, instead of 10 %. But in the last layer the two sides then rank "
+        "Only in the last hidden layer, under most L2 penalties: there both sides, by one measure each, rank the pairs "
+        "of units nearly alike. Modules compared as in the paper show little of it. With dropout 0.6 a layer keeps "
+        "30 % of its Q under the other family's modules, instead of 10 %. But in the last layer the two sides then rank "
         "pairs less alike: their correlation falls from 0.85 to 0.41."
     )
 
@@ -304,7 +304,9 @@ def test_the_answer_and_the_course_have_the_numbers_of_the_table() -> None:
 def test_half_of_the_settings_are_no_yes() -> None:
     told = told_by_hand({"rsa_signed": 0.79})
     assert told["sides_head"].startswith("Under some L2 penalties both sides")
-    assert short(by_hand({"rsa_signed": 0.79}), with_agreement()).startswith("In part, in the last hidden layer")
+    assert short(by_hand({"rsa_signed": 0.79}), with_agreement()).startswith(
+        "Only in the last hidden layer, under some"
+    )
     assert "in 1 of 2 settings of L2 (1e-5) the two gradient measures" in told["sides_claim"]
 
 

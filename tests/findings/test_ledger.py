@@ -244,7 +244,7 @@ def test_verdicts_judged_in_two_ways_are_compared() -> None:
     claims = [CLAIMS[0].id, CLAIMS[1].id]
     rising, flat = (judge_all(made_up_results(dropout_rise=rise)) for rise in (0.2, 0.0))
     same = ledger_words.compared_text({"a": rising, "b": flat}, {"a": rising, "b": flat}, claims)
-    assert same == "the verdicts on claims 1 and 2 stay the same on every study"
+    assert same == "the verdicts on claims 1 and 2 stay the same on every study as a whole"
     other = ledger_words.compared_text(
         {"a": rising, "b": flat}, {"a": rising, "b": rising | {claims[1]: flat[claims[1]]}}, claims
     )

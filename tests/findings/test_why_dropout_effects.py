@@ -567,7 +567,7 @@ def test_the_order_is_told_by_setting_and_the_caption_is_of_most_dropout() -> No
         "agreement across the families is halfway after Q."
     )
     assert told["course_caption"] == (
-        "With dropout 0.7 1 of 5 other quantities change before Q, and units stay as alike as they soon are"
+        "With dropout 0.7 1 of 5 other quantities change before Q, and units are alike early and stay so"
     )
     assert told["course_short"] == (
         "With dropout 0.7 accuracy makes half of its change before Q does. Q still rises at the end, so in longer "
@@ -609,7 +609,7 @@ def test_units_that_stay_alike_are_told_apart_from_those_that_do_not() -> None:
         "After epoch 1 a unit's correlation with its most similar one is 0.80 in all settings. Units then grow less "
         "alike under the baseline (0.30). They stay alike, or grow more so, under dropout 0.7 (0.85)."
     )
-    assert told["course_caption"].endswith("and units stay as alike as they soon are")
+    assert told["course_caption"].endswith("and units are alike early and stay so")
     table["twin_correlation"] = start - later
     told = course_words.course_texts(table, missing="")
     assert "stay" not in told["course_alike"] + told["course_caption"]

@@ -80,8 +80,8 @@ def short_text(results: Results, judged: Mapping[str, Verdict], tried: Tried) ->
     before = f" Claims 3 and 4 say less of training: untrained networks meet {met} of their {len(asked)} conditions."
     wrong, worst = _wrong_rises(tried)
     return (
-        f"{surest}{before if met else ''} The rule on what modules are errs in {wrong} of the made-up cases without "
-        f"any, and in {worst} of the worst ones. Least sure is what modules are for: the rule on that finds modules "
+        f"{surest}{before if met else ''} Where there are no modules, our rule finds some in {wrong} of made-up "
+        f"cases, and in {worst} of the worst ones. Least sure is what modules are for: another rule finds modules "
         f"that do one job in {_found_jobs()} trials."
     )
 
@@ -126,6 +126,8 @@ def _claim_row(
 def _untrained_text(conditions: pd.DataFrame) -> str:
     asked = conditions.dropna(subset=["untrained"])
     met, total = int(asked["untrained_meets"].sum()), len(conditions)
+    if asked.empty:
+        return "its conditions cannot be asked of untrained networks"
     return f"untrained networks meet {met} of its {total} conditions" + (
         f" ({total - len(asked)} cannot be asked)" if len(asked) < total else ""
     )
@@ -178,7 +180,7 @@ def _lesions_row() -> tuple[str, str, str]:
         if MORE not in of.right
     ]
     return (
-        "**Networks miss a module more than other units.** Held against random units and near neighbours.",
+        "**Networks miss a module more than random units.** Held against near neighbours, too.",
         f"made-up networks: errs in {min(wrong)} to {max(wrong)} of 100 without such modules; finds those of one job "
         f"in {_found_jobs()}",
         PILOT_FIRST,

@@ -122,7 +122,7 @@ def front_text(splits: pd.DataFrame, study: Study) -> str:
     unfit = int((rises == NOT_COMPARABLE).sum())
     return (
         f"{start} By our rule {(rises == MODULES).sum()} of {len(rises)} rises are modules"
-        f"{f' ({unfit} cannot be compared)' if unfit else ''}. At all strengths {_shares_text(fit)}."
+        f"{f' ({unfit} cannot be compared)' if unfit else ''}. Over all strengths {_shares_text(fit)}."
     )
 
 
@@ -130,10 +130,10 @@ def _shares_text(fit: pd.DataFrame) -> str:
     """The share of rises that are modules; apart where only some of them could be asked of rotated units."""
     modules, asked = fit["kind"] == MODULES, fit["rise_rotated"].notna()
     if asked.all() or not asked.any():
-        return f"{percent(modules.mean())} are"
+        return f"{percent(modules.mean())} of the rises are modules"
     return (
-        f"{percent(modules[asked].mean())} of the upstream rises are, and {percent(modules[~asked].mean())} of the "
-        "downstream ones, which lack this control"
+        f"{percent(modules[asked].mean())} of the upstream rises are modules, and {percent(modules[~asked].mean())} of "
+        "the downstream ones, which lack this control"
     )
 
 
@@ -394,7 +394,7 @@ def _shared_text(last: pd.DataFrame) -> str:
                 f"{_relative(changes)}: there {percent(least['remains'] / least['rise'])} stays."
             )
     return (
-        f"{left}But it could hardly have failed there. On average units of different modules are {_relative(across)} "
+        f"{left}But that is a weak test there. On average units of different modules are {_relative(across)} "
         f"than without dropout, so there is little to take away.{where}"
     )
 

@@ -90,7 +90,7 @@ def compared_text(
     ]
     which = listed(numbers[claim] for claim in claims)
     if not differ:
-        return f"the verdicts on claims {which} stay the same on every study"
+        return f"the verdicts on claims {which} stay the same on every study as a whole"
     return f"the verdicts on claims {which} stay the same but for {listed(differ)}"
 
 
@@ -208,10 +208,10 @@ def ledger_markdown(table: pd.DataFrame) -> str:
     cells = {
         "published numbers": "{group} ({figure})",
         "how many": "{counted}",
+        "verdict (limits)": "{verdict}{limits}",
         "mean difference (size)": "{signed:+.4f} ({mean:.4f})",
         "largest (where)": "{largest:.3f} ({where})",
         "within 2 errors": "{within}",
-        "verdict (limits)": "{verdict}{limits}",
     }
     shown = _compared(table).assign(
         counted=counted, limits=table.apply(_limits_text, axis=1), within=table["within_two"].map(percent)

@@ -95,17 +95,19 @@ def places_markdown(table: pd.DataFrame, results: Results) -> str:
 def _losses_markdown(first: str, cells: list[list[object]]) -> str:
     if not cells:
         return "No module could be compared."
-    every = ["modules", "a module", "random units"]
-    matched = ["beside neighbours (upstream)", "a module", "near neighbours", "module minus neighbours"]
-    return markdown([first, *every, *matched, "it loses"], cells)
+    every = ["it loses", "modules", "a module; random units"]
+    matched = ["beside neighbours (upstream)", "a module; near neighbours", "difference"]
+    return markdown([first, *every, *matched], cells)
 
 
 def _cells(lost: Lost) -> list[object]:
     upstream = int((lost.beside["measure"].map(FAMILY) == UPSTREAM).sum())
-    beside: list[object] = [f"{len(lost.beside)} ({upstream})", "–", "–", "–"]
+    beside = [f"{len(lost.beside)} ({upstream})", "–", "–"]
     if lost.matched is not None and lost.beyond is not None:
-        beside[1:] = [points(lost.matched.module), points(lost.matched.neighbours), _with_bounds(lost.beyond)]
-    return [len(lost.rows), _with_bounds(lost.module), points(lost.random), *beside, lost.answer]
+        both = f"{points(lost.matched.module)}; {points(lost.matched.neighbours)}"
+        beside[1:] = [both, _with_bounds(lost.beyond)]
+    every = f"{_with_bounds(lost.module)}; {points(lost.random)}"
+    return [lost.answer, len(lost.rows), every, *beside]
 
 
 def _with_bounds(effect: Effect) -> str:

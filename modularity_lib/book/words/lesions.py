@@ -24,7 +24,7 @@ _OPENINGS = {NO_MORE: "No", AS_NEIGHBOURS: "Partly", UNTOLD: "Partly", MORE: "Ye
 # What a module costs, by the answer of the rule.
 _COSTS = {
     NO_MORE: "no more accuracy than random units",
-    AS_NEIGHBOURS: "more accuracy than random units, but no more than other units that are as alike",
+    AS_NEIGHBOURS: "more accuracy than random units, but not clearly more than units that are as alike",
     UNTOLD: "more accuracy than random units, and units that are as alike are too few to compare with",
     MORE: "more accuracy than random units, and more than other units that are as alike",
 }
@@ -57,10 +57,7 @@ def answer_text(table: pd.DataFrame, results: Results) -> str:
     held = mean[last].answer if last in mean else zero[last].answer
     differs = held != zero[last].answer
     opening = "Partly" if differs else _OPENINGS[answer]
-    told = [
-        f"{opening}: with its units set to 0, as dropout does, a module costs a network {_COSTS[answer]}"
-        f"{_where(zero, answer)}."
-    ]
+    told = [f"{opening}: set to 0, as dropout does, a module costs a network {_COSTS[answer]}{_where(zero, answer)}."]
     if differs:
         told.append(
             f"Held at its mean, it costs {_COSTS[held]} at dropout {last:g}: the answer depends on how units are taken "
@@ -136,8 +133,9 @@ def _matched_text(zero: dict[float, Lost]) -> str:
         if lacking:
             number = int((last.beside["measure"].map(FAMILY) == family).sum())
             told.append(
-                f"At the strongest dropout {number} of the {len(last.beside)} are {family} modules. For these the "
-                f"question is open at {lacking} of {len(zero)} strengths, where some run has none to compare."
+                f"At the strongest dropout {number} of the {len(last.beside)} are {family} modules. For {family} "
+                f"modules the question is open at {lacking} of {len(zero)} strengths, where some run has none to "
+                "compare."
             )
     return " ".join(told)
 

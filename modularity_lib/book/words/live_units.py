@@ -11,7 +11,6 @@ from modularity_lib.findings.live_agreement import (
     AGREEMENT_CLAIMS,
     ALL_LAYERS,
     ALL_NETWORKS,
-    LARGELY,
     NONE,
     first_look_held,
     is_about_the_dead,
@@ -65,7 +64,7 @@ def dead_text(both: pd.DataFrame) -> str:
         for _, row in upstream[upstream["layer"] != ALL_LAYERS].iterrows()
         if is_about_the_dead(row) and row["networks"] not in [of["networks"] for of in found]
     ]
-    share = f"more than {percent(1 - LARGELY)} of upstream agreement is about silent units"
+    share = "most of the upstream agreement is about silent units"
     if not found and not in_layers:
         return f"Nowhere is it so that {share}."
     told = [

@@ -192,8 +192,12 @@ def sure_text(table: pd.DataFrame, results: Results) -> str:
     return (
         f"We compare each curve's left end with the strongest setting at which all runs learn: {listed(strengths)}."
         f"{_reach_text(results)} A joint sign-flip test (n = {_runs(n_runs)}) corrects for {n_tests} pairs of measure "
-        f"and layer. By it Q rises in {listed(rises)}{f', and falls in {listed(falls)}' if falls else ''}."
-        + (f" Holm's correction cannot decide with {_runs(n_runs)}." if holm > LEVEL else "")
+        f"and layer. Of these Q rises in {listed(rises)}{f', and falls in {listed(falls)}' if falls else ''}."
+        + (
+            f" Holm's correction gives no p below {holm:.2g} with {_runs(n_runs)}, so it cannot decide."
+            if holm > LEVEL
+            else ""
+        )
     )
 
 

@@ -74,8 +74,8 @@ def captions(gaps: pd.DataFrame, exact: pd.DataFrame, bounded: pd.DataFrame, p_v
     closest = "the paper's search" if closest == SEARCH else closest
     return {
         "gaps": (
-            f"**Of the methods that run once, {closest} ends closest to the best Q on matrices of networks.** Gap: "
-            "mean and, in brackets, the largest."
+            f"**Of the methods that run once, {closest} ends closest to the best Q, on average over matrices of "
+            "networks.** Gap: mean and, in brackets, the largest."
         ),
         "exact": (
             f"**The paper's search finds the best of all partitions in {int((own <= REACHED).sum())} of {len(own)} "
@@ -140,7 +140,7 @@ def short_text(gaps: pd.DataFrame, bounded: pd.DataFrame, floor: pd.DataFrame, *
     proven, paper, default = (int(bounded[name].sum()) for name in ("proven", "search_reaches", "default_reaches"))
     told = (
         f"One run of the paper's search ends {percent(gap.mean(), digits=1)} below the best Q that is known, "
-        f"{percent(gap.max(), digits=1)} at worst."
+        f"{percent(gap.max(), digits=1)} at worst in these matrices."
     )
     if proven:
         told += (
@@ -163,9 +163,9 @@ def gap_text(gaps: pd.DataFrame) -> str:
     for kind, rows in kinds.items():
         by_method = rows.groupby("method", sort=False)["gap"].mean()
         ahead = [name for name in by_method.index if name in METHODS and by_method[name] < by_method[SEARCH]]
-        ends = f"{listed(ahead)} end{'s' * (len(ahead) == 1)}" if ahead else "no other method ends"
+        ends = f"{listed(ahead)} end{'s' * (len(ahead) == 1)}" if ahead else "none ends"
         closer.append(f"{ends} closer for {kind!s} measures")
-    return f"Of the methods that run once, {listed(closer)}."
+    return f"Of the other methods that run once, {listed(closer)}."
 
 
 def near_text(near: pd.DataFrame) -> str:

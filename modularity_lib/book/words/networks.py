@@ -30,7 +30,9 @@ def short_text(results: Results) -> str:
             strength, weights = found
             share = weights / plain
             sizes.append(
-                f"{f'{share:.1f} times' if share >= 1 else percent(share)} as large at {setting_text(name, strength)}"
+                f"{share:.1f} times as large at {setting_text(name, strength)}"
+                if share >= 1
+                else f"{percent(share)} of that at {setting_text(name, strength)}"
             )
     told = _learn_text(networks)
     if sizes:

@@ -50,7 +50,7 @@ def _course_caption(found: Sequence[Order], course: pd.DataFrame) -> str:
     first = [order for order in of if order.answer == BEFORE]
     start = f"With dropout {of[0].setting.dropout:g}"
     alike = (
-        ", and units stay as alike as they soon are" if _since_first_epoch(course, of[0].setting).bounds[0] >= 0 else ""
+        ", and units are alike early and stay so" if _since_first_epoch(course, of[0].setting).bounds[0] >= 0 else ""
     )
     if len(first) == len(of):
         return f"{start} Q is the last to change{alike}"

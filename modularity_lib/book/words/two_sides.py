@@ -162,10 +162,9 @@ def _one_thing_text(effects: pd.DataFrame, results: Results) -> str:
     one, settings = _under_l2(answers_table(effects), results, last)
     if not one:
         return f"No: under no L2 penalty do both sides of the last hidden layer, by one measure each, {_ALIKE}."
-    opening, how_many = ("Yes", "most") if one > settings / 2 else ("In part", "some")
-    found = (
-        f"{opening}, in the last hidden layer under {how_many} L2 penalties: both sides, by one measure each, {_ALIKE}."
-    )
+    how_many = "most" if one > settings / 2 else "some"
+    told = f"Only in the last hidden layer, under {how_many} L2 penalties"
+    found = f"{told}: there both sides, by one measure each, {_ALIKE}."
     whole = sweep(rows_at(with_all_units(results), layer=last), results.study, "l2")["corrected_all"]
     if whole.mean() > LITTLE:
         return found

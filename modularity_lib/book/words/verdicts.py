@@ -121,9 +121,9 @@ def _why(condition: Condition) -> str:
         some = f"{families.pop()} measures only" if len(families) == 1 else "some measures only"
     match name:
         case "dropout's rise is the largest":
-            return "a penalty raises Q as much in half of the measures or more"
+            return "in half of the measures or more a penalty raises Q at least as much as dropout"
         case "dropout's rise exceeds that of both penalties":
-            return "a penalty raises Q as much"
+            return "a penalty raises Q at least as much as dropout"
         case "upper end" | "half of that within families":
             return "they agree too much"
         case "Q rises":

@@ -91,8 +91,9 @@ def rule_text() -> str:
         f"does not rise by as much beyond that of rotated units, to {COPIES} if that is {percent(MOST_OF_IT)} "
         f"of the rise or more, and otherwise to both. A module says one thing if one signal per module keeps "
         f"{percent(ENOUGH)} of the accuracy above guessing or more. Dropout chooses a basis if Q rises by "
-        f"{Q_CLEAR:g} or more beyond that of rotated units. Each of these must hold for the interval over runs. One "
-        "quantity comes before another in training if the interval of the ratio of their half-times says so."
+        f"{Q_CLEAR:g} or more beyond that of rotated units. What counts as a rise has an interval over runs above 0, "
+        "too, and one signal is judged by its whole interval. One quantity comes before another in training if the "
+        "interval of the ratio of their half-times says so."
     )
 
 
