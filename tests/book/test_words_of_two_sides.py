@@ -62,8 +62,8 @@ def test_the_answer_says_under_how_many_penalties_both_sides_are_alike() -> None
     assert short(by_hand(), with_agreement()) == (
         "Only in the last hidden layer, under most L2 penalties: there both sides, by one measure each, rank the pairs "
         "of units nearly alike. Modules compared as in the paper show little of it. With dropout 0.6 a layer keeps "
-        "30 % of its Q under the other family's modules, instead of 10 %. But in the last layer the two sides then rank "
-        "pairs less alike: their correlation falls from 0.85 to 0.41."
+        "30 % of its Q under the other family's modules, instead of 10 %. But in the last layer the two sides then "
+        "rank pairs less alike: their correlation falls from 0.85 to 0.41."
     )
 
 
