@@ -159,7 +159,7 @@ def test_what_units_share_is_told_in_percent_of_what_they_shared(told: dict[str,
     assert told["common_shared"] == (
         "On average 74 % of the rise stays at the strongest dropout. But that is a weak test there. On average "
         "units of different modules are 13 % more similar than without dropout, so there is little to take away. It "
-        f"could in the {MEASURE_LABELS[FIRST]} in layer 2, where they are 20 % less similar: there 10 % stays."
+        f"is a real test in the {MEASURE_LABELS[FIRST]} in layer 2, where they are 20 % less similar: there 10 % stays."
     )
     more = table().assign(across=lambda rows: 0.1 + 0.1 * (rows["dropout"] > 0))
     assert words.texts(more, None, made_up(), v1)["common_shared"].endswith("so there is little to take away.")
