@@ -390,8 +390,8 @@ def _shared_text(last: pd.DataFrame) -> str:
         if least["across_change"] < -LESS:
             changes = fit.loc[(fit["measure"] == least["measure"]) & (fit["layer"] == least["layer"]), "across_change"]
             where = (
-                f" It is a real test in the {MEASURE_LABELS[str(least['measure'])]} in layer {least['layer']}, where they "
-                f"are {_relative(changes)}: there {percent(least['remains'] / least['rise'])} stays."
+                f" It is a real test in the {MEASURE_LABELS[str(least['measure'])]} in layer {least['layer']}, "
+                f"where they are {_relative(changes)}: there {percent(least['remains'] / least['rise'])} stays."
             )
     return (
         f"{left}But that is a weak test there. On average units of different modules are {_relative(across)} "
