@@ -87,7 +87,7 @@ def test_the_front_page_names_all_strengths_and_the_exception(v1: Results) -> No
     label = rotated_words.MEASURE_LABELS[NORMALISED[1]]
     assert said == (
         "At the strongest dropout (3 of 9 runs) it depends on measure, layer and strength. By our rule 3 of 7 rises "
-        "are modules (1 cannot be compared). At all strengths 50 % are."
+        "are modules (1 cannot be compared). Over all strengths 50 % of the rises are modules."
     )
     assert words._all_text(rises.split_table(table, v1, "dropout")).endswith(
         f"In the {label} in layer 1 it is 0 of 3, and more often units have less in common."
