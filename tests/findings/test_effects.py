@@ -100,7 +100,7 @@ def test_certain_rises_and_falls_are_counted_apart() -> None:
     dropout, _, l2 = effects_markdown(table).splitlines()[2:]
     assert dropout.endswith(" | 16 | 16 | 0 | 16 | 0 |")
     assert l2.endswith(" | 16 | 0 | 16 | 0 | 16 |")
-    assert "By it Q rises in 16 under dropout, 16 under L1 and 0 under L2, and falls in 16 under L2." in (
+    assert "Of these Q rises in 16 under dropout, 16 under L1 and 0 under L2, and falls in 16 under L2." in (
         sure_text(table, made_up_results())
     )
 
@@ -111,8 +111,9 @@ def test_a_rise_is_certain_below_five_percent(p_joint: float, sure: int) -> None
     assert effects_markdown(table).count(f" | 16 | 16 | 0 | {sure} | 0 |") == 3
     assert sure_text(table, made_up_results()) == (
         "We compare each curve's left end with the strongest setting at which all runs learn: dropout 0.6, L1 0.001 "
-        "and L2 0.001. A joint sign-flip test (n = 4 runs) corrects for 16 pairs of measure and layer. By it Q rises "
-        f"in {sure} under dropout, {sure} under L1 and {sure} under L2. Holm's correction cannot decide with 4 runs."
+        "and L2 0.001. A joint sign-flip test (n = 4 runs) corrects for 16 pairs of measure and layer. Of these Q "
+        f"rises in {sure} under dropout, {sure} under L1 and {sure} under L2. Holm's correction gives no p below 1 "
+        "with 4 runs, so it cannot decide."
     )
     assert "Holm's" not in sure_text(table.assign(smallest_p=0.003), made_up_results())
 

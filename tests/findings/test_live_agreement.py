@@ -142,7 +142,7 @@ def test_words_say_where_all_and_live_units_differ() -> None:
         "Over live units, upstream measures agree less than downstream ones (0.20 and 0.53)."
     )
     assert told["live_dead"].startswith(
-        "In the baseline, more than 50 % of upstream agreement is about silent units: it falls from 0.60 to 0.20 over "
+        "In the baseline, most of the upstream agreement is about silent units: it falls from 0.60 to 0.20 over "
         "live units. Under"
     )
     assert "Over live units, claim 3 is partly reproduced (" in told["live_families_agree_within"]
@@ -152,13 +152,9 @@ def test_words_say_where_all_and_live_units_differ() -> None:
     assert words.claim_text(same, "families-differ").endswith("its verdict changes in no part of the study.")
     unchanged = agreement_of_both(WHOLE, with_live_units(WHOLE))
     assert words.head_text(unchanged).startswith("Under no penalty do upstream measures agree less")
-    assert words.dead_text(unchanged) == (
-        "Nowhere is it so that more than 50 % of upstream agreement is about silent units."
-    )
+    assert words.dead_text(unchanged) == ("Nowhere is it so that most of the upstream agreement is about silent units.")
     in_layer = both.assign(layer=both["layer"].where(both["layer"] == "1", "2"))  # nothing is of all layers
-    assert words.dead_text(in_layer).startswith(
-        "It holds that more than 50 % of upstream agreement is about silent units in"
-    )
+    assert words.dead_text(in_layer).startswith("It holds that most of the upstream agreement is about silent units in")
     assert words.agreement_markdown(both).count("\n") == 1 + len(both) / len(KINDS)
     assert words.claims_markdown(claims).count("\n") == 1 + len(claims) / 4
 

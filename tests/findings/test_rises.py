@@ -99,7 +99,7 @@ def test_the_front_page_names_all_strengths_and_the_exception(v1: Results) -> No
     alone = words.front_text(rises.split_table(table_of_rises(), v1, "dropout"), v1.study)
     assert alone == (
         "At the strongest dropout (run 0 alone, of 9) units form modules. By our rule 1 of 1 rises are modules. "
-        "At all strengths 100 % are."
+        "Over all strengths 100 % of the rises are modules."
     )
     none = rises.split_table(table_of_rises().assign(score=0.1), v1, "dropout")
     assert words.front_text(none, v1.study) == "There is no rise of Q that could be taken apart."

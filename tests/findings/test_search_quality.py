@@ -144,7 +144,7 @@ def test_tables_and_words_follow_the_gaps() -> None:
     sentence = modules_words.gap_text(gaps)
     assert sentence.endswith("Louvain ends closer for upstream measures.")
     closer = gaps.assign(gap=gaps["gap"].where(gaps["method"] != search_quality.SEARCH, 0.0))
-    assert modules_words.gap_text(closer).endswith("no other method ends closer for upstream measures.")
+    assert modules_words.gap_text(closer).endswith("none ends closer for upstream measures.")
     exact = pd.DataFrame({"method": [search_quality.SEARCH] * 2, "gap": [0.0, 0.02]})
     assert f"| {search_quality.SEARCH} | 1 of 2 | 0.0100 | 0.0200 |" in modules_words.exact_markdown(exact)
 

@@ -188,7 +188,7 @@ def sure_text(table: pd.DataFrame, results: Results) -> str:
     if not rises:
         return "No sweep could be tested in every run."
     n_tests, n_runs = int(table.groupby("regulariser").size().iloc[0]), int(table["n_runs"].iloc[0])
-    holm = n_tests * float(table["smallest_p"].iloc[0])
+    holm = min(1.0, n_tests * float(table["smallest_p"].iloc[0]))
     return (
         f"We compare each curve's left end with the strongest setting at which all runs learn: {listed(strengths)}."
         f"{_reach_text(results)} A joint sign-flip test (n = {_runs(n_runs)}) corrects for {n_tests} pairs of measure "
