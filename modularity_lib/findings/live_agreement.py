@@ -195,6 +195,21 @@ def claims_by_setting(results: Results, live: Results, *, by_layer: bool = True)
     return pd.DataFrame(rows)
 
 
+def across_at_strongest(claims: pd.DataFrame, units: str) -> pd.Series | None:
+    """The row on agreement across the families at the strongest dropout that is told by itself, over all layers.
+
+    Args:
+        claims: of `claims_by_setting`.
+        units: "all" or "live".
+    """
+    rows = claims[(claims["claim"] == "families-differ") & (claims["layer"] == ALL_LAYERS) & (claims["units"] == units)]
+    rows = rows[rows["networks"].str.startswith("dropout ")]
+    if rows.empty:
+        return None
+    strengths = rows["networks"].str.removeprefix("dropout ").astype(float)
+    return rows.iloc[int(strengths.argmax())]
+
+
 def _part(agreement: pd.DataFrame, chosen: _Chosen, layer: str) -> pd.DataFrame:
     """The chosen rows of trained networks, and all rows of untrained ones of the layer."""
     untrained = ~agreement["trained"] & ((layer == ALL_LAYERS) | (agreement["layer"].astype(str) == layer))

@@ -253,6 +253,30 @@ def called_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+class ErrorRates(NamedTuple):
+    """Shares of the made-up pairs that the rule calls modules."""
+
+    wrong: float  # of those without modules
+    worst: float  # of the case without modules in which it errs most
+    weak: float  # of those without modules, where rotated units are not at hand
+    found: float  # of those with planted modules
+
+
+def error_rates(called: pd.DataFrame) -> ErrorRates:
+    """How often the rule is wrong, and how often it finds what is there.
+
+    Args:
+        called: of `called_table`.
+    """
+    without, planted = (called[called["truth"] == truth] for truth in (NOTHING, MODULES))
+    return ErrorRates(
+        wrong=without["modules"].sum() / without["pairs"].sum(),
+        worst=(without["modules"] / without["pairs"]).max(),
+        weak=without["modules_by_weak_nulls"].sum() / without["pairs"].sum(),
+        found=planted["modules"].sum() / planted["pairs"].sum(),
+    )
+
+
 def ship(table: pd.DataFrame | None = None) -> pd.DataFrame:
     """Write the table into the project; without one, compute it: some minutes of a core."""
     check_replaceable(SHIPPED)

@@ -102,7 +102,7 @@ def test_the_last_sentence_is_on_the_studies_of_the_published_version(others: li
 )
 def test_the_exception_is_that_of_the_strongest_dropout(statuses: tuple[str, str], expected: str) -> None:
     rows = [
-        {"claim": claim, "networks": networks, "units": units, "status": status}
+        {"claim": claim, "networks": networks, "layer": "all", "units": units, "status": status}
         for claim, networks, found in [
             ("families-differ", "dropout", ("never", "never")),
             ("families-differ", "dropout 0.7", statuses),

@@ -9,7 +9,12 @@ from modularity_lib.book.words.prose import capitalised, listed, percent
 from modularity_lib.findings.beyond_chance import FalsePositives, within_minus_across
 from modularity_lib.findings.claims import ALPHA, LITTLE, REPRODUCED, Verdict
 from modularity_lib.findings.inference import Effect
-from modularity_lib.findings.live_agreement import AGREEMENT_CLAIMS, ALL_LAYERS, ALL_NETWORKS
+from modularity_lib.findings.live_agreement import (
+    AGREEMENT_CLAIMS,
+    ALL_LAYERS,
+    ALL_NETWORKS,
+    across_at_strongest,
+)
 from modularity_lib.findings.noise_ceiling import at_hand
 from modularity_lib.studies.results import Results, agreement_by_kind, sweep
 from modularity_lib.vocabulary import KINDS, LABELS, REGULARISERS
@@ -62,20 +67,13 @@ def _levels(found: Mapping[str, pd.Series]) -> str:
 
 def _exception(claims: pd.DataFrame) -> list[str]:
     """What the rule says of agreement across the families at the strongest dropout, where it is not as elsewhere."""
-    every, live = (_at_strongest(claims, units) for units in ("all", "live"))
+    every, live = (across_at_strongest(claims, units) for units in ("all", "live"))
     if every is None or live is None or {every["status"], live["status"]} == {REPRODUCED}:
         return []
     where = f"But at {every['networks']} the claim that families differ is"
     if every["status"] == live["status"]:
         return [f"{where} {every['status']}."]
     return [f"{where} {every['status']}, and over live units {live['status']}."]
-
-
-def _at_strongest(claims: pd.DataFrame, units: str) -> pd.Series | None:
-    """The row on agreement across the families at the strongest dropout that is told by itself."""
-    rows = claims[(claims["claim"] == ACROSS) & (claims["layer"] == ALL_LAYERS) & (claims["units"] == units)]
-    rows = rows[rows["networks"].str.startswith("dropout ")]
-    return None if rows.empty else rows.iloc[-1]
 
 
 def within_text(verdict: Verdict, both: pd.DataFrame, shares: pd.DataFrame) -> str:
@@ -112,7 +110,7 @@ def across_text(verdict: Verdict, claims: pd.DataFrame) -> str:
         f"where the rule allows {LITTLE:g}. Little is not nothing: {percent(verdict.evidence.beyond_chance)} of these "
         "pairs agree more than by chance."
     )
-    every, live = (_at_strongest(claims, units) for units in ("all", "live"))
+    every, live = (across_at_strongest(claims, units) for units in ("all", "live"))
     if every is None or live is None:
         return told
     return (

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from modularity_lib.analysis.nulls import NULLS
-from modularity_lib.book.words.prose import listed, markdown, percent
+from modularity_lib.book.words.prose import listed, markdown, percent, span
 from modularity_lib.findings.false_positives import PLANTED, STRUCTURELESS
 from modularity_lib.findings.synthetic import LEVEL, rate_table
 
@@ -56,11 +56,9 @@ def _with_interval(rate: pd.Series) -> str:
 
 def _range(rates: pd.DataFrame, *, digits: int = 1) -> str:
     """The rates of all nulls: 3.1 % to 5.6 %, or 95 %."""
-    fewest, most = (percent(rate, digits=digits) for rate in (rates["rate"].min(), rates["rate"].max()))
-    return most if fewest == most else f"{fewest} to {most}"
+    return span(rates["rate"], lambda rate: percent(rate, digits=digits))
 
 
 def _counts(rates: pd.DataFrame) -> str:
     """How many data sets: 400, or 400 to 700."""
-    fewest, most = rates["matrices"].min(), rates["matrices"].max()
-    return f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return span(rates["matrices"], "{:,}".format)

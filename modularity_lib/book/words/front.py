@@ -6,7 +6,7 @@ from typing import get_args
 import pandas as pd
 
 from modularity_lib.book.words import agreement, is_it_modules, lesions, two_sides, why_dropout
-from modularity_lib.book.words.prose import capitalised, first_sentences
+from modularity_lib.book.words.prose import capitalised, first_sentence, span
 from modularity_lib.figures import transfer_against_dropout
 from modularity_lib.findings import beyond_chance, common_mode, ledger, live_agreement
 from modularity_lib.findings.catalogue import FINDINGS, finding_table
@@ -24,8 +24,6 @@ from modularity_lib.findings.two_sides import effects_at_hand
 from modularity_lib.studies.catalogue import Study
 from modularity_lib.studies.results import Results
 from modularity_lib.vocabulary import FAMILY, MEASURES, Family
-
-_FIRST = 1  # sentences of a chapter's answer
 
 
 def texts(results: Results, live: Results) -> dict[str, str]:
@@ -60,9 +58,7 @@ def _dropout_sentence(verdicts: Mapping[str, Verdict]) -> str:
     seen: DropoutEvidence = verdict.evidence
     times = {family: [seen.factors[name] for name in MEASURES if FAMILY[name] == family] for family in get_args(Family)}
     answer = {REPRODUCED: "Yes, under dropout", PARTLY: "In part, under dropout"}.get(verdict.status, "No")
-    received, done = (
-        " to ".join(dict.fromkeys(f"{factor:.1f}" for factor in (min(of), max(of)))) for of in times.values()
-    )
+    received, done = (span(of, "{:.1f}".format) for of in times.values())
     return (
         f"{answer}. At dropout {seen.strongest:g} the modularity Q of what units receive is {received} times what it "
         f"is without dropout, and that of what they do {done} times."
@@ -106,20 +102,18 @@ def _published_sentence(judged: Sequence[Mapping[str, Verdict]]) -> str:
     if not found:
         return ""
     received, done = ([sum(FAMILY[name] == family for name in names) for names in found] for family in get_args(Family))
-    ends = dict.fromkeys(f"{rise:.2f}" for rise in (min(rises), max(rises)))
-    told = f"In the paper's published version, which stops training early, Q rises by {' to '.join(ends)}"
+    told = f"In the paper's published version, which stops training early, Q rises by {span(rises, '{:.2f}'.format)}"
     each = len(MEASURES) // 2
     if max(received) and not max(done):
-        return f"{told}, and by half or more only in what units receive ({_range(received)} of {each} measures)."
+        return f"{told}, and by half or more only in what units receive ({span(received, _count)} of {each} measures)."
     return (
-        f"{told}, and by half or more in {_range(received)} of {each} measures of what units receive and in "
-        f"{_range(done)} of {each} of what they do."
+        f"{told}, and by half or more in {span(received, _count)} of {each} measures of what units receive and in "
+        f"{span(done, _count)} of {each} of what they do."
     )
 
 
-def _range(counts: Sequence[int]) -> str:
-    low, high = (str(count) if count else "none" for count in (min(counts), max(counts)))
-    return low if low == high else f"{low} to {high}"
+def _count(number: float) -> str:
+    return f"{number:.0f}" if number else "none"
 
 
 def exception_text(claims: pd.DataFrame) -> str:
@@ -128,16 +122,13 @@ def exception_text(claims: pd.DataFrame) -> str:
     Args:
         claims: of `live_agreement.claims_by_setting`, not by layer.
     """
-    rows = claims[(claims["claim"] == "families-differ") & claims["networks"].str.startswith("dropout ")]
-    if rows.empty:
+    every, live = (live_agreement.across_at_strongest(claims, units) for units in ("all", "live"))
+    if every is None or live is None:
         return ""
-    strongest = max(rows["networks"], key=lambda name: float(name.removeprefix("dropout ")))
-    found = rows[rows["networks"] == strongest].set_index("units")
-    verdicts = [found.loc[units, "status"] for units in ("all", "live")]
-    told = f"At {strongest}, where modules are clearest, the last claim is {verdicts[0]}"
-    if verdicts[0] == verdicts[1]:
+    told = f"At {every['networks']}, where modules are clearest, the last claim is {every['status']}"
+    if every["status"] == live["status"]:
         return f"{told}, and so it is over live units."
-    return f"{told}; over live units it is {verdicts[1]}."
+    return f"{told}; over live units it is {live['status']}."
 
 
 def found_texts(results: Results, verdicts: Mapping[str, Verdict], live: Results) -> dict[str, str]:
@@ -164,7 +155,7 @@ def found_texts(results: Results, verdicts: Mapping[str, Verdict], live: Results
         else lesions.texts(lesion_table(results), results, missing="")["lesion_short"],
         "copies": why_dropout.texts(tables["near_copies"], results, missing=untold)["copies_answer"],
     }
-    return {f"{name}_first": first_sentences(text, _FIRST) for name, text in whole.items()}
+    return {f"{name}_first": first_sentence(text) for name, text in whole.items()}
 
 
 def _shipped(name: str, results: Results) -> pd.DataFrame | None:

@@ -5,16 +5,18 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from modularity_lib.book.words.lesion_folds import by_strength
 from modularity_lib.book.words.prose import effect_text, listed, markdown, percent
+from modularity_lib.book.words.verdicts import sizes_text
 from modularity_lib.findings import common_mode, rotated
 from modularity_lib.findings.catalogue import FINDINGS, finding_table
 from modularity_lib.findings.claims import CLAIMS, Verdict
 from modularity_lib.findings.conditions import conditions_table
 from modularity_lib.findings.disclosure import PILOT_FIRST, TABLES_FIRST
 from modularity_lib.findings.inference import Trial
-from modularity_lib.findings.lesion_effects import MORE, Lost, comparable
+from modularity_lib.findings.lesion_effects import MORE
 from modularity_lib.findings.lesion_trials import CASES, TRIED
-from modularity_lib.findings.made_up_rises import NOTHING
+from modularity_lib.findings.made_up_rises import error_rates
 from modularity_lib.findings.rises import MODULES, NOT_COMPARABLE, split_table, strongest
 from modularity_lib.findings.two_sides import APART, ONE, answers_table, effects_table
 from modularity_lib.findings.why_dropout_effects import layer_answers
@@ -78,11 +80,11 @@ def short_text(results: Results, judged: Mapping[str, Verdict], tried: Tried) ->
     asked = asked[asked["claim"].isin(["families-agree-within", "families-differ"])]
     met = int(asked["untrained_meets"].sum())
     before = f" Claims 3 and 4 say less of training: untrained networks meet {met} of their {len(asked)} conditions."
-    wrong, worst = _wrong_rises(tried)
+    rates = error_rates(tried.rises)
     return (
-        f"{surest}{before if met else ''} Where there are no modules, our rule finds some in {wrong} of made-up "
-        f"cases, and in {worst} of the worst ones. Least sure is what modules are for: another rule finds modules "
-        f"that do one job in {_found_jobs()} trials."
+        f"{surest}{before if met else ''} Where there are no modules, our rule finds some in {percent(rates.wrong)} of "
+        f"made-up cases, and in {percent(rates.worst)} of the worst ones. Least sure is what modules are for: another "
+        f"rule finds modules that do one job in {_found_jobs()} trials."
     )
 
 
@@ -115,9 +117,7 @@ def _claim_row(
         by_status.setdefault(judged[study][claim].status, []).append(study)
     told = []
     for status, names in by_status.items():
-        effects = [judged[study][claim].effect for study in names]
-        ends = sorted(f"{effect.mean:z.2f}" for effect in effects if effect is not None)
-        size = f", {' to '.join(dict.fromkeys((ends[0], ends[-1])))}" if ends else ""
+        size = sizes_text(judged[study][claim] for study in names)
         where = f" ({listed(f'`{study}`' for study in names)})" if len(by_status) > 1 else ""
         told.append(f"{status}{size}{where}")
     return [*cells, "<br>".join(told)]
@@ -139,25 +139,15 @@ def _elsewhere(name: str, size: Callable[[Results], str], others: Sequence[Resul
 
 
 def _modules_row(tried: Tried) -> tuple[str, str, str]:
-    wrong, worst = _wrong_rises(tried)
-    rises = tried.rises
-    nothing, planted = (rises[rises["truth"] == truth] for truth in (NOTHING, MODULES))
-    weak = nothing["modules_by_weak_nulls"].sum() / nothing["pairs"].sum()
-    found = planted["modules"].sum() / planted["pairs"].sum()
+    rates = error_rates(tried.rises)
     return (
         "**The rise of Q is due to modules.** Held against less in common, shuffled similarities, random directions "
         "and, upstream, rotated units.",
-        f"made-up cases: modules where there are none in {wrong} (worst case {worst}; {percent(weak)} where units "
-        f"cannot be rotated, as downstream); finds {percent(found)} of planted ones",
+        f"made-up cases: modules where there are none in {percent(rates.wrong)} (worst case {percent(rates.worst)}; "
+        f"{percent(rates.weak)} where units cannot be rotated, as downstream); finds {percent(rates.found)} of planted "
+        "ones",
         TABLES_FIRST,
     )
-
-
-def _wrong_rises(tried: Tried) -> tuple[str, str]:
-    """Share of the made-up pairs without modules that are called modules, in all and in the worst case."""
-    nothing = tried.rises[tried.rises["truth"] == NOTHING]
-    by_case = nothing["modules"] / nothing["pairs"]
-    return percent(nothing["modules"].sum() / nothing["pairs"].sum()), percent(by_case.max())
 
 
 def _modules_size(results: Results) -> str:
@@ -194,8 +184,7 @@ def _found_jobs() -> str:
 
 
 def _lesions_size(results: Results) -> str:
-    rows = sweep(comparable(finding_table("lesions", results)), results.study, "dropout")
-    lost = {float(strength): Lost(some) for strength, some in rows.groupby("strength")}  # type: ignore[arg-type]
+    lost = by_strength(finding_table("lesions", results), results)
     if not lost:
         return "no module could be compared"
     excess, more = lost[max(lost)].excess, sum(one.answer == MORE for one in lost.values())

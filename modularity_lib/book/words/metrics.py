@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, listed, markdown
+from modularity_lib.book.words.prose import capitalised, listed, markdown, span
 from modularity_lib.findings.claims import COULD_NOT_TEST
 from modularity_lib.findings.metrics import ALL, JUDGED, METRICS
 from modularity_lib.vocabulary import KINDS, LABELS, REGULARISERS, SWEEP_NAMES
@@ -54,14 +54,9 @@ def by_metric_text(table: pd.DataFrame, *, live: bool = False) -> str:
     count = f"All {len(others)}" if len(kept) == len(others) else f"{len(kept)} of {len(others)}"
     return (
         f"{count} other ways to compare two clusterings give {verdicts}. By these and by "
-        f"element-centric similarity, agreement across the families is {_range(means)}."
+        f"element-centric similarity, agreement across the families is {span(means, '{:.2f}'.format)}."
         + (f" But {listed(differing)}." if differing else "")
     )
-
-
-def _range(means: list[float]) -> str:
-    low, high = f"{min(means):.2f}", f"{max(means):.2f}"
-    return low if low == high else f"{low} to {high}"
 
 
 def _records(table: pd.DataFrame, by: str) -> dict[str, dict[str, Mapping[Any, Any]]]:

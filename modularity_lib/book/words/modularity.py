@@ -1,14 +1,14 @@
 """Words on modularity: the claims in short, effects of the regularisers, and numbers of modules."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import get_args
 
 import pandas as pd
 
 from modularity_lib.book.words.is_it_modules import FewModules
-from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, percent
+from modularity_lib.book.words.prose import capitalised, effect_text, listed, markdown, percent, span
 from modularity_lib.book.words.verdicts import detail_text
 from modularity_lib.findings.claims import (
     BAND,
@@ -90,9 +90,10 @@ def _short(verdicts: Mapping[str, Verdict], few: Sequence[FewModules]) -> str:
     warning = ""
     if largest in {quantity_of(one.measure) for one in few}:
         warning = f" The largest rise, that of the {MEASURE_LABELS[largest]}, is not all modules."
+    received, done = (span(of, "{:.1f}".format) for of in (upstream, downstream))
     return (
-        f"{_DOES[dropout.status]} At its strongest it multiplies modularity Q by {_range(upstream)} in the four "
-        f"measures of what units receive (upstream), and by {_range(downstream)} in the four of what they do "
+        f"{_DOES[dropout.status]} At its strongest it multiplies modularity Q by {received} in the four "
+        f"measures of what units receive (upstream), and by {done} in the four of what they do "
         f"(downstream).{warning} {_DO_LESS[penalties.status]} On average Q rises by up to {average['dropout']:.2f} "
         f"under dropout, by {max(average['l1'], average['l2']):.2f} under a penalty."
     )
@@ -100,12 +101,6 @@ def _short(verdicts: Mapping[str, Verdict], few: Sequence[FewModules]) -> str:
 
 def _by_family(seen: DropoutEvidence) -> list[list[float]]:
     return [[seen.factors[name] for name in MEASURES if FAMILY[name] == family] for family in get_args(Family)]
-
-
-def _range(values: Iterable[float]) -> str:
-    """Smallest and largest with one digit, once if they are the same."""
-    known = list(values)
-    return " to ".join(dict.fromkeys(f"{value:.1f}" for value in (min(known), max(known))))
 
 
 def _most(seen: DropoutEvidence) -> Measure:
@@ -317,7 +312,7 @@ def module_texts(results: Results, live: Results) -> dict[str, str]:
 def _counts_text(results: Results) -> str:
     """How many modules untrained networks have, and those at the strongest settings at which all runs learn."""
     chance = results.analysed("modules", trained=False).groupby("measure")["n_modules"].mean()
-    counts, compared = [f"{_range(chance)} in untrained networks"], dict[str, list[str]]()
+    counts, compared = [f"{span(chance, '{:.1f}'.format)} in untrained networks"], dict[str, list[str]]()
     for regulariser in _SHOWN_ORDER:
         strengths = usable_strengths(results, regulariser)
         if len(strengths) < 2:
@@ -325,7 +320,8 @@ def _counts_text(results: Results) -> str:
         rows = sweep(results.analysed("modules", trained=True), results.study, regulariser)
         strongest = rows[rows["strength"] == strengths[-1]].groupby("measure")["n_modules"].mean()
         fewer = int((strongest < chance[strongest.index]).sum())
-        counts.append(f"{_range(strongest)} with {SWEEP_NAMES[regulariser]} {strength_text(strengths[-1])}")
+        counted = span(strongest, "{:.1f}".format)
+        counts.append(f"{counted} with {SWEEP_NAMES[regulariser]} {strength_text(strengths[-1])}")
         answer = {0: "no fewer", len(strongest): "fewer"}.get(fewer, f"fewer by {fewer} of {len(strongest)} measures")
         compared.setdefault(answer, []).append(SWEEP_NAMES[regulariser])
     answers = [f"Under {listed(names)} there are {answer}." for answer, names in compared.items()]

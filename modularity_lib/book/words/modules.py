@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import listed, markdown, percent
+from modularity_lib.book.words.prose import listed, markdown, percent, span
 from modularity_lib.findings.search_quality import METHODS, SEARCH
 from modularity_lib.findings.synthetic import BLOCKS_IN_TEST, LEVEL, SEARCHED, SHUFFLED, TESTED, rate_table
 
@@ -187,17 +187,13 @@ def floor_text(floor: pd.DataFrame) -> str:
     by_samples = floor.loc[floor["units"] == largest, "mean"]
     return (
         f"Q of pure noise is {_noise_range(floor)}, depending on the number of units. The number of samples hardly "
-        f"matters: for {largest} units Q is {_range(by_samples, digits=3)}."
+        f"matters: for {largest} units Q is {span(by_samples, '{:.3f}'.format)}."
     )
 
 
 def _noise_range(floor: pd.DataFrame) -> str:
     """Q of noise by the number of units, at the largest number of samples."""
-    return _range(floor.loc[floor["samples"] == floor["samples"].max(), "mean"], digits=2)
-
-
-def _range(values: pd.Series, *, digits: int) -> str:
-    return " to ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (values.min(), values.max())))
+    return span(floor.loc[floor["samples"] == floor["samples"].max(), "mean"], "{:.2f}".format)
 
 
 def common_text(common: pd.DataFrame) -> str:

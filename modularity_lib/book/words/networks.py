@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import listed, markdown, percent
+from modularity_lib.book.words.prose import listed, markdown, percent, span
 from modularity_lib.studies.results import Results, rows_at, sweep
 from modularity_lib.training.config import FACTOR, PATIENCE, STOP_AFTER, TrainingConfig
 from modularity_lib.vocabulary import (
@@ -87,9 +87,7 @@ def protocols_caption(studies: Sequence[Results]) -> str:
     }
     finding = "How long networks were trained, and how well they learned."
     if all(means.values()):
-        arxiv, final = (
-            " to ".join(dict.fromkeys(f"{end(means[kind]):.0f}" for end in (min, max))) for kind in ("v1", "final")
-        )
+        arxiv, final = (span(means[kind], "{:.0f}".format) for kind in ("v1", "final"))
         finding = f"The published protocol trains for {final} epochs on average, the arXiv version's for {arxiv}."
     return f"**{finding}** Accuracy is the mean over the networks that are not left out."
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import listed, markdown, percent
+from modularity_lib.book.words.prose import listed, markdown, percent, span
 from modularity_lib.book.words.verdicts import by_version
 from modularity_lib.findings.claims import ALPHA, CLAIMS, REPRODUCED, Verdict
 from modularity_lib.findings.synthetic import rate_table
@@ -62,9 +62,8 @@ def _noise_text(p_values: Mapping[str, Sequence[float]]) -> str:
     if wrong.empty:
         return tests_head(p_values)
     shares = wrong["called"] / wrong["matrices"]
-    low, high = percent(shares.min()), percent(shares.max())
     tests = "One test that is in use finds" if len(wrong) == 1 else f"{_COUNTS[len(wrong)]} tests that are in use find"
-    return f"{tests} modules in pure noise in {low if low == high else f'{low} to {high}'} of cases."
+    return f"{tests} modules in pure noise in {span(shares, percent)} of cases."
 
 
 def nulls_texts() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What the words of all chapters share: effects, names, lists and tables as text."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -81,10 +81,20 @@ def capitalised(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def first_sentences(text: str, count: int) -> str:
-    """The first sentences of a text.
+def first_sentence(text: str) -> str:
+    """The first sentence of a text.
 
-    >>> first_sentences("Yes, by 0.16. That is much. More is elsewhere.", 2)
-    'Yes, by 0.16. That is much.'
+    >>> first_sentence("Yes, by 0.16. That is much.")
+    'Yes, by 0.16.'
     """
-    return " ".join(re.split(r"(?<=[.!?]) (?=[A-Z])", text)[:count])
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", text)[0]
+
+
+def span(values: Iterable[float], write: Callable[[float], str]) -> str:
+    """The smallest and the largest of some numbers, as they are written, and once where they look alike.
+
+    >>> span([0.3, 0.1, 0.2], "{:.1f}".format), span([0.10, 0.11], "{:.1f}".format)
+    ('0.1 to 0.3', '0.1')
+    """
+    known = list(values)
+    return " to ".join(dict.fromkeys(map(write, (min(known), max(known)))))

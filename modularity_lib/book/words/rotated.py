@@ -148,14 +148,11 @@ def made_up_text(table: pd.DataFrame) -> str:
 
 def made_up_short(table: pd.DataFrame) -> str:
     """False positives and power in a few sentences."""
-    called = made_up_rises.called_table(table)
-    without, planted = (called[called["truth"] == truth] for truth in (made_up_rises.NOTHING, MODULES))
-    worst = (without["modules"] / without["pairs"]).max()
+    rates = made_up_rises.error_rates(made_up_rises.called_table(table))
     return (
-        f"Where there are no modules, the rule says “modules” in {_rate(without, 'modules')} of the pairs, and in the "
-        f"worst case in {percent(worst)}. Without rotated units, as downstream, it says so in "
-        f"{_rate(without, 'modules_by_weak_nulls')}. Where modules were planted, it finds them in "
-        f"{_rate(planted, 'modules')}."
+        f"Where there are no modules, the rule says “modules” in {percent(rates.wrong)} of the pairs, and in the "
+        f"worst case in {percent(rates.worst)}. Without rotated units, as downstream, it says so in "
+        f"{percent(rates.weak)}. Where modules were planted, it finds them in {percent(rates.found)}."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modularity_lib.book.words.prose import listed, markdown, markdown_of
+from modularity_lib.book.words.prose import listed, markdown, markdown_of, span
 from modularity_lib.images.sources import DATASETS
 from modularity_lib.paths import checkout
 from modularity_lib.studies.catalogue import STUDIES
@@ -73,9 +73,9 @@ def short_text(facts: Mapping[str, Mapping[str, Any]]) -> str:
     takes = f"but takes up to {slowest:.0f} times as long" if slowest > 1 else "and is never slower"
     return (
         f"Training is {training:.0f} times as fast as a plain PyTorch loop. The similarity of units in the paper's "
-        f"networks is {_range(similarity, digits=0)} times as fast as automatic differentiation, and other networks "
-        f"take {_range(own, digits=1)} times as long as with torch.func. find_modules misses {misses} Q than Leiden's "
-        f"method, {takes}."
+        f"networks is {span(similarity, '{:.0f}'.format)} times as fast as automatic differentiation, and other "
+        f"networks take {span(own, '{:.1f}'.format)} times as long as with torch.func. find_modules misses {misses} Q "
+        f"than Leiden's method, {takes}."
     )
 
 
@@ -139,10 +139,6 @@ def _milliseconds(value: float) -> str:
 def _times(ratio: float) -> str:
     """A ratio with two digits, from ten on as a whole number."""
     return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
-
-
-def _range(values: Sequence[float], *, digits: int) -> str:
-    return " to ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values))))
 
 
 def setup_texts() -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, listed, markdown
+from modularity_lib.book.words.prose import capitalised, listed, markdown, span
 from modularity_lib.findings.inference import Effect, effect_over_runs
 from modularity_lib.findings.why_dropout import AFTER, BEFORE, TOGETHER
 from modularity_lib.findings.why_dropout_effects import FOLLOWED, Order, followed, orders
@@ -86,7 +86,8 @@ def _alike_text(course: pd.DataFrame) -> str:
     epoch = likeness[settings[0]].columns[1]
     return " ".join(
         [
-            f"After epoch {epoch} a unit's correlation with its most similar one is {_between(early)} in all settings.",
+            f"After epoch {epoch} a unit's correlation with its most similar one is {span(early, '{:.2f}'.format)} in "
+            "all settings.",
             f"Units then grow less alike under {listed(lost)}." if lost else "",
             f"They stay alike, or grow more so, under {listed(kept)}." if kept else "",
         ]
@@ -97,10 +98,6 @@ def _since_first_epoch(course: pd.DataFrame, setting: Regularisation) -> Effect:
     """By how much the likeness of units changes from the first epoch that was measured to the last."""
     likeness = _by_epoch(course, setting, "twin_correlation")
     return effect_over_runs((likeness.iloc[:, -1] - likeness.iloc[:, 1]).to_numpy())
-
-
-def _between(values: Sequence[float]) -> str:
-    return " to ".join(dict.fromkeys(f"{value:.2f}" for value in (min(values), max(values))))
 
 
 def _by_epoch(course: pd.DataFrame, setting: Regularisation, name: str) -> pd.DataFrame:

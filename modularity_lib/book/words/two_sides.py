@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from modularity_lib.book.words.prose import capitalised, listed, markdown_of, percent
+from modularity_lib.book.words.prose import capitalised, listed, markdown_of, percent, span
 from modularity_lib.book.words.transfer import Number, ends_of_transfer, rises
 from modularity_lib.findings.claims import LITTLE, Verdict
 from modularity_lib.findings.two_sides import (
@@ -312,14 +312,9 @@ def _claim_text(answers: pd.DataFrame, results: Results, verdict: Verdict, last:
     if ones.empty:
         return f"{stays} Nothing here speaks against it."
     return (
-        f"{stays} But in {len(ones)} of {len(rows)} settings of L2 ({_range(ones['strength'])}) the two gradient "
-        f"measures {_ALIKE} in the last hidden layer. Their modules still differ."
+        f"{stays} But in {len(ones)} of {len(rows)} settings of L2 ({span(ones['strength'], strength_text)}) the two "
+        f"gradient measures {_ALIKE} in the last hidden layer. Their modules still differ."
     )
-
-
-def _range(strengths: pd.Series) -> str:
-    low, high = f"{strength_text(strengths.min())}", f"{strength_text(strengths.max())}"
-    return low if low == high else f"{low} to {high}"
 
 
 def _pilot_text(effects: pd.DataFrame, results: Results) -> str:

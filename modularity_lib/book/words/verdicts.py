@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, listed, markdown
+from modularity_lib.book.words.prose import capitalised, effect_text, interval_text, listed, markdown, span
 from modularity_lib.findings.claims import (
     ALPHA,
     BAND,
@@ -89,7 +89,7 @@ def short_verdicts_markdown(
             by_text.setdefault(_short_cell(verdicts_of[name][claim.id]), []).append(name)
         parts = []
         for text, of in by_text.items():
-            size = _sizes_text(verdicts_of[name][claim.id] for name in of) if sizes else ""
+            size = sizes_text(verdicts_of[name][claim.id] for name in of) if sizes else ""
             told = text.replace("**: ", f"**{size}: ") if "**: " in text else text + size
             parts.append(told + (f" ({listed(f'`{name}`' for name in of)})" if len(by_text) > 1 else ""))
         if claim.id == STRICTER_CLAIM and stricter and set(names) <= set(stricter):
@@ -101,10 +101,10 @@ def short_verdicts_markdown(
     return markdown(["the paper's claim", *versions], rows)
 
 
-def _sizes_text(verdicts: Iterable[Verdict]) -> str:
+def sizes_text(verdicts: Iterable[Verdict]) -> str:
+    """The smallest and the largest mean effect behind some verdicts, after a comma; empty where there is none."""
     means = [verdict.effect.mean for verdict in verdicts if verdict.effect is not None]
-    ends = dict.fromkeys(f"{mean:.2f}" for mean in (min(means), max(means))) if means else {}
-    return f", {' to '.join(ends)}" if ends else ""
+    return f", {span(means, '{:z.2f}'.format)}" if means else ""
 
 
 def _short_cell(verdict: Verdict) -> str:
